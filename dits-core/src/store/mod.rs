@@ -1,0 +1,5 @@
+//! The content-addressed store.
+
+mod error;
+
+pub use error::StoreError;
