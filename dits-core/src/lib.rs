@@ -3,9 +3,15 @@
 //! Synchronous, and free of terminal, environment, home folder and clock: the caller passes those in.
 //! `ARCHITECTURE.md` at the top of the repository walks through the modules.
 
+pub mod chunk;
 pub mod codec;
+pub mod commit;
 pub mod durable;
+pub mod manifest;
+mod merkle;
 pub mod object;
 pub mod path;
 pub mod progress;
 pub mod store;
+pub mod tag;
+pub mod tree;

@@ -10,6 +10,8 @@ use bincode::{Decode, Encode};
 
 use crate::store::StoreError;
 
+pub mod memory;
+
 /// The longest encoded metadata object: commits and tags. Nodes of Merkle trees are far smaller.
 pub const MAX_METADATA: usize = 16 << 20;
 

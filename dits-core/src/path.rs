@@ -188,6 +188,8 @@ impl Encode for RepoPath {
     }
 }
 
+bincode::impl_borrow_decode!(RepoPath);
+
 impl<C> Decode<C> for RepoPath {
     fn decode<D: bincode::de::Decoder<Context = C>>(decoder: &mut D) -> Result<Self, bincode::error::DecodeError> {
         let bytes: Vec<u8> = Decode::decode(decoder)?;
