@@ -5,7 +5,10 @@
 
 pub mod codec;
 pub mod durable;
+pub mod lockfile;
 pub mod object;
 pub mod path;
 pub mod progress;
+pub mod refs;
+pub mod signature;
 pub mod store;
