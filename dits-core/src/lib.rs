@@ -3,7 +3,9 @@
 //! Synchronous, and free of terminal, environment, home folder and clock: the caller passes those in.
 //! `ARCHITECTURE.md` at the top of the repository walks through the modules.
 
+pub mod chunk;
 pub mod codec;
+pub mod compress;
 pub mod durable;
 pub mod object;
 pub mod path;
