@@ -6,6 +6,7 @@
 pub mod chunk;
 pub mod codec;
 pub mod commit;
+pub mod compress;
 pub mod durable;
 pub mod manifest;
 mod merkle;
