@@ -70,9 +70,10 @@ impl Change {
 /// # Errors
 /// When a node that differs cannot be read.
 pub fn trees(read: &dyn ObjectRead, old: Option<TreeId>, new: Option<TreeId>) -> Result<Vec<Change>, StoreError> {
-    let mut changes = Vec::new();
-    for (path, old, new) in tree::diff_recursive(read, old, new)? {
-        changes.push(Change { path, old: old.map(FileVersion::from), new: new.map(FileVersion::from) });
-    }
-    Ok(changes)
+    let versions = |change: tree::Change| Change {
+        path: change.path,
+        old: change.old.map(FileVersion::from),
+        new: change.new.map(FileVersion::from),
+    };
+    tree::diff_recursive(read, old, new).map(|change| change.map(versions)).collect()
 }

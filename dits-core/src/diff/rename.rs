@@ -86,7 +86,7 @@ fn exact(removed: &mut Vec<Side<'_>>, added: &mut Vec<Side<'_>>) -> Vec<Rename> 
 fn chunks(read: &dyn ObjectRead, version: &FileVersion) -> Result<HashMap<ChunkId, u64>, StoreError> {
     let mut lengths = HashMap::new();
     if let (Content::Manifest(id), true) = (&version.content, version.mode != Mode::Symlink) {
-        for chunk in Manifest::open(read, *id)?.iter_from(0) {
+        for chunk in Manifest::open(read, *id)?.iter_from(0)? {
             let (_, chunk) = chunk?;
             *lengths.entry(chunk.id).or_default() += u64::from(chunk.len);
         }
