@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod durable;
+pub mod media;
 pub mod object;
 pub mod path;
 pub mod progress;
