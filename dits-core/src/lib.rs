@@ -13,6 +13,7 @@ pub mod history;
 pub mod manifest;
 mod merkle;
 pub mod lockfile;
+pub mod media;
 pub mod object;
 pub mod path;
 pub mod progress;
