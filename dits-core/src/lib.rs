@@ -3,9 +3,15 @@
 //! Synchronous, and free of terminal, environment, home folder and clock: the caller passes those in.
 //! `ARCHITECTURE.md` at the top of the repository walks through the modules.
 
+pub mod attributes;
 pub mod codec;
+pub mod config;
 pub mod durable;
+pub mod glob;
+pub mod ignore;
 pub mod object;
 pub mod path;
 pub mod progress;
+pub mod rules_file;
 pub mod store;
+pub mod worktree;
