@@ -11,11 +11,11 @@ use crate::merge::{Applied, Merged, three_way};
 use crate::object::{CommitId, TreeId};
 use crate::path::RepoPath;
 use crate::progress::Progress;
-use crate::refs::{Expected, LogEntry, LogLine, RefEdit, RefName, RefStore, Target, reflog};
+use crate::refs::{Expected, LogEntry, LogLine, RefEdit, RefName, RefStore, Target};
 use crate::repo::{Pending, PendingKind, RepoError, Repository, write_tree};
 use crate::signature::Signature;
 use crate::store::StoreWriter;
-use crate::tree::{self, FlatEntry};
+use crate::tree;
 use crate::worktree::{Everything, ScanOptions, entry, scan};
 
 /// How to put changes aside.
@@ -94,20 +94,17 @@ impl Repository {
         let mut taken = self.take_in(&found.untracked, writer, progress)?;
         taken.sort_by(|a, b| a.0.cmp(&b.0));
         let paths = taken.iter().map(|(path, ..)| path.clone()).collect();
-        let flat = taken.into_iter().map(|(path, version, _)| FlatEntry {
-            path,
-            mode: version.mode,
-            size: version.size,
-            content: version.content,
-        });
+        let flat = taken.into_iter().map(|(path, version, _)| (path, version.mode, version.size, version.content));
         Ok((work, Some((tree::from_paths(flat, writer)?, paths))))
     }
 
     fn log_stash(&self, id: CommitId, text: String, who: &Signature) -> Result<(), RepoError> {
         let name = RefName::stash();
         let old = self.refs().read(&name)?;
-        let log = LogLine { who: who.clone(), message: text };
-        let edit = RefEdit::set(name, old.map_or(Expected::Absent, Expected::Is), Target::Id(*id.digest())).log(log);
+        let before = self.refs().resolve(&name)?.map(|(_, digest)| digest);
+        let log = LogLine { old: before, new: Some(*id.digest()), who: who.clone(), message: text };
+        let expected = old.map_or(Expected::Absent, Expected::Is);
+        let edit = RefEdit::set(name, expected, Target::Id(*id.digest())).with_log(log);
         Ok(self.refs().transaction(vec![edit])?)
     }
 
@@ -120,7 +117,7 @@ impl Repository {
         if self.refs().read(&name)?.is_none() {
             return Ok(Vec::new());
         }
-        Ok(reflog::read(self.refs(), &name)?)
+        Ok(self.refs().log(&name, usize::MAX)?)
     }
 
     /// The commit of an entry.
@@ -189,16 +186,20 @@ impl Repository {
     /// [`RepoError::NoStash`] when there is none.
     pub fn stash_drop(&self, number: usize) -> Result<CommitId, RepoError> {
         let id = self.stash_commit(number)?;
-        let mut seen = 0;
-        let left = reflog::retain(self.refs(), &RefName::stash(), |_| {
-            seen += 1;
-            seen != number + 1
-        })?;
-        let newest = left.first().and_then(|entry| entry.new);
+        let mut entries = self.stash_list()?;
+        let dropped = entries.remove(number);
+        let newest = entries.first().and_then(|entry| entry.new);
         self.refs().transaction(vec![match newest {
             Some(digest) => RefEdit::set(RefName::stash(), Expected::Any, Target::Id(digest)),
             None => RefEdit::delete(RefName::stash(), Expected::Any),
         }])?;
+        // After the ref: a crash in between leaves an entry too many, never one too few.
+        let mut gone = newest.is_none();
+        self.refs().expire_log(&RefName::stash(), &mut |entry| {
+            let this = !gone && *entry == dropped;
+            gone |= this;
+            !this
+        })?;
         Ok(id)
     }
 

@@ -111,7 +111,7 @@ impl<'a> Ingestor<'a> {
     }
 
     fn inline(&self, file: &mut File, profile: Profile, hint: Hint) -> Result<(Content, u64, u64), IngestError> {
-        let mut chunker = StreamChunker::new(profile, file);
+        let mut chunker = StreamChunker::new(&profile, file);
         let mut manifest = ManifestBuilder::new(profile);
         let (mut size, mut new_bytes) = (0, 0);
         while let Some(chunk) = chunker.next()? {
@@ -160,7 +160,7 @@ impl<'a> Ingestor<'a> {
         results: &Receiver<Done>,
         collector: &mut Collector<'_, '_>,
     ) -> Result<(), IngestError> {
-        let mut chunker = StreamChunker::new(profile, file);
+        let mut chunker = StreamChunker::new(&profile, file);
         let mut number = 0;
         let mut batch = collector.free_buffer(results)?;
         while let Some(chunk) = chunker.next()? {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{Mark, Met, Root, roots};
 use crate::object::{Digest, ObjectKind};
 use crate::progress::Progress;
-use crate::refs::{RefName, RefStore, reflog};
+use crate::refs::RefStore;
 use crate::repo::{RepoError, Repository};
 use crate::store::{Odb, StoreError};
 
@@ -126,12 +126,11 @@ impl Repository {
             }
             other => other,
         };
-        for name in self.refs().names("refs/")? {
-            note(self.refs().read(&name).map(drop).map_err(Into::into), "set it anew with `dits branch -f` or `dits tag -f`; `dits reflog` may know where it was")?;
-            note(reflog::read(self.refs(), &name).map(drop).map_err(Into::into), "remove the damaged log")?;
+        let anew = "set it anew with `dits branch -f`, `dits tag -f` or `dits switch -f`; `dits reflog` may know where it was";
+        note(self.refs().list("").map(drop).map_err(Into::into), anew)?;
+        for name in self.refs().logs()? {
+            note(self.refs().log(&name, usize::MAX).map(drop).map_err(Into::into), "remove the damaged log")?;
         }
-        note(self.refs().read(&RefName::head()).map(drop).map_err(Into::into), "`dits switch --force BRANCH` writes it anew")?;
-        note(reflog::read(self.refs(), &RefName::head()).map(drop).map_err(Into::into), "remove the damaged log")?;
         note(self.index().map(drop), "move it away and run `dits reset`: staged changes are lost, files and commits are not")?;
         note(self.pending().map(drop), "move it away; `dits status` tells what is left to do")
     }

@@ -2,8 +2,8 @@
 
 use crate::index::Index;
 use crate::object::{Digest, ObjectKind};
-use crate::refs::{FolderRefs, RefName, RefStore, Target, reflog};
-use crate::repo::{Layout, RepoError, Repository};
+use crate::refs::{FolderRefs, RefName, RefStore, Target};
+use crate::repo::{Layout, Pending, RepoError, Repository};
 use crate::tree::Content;
 
 /// An object that is kept, and why.
@@ -30,13 +30,12 @@ pub fn roots(repo: &Repository) -> Result<Vec<Root>, RepoError> {
     }
     for private in repo.private_folders()? {
         let layout = Layout { private: private.clone(), ..repo.layout().clone() };
-        let refs = FolderRefs::open(&layout.common, &private);
-        for name in refs.per_worktree()? {
-            let target = refs.read(&name)?;
-            add_ref(&mut roots, &refs, &name, target.as_ref())?;
+        let refs = FolderRefs::open(&layout.common, layout.worktree_id())?;
+        for (name, target) in refs.list("")?.into_iter().filter(|(name, _)| name.is_per_worktree()) {
+            add_ref(&mut roots, &refs, &name, Some(&target))?;
         }
         add_index(&mut roots, &layout)?;
-        if let Some(pending) = repo.at_layout(layout).pending()? {
+        if let Some(pending) = Pending::of(&layout)? {
             let commits = pending.heads.iter().chain([&pending.original]);
             roots.extend(commits.map(|id| required(ObjectKind::Commit, *id.digest(), "an unfinished merge")));
         }
@@ -59,7 +58,7 @@ fn add_ref(
     }
     // The log of the stash is its list of entries: what it names is not history but work put aside.
     let required = *name == RefName::stash();
-    for entry in reflog::read(refs, name)? {
+    for entry in refs.log(name, usize::MAX)? {
         for digest in entry.new.into_iter().chain(entry.old) {
             roots.push(Root { kind: None, digest, named_by: format!("the log of {name}"), required });
         }

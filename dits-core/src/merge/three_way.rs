@@ -155,7 +155,7 @@ fn file_and_folder(
         let mut folder = path.parent();
         while let Some(parent) = folder {
             if let Some(entry) = Tree::at_path(read, ours, &parent)? {
-                if entry.mode.is_file_like() && !leaving.contains(&parent) {
+                if entry.mode.is_file() && !leaving.contains(&parent) {
                     clashes.push(path.clone());
                 }
                 break;
@@ -165,7 +165,7 @@ fn file_and_folder(
         if let Some(entry) = Tree::at_path(read, ours, path)? {
             let below = diff::trees(read, None, tree_of(&entry))?;
             let stays = |c: &Change| path.join_all(&c.path).is_ok_and(|full| !leaving.contains(&full));
-            if !entry.mode.is_file_like() && below.iter().any(stays) {
+            if !entry.mode.is_file() && below.iter().any(stays) {
                 clashes.push(path.clone());
             }
         }

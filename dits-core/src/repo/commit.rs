@@ -9,7 +9,7 @@ use crate::path::RepoPath;
 use crate::refs::{Expected, LogLine, RefEdit, RefName, RefStore, Target};
 use crate::signature::Signature;
 use crate::store::{StoreWriter, WriteStats};
-use crate::tree::{self, FlatEntry};
+use crate::tree;
 
 /// Who commits what, and how.
 #[derive(Clone, Debug)]
@@ -76,13 +76,13 @@ impl Repository {
             extensions: Vec::new(),
         };
         let id = commit.write(&writer)?;
-        let stats = writer.finish()?;
+        let finished = writer.finish()?;
         let reason = reason(pending.as_ref(), &head, options);
         self.advance_head(&head, id, &options.committer, &reason)?;
         index.set_tree(tree);
         index.commit()?;
         self.clear_pending()?;
-        Ok(NewCommit { id, commit, branch: head.branch().cloned(), changes, stats })
+        Ok(NewCommit { id, commit, branch: head.branch().cloned(), changes, stats: finished.meta })
     }
 
     /// The parents of the commit to be made, and the tree it is compared with.
@@ -110,15 +110,20 @@ impl Repository {
     /// # Errors
     /// When another process moved it, or it cannot be written.
     pub fn advance_head(&self, head: &Head, id: CommitId, who: &Signature, reason: &str) -> Result<(), RepoError> {
-        let log = LogLine { who: who.clone(), message: reason.to_owned() };
+        let log = LogLine {
+            old: head.commit().map(|old| *old.digest()),
+            new: Some(*id.digest()),
+            who: who.clone(),
+            message: reason.to_owned(),
+        };
         let new = Target::Id(*id.digest());
         let expected = head.target().map_or(Expected::Absent, Expected::Is);
         let edits = match head.branch() {
             Some(branch) => vec![
-                RefEdit::set(branch.clone(), expected, new.clone()).log(log.clone()),
-                RefEdit::log_only(RefName::head(), head.target(), new, log),
+                RefEdit::set(branch.clone(), expected, new).with_log(log.clone()),
+                RefEdit::log_only(RefName::head(), log),
             ],
-            None => vec![RefEdit::set(RefName::head(), expected, new).log(log)],
+            None => vec![RefEdit::set(RefName::head(), expected, new).with_log(log)],
         };
         Ok(self.refs().transaction(edits)?)
     }
@@ -133,19 +138,16 @@ pub fn write_tree(index: &Index, writer: &StoreWriter) -> Result<TreeId, RepoErr
         return Ok(tree);
     }
     let staged = index.entries().filter(|entry| entry.stage == Stage::Normal && !entry.flags.intent_to_add);
-    let entries = staged.map(|entry| FlatEntry {
-        path: entry.path.clone(),
-        mode: entry.mode,
-        size: entry.size,
-        content: entry.content.clone(),
-    });
+    let entries = staged.map(|entry| (entry.path.clone(), entry.mode, entry.size, entry.content.clone()));
     Ok(tree::from_paths(entries, writer)?)
 }
 
 /// The moves to record: what a reader would otherwise have to find out again.
 fn moves(writer: &StoreWriter, changes: &[Change]) -> Result<Vec<(RepoPath, RepoPath)>, RepoError> {
     let renames = find_renames(writer, changes, RenameOptions::default())?;
-    Ok(renames.into_iter().map(|rename| (rename.from, rename.to)).collect())
+    let mut moves: Vec<_> = renames.into_iter().map(|rename| (rename.from, rename.to)).collect();
+    moves.sort();
+    Ok(moves)
 }
 
 fn reason(pending: Option<&Pending>, head: &Head, options: &CommitOptions) -> String {

@@ -44,7 +44,7 @@ impl Repository {
         }
         durable::write_atomic(&layout.config(), CONFIG.as_bytes())?;
         durable::write_atomic(&layout.exclude(), EXCLUDE.as_bytes())?;
-        let refs = crate::refs::FolderRefs::open(&layout.common, &layout.private);
+        let refs = crate::refs::FolderRefs::open(&layout.common, None)?;
         refs.transaction(vec![RefEdit::set(RefName::head(), Expected::Any, head)])?;
         // Last: from here on it is a repository.
         format::write(&layout.format())?;

@@ -69,6 +69,12 @@ impl Layout {
         Ok(Self { common: common.to_owned(), private, worktree: Some(worktree.to_owned()) })
     }
 
+    /// The worktree's name inside the repository; `None` for the main one.
+    #[must_use]
+    pub fn worktree_id(&self) -> Option<&str> {
+        if self.private == self.common { None } else { self.private.file_name().and_then(|name| name.to_str()) }
+    }
+
     /// What the `.dits` file of a further worktree says.
     #[must_use]
     pub fn link_text(private: &Path) -> Vec<u8> {

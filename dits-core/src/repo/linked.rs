@@ -29,14 +29,15 @@ impl Repository {
     pub fn worktrees(&self) -> Result<Vec<LinkedWorktree>, RepoError> {
         let common = &self.layout().common;
         let main = Layout::main(common).worktree;
-        let head_of = |private: &Path| FolderRefs::open(common, private).read(&RefName::head());
+        let head_of = |id: Option<&str>| FolderRefs::open(common, id)?.read(&RefName::head());
         let mut found =
-            vec![LinkedWorktree { id: None, path: main, head: head_of(common)?, missing: false }];
+            vec![LinkedWorktree { id: None, path: main, head: head_of(None)?, missing: false }];
         for id in self.linked_ids()? {
             let private = self.layout().linked_worktrees().join(&id);
             let path = read_path(&private)?;
             let missing = !path.as_ref().is_some_and(|p| p.join(DITS).is_file());
-            found.push(LinkedWorktree { id: Some(id), path, head: head_of(&private)?, missing });
+            let head = head_of(Some(&id))?;
+            found.push(LinkedWorktree { id: Some(id), path, head, missing });
         }
         Ok(found)
     }
@@ -107,12 +108,13 @@ impl Repository {
         let common = fs::canonicalize(&self.layout().common).at("look at", &self.layout().common)?;
         let private = self.free_private_folder(&common, &path)?;
         durable::create_dir_all(&private.join("tmp"))?;
-        let refs = FolderRefs::open(&common, &private);
+        let layout = Layout { common: common.clone(), private: private.clone(), worktree: Some(path.clone()) };
+        let refs = FolderRefs::open(&common, layout.worktree_id())?;
         refs.transaction(vec![RefEdit::set(RefName::head(), Expected::Any, head)])?;
         use std::os::unix::ffi::OsStrExt;
         durable::write_atomic(&private.join("worktree"), path.as_os_str().as_bytes())?;
         durable::write_atomic(&path.join(DITS), &Layout::link_text(&private))?;
-        Self::open(Layout { common, private, worktree: Some(path) }, environment)
+        Self::open(layout, environment)
     }
 
     fn free_private_folder(&self, common: &Path, path: &Path) -> Result<PathBuf, RepoError> {

@@ -5,7 +5,7 @@
 
 use bincode::{Decode, Encode};
 
-use super::{RepoError, Repository};
+use super::{Layout, RepoError, Repository};
 use crate::codec;
 use crate::durable;
 use crate::object::CommitId;
@@ -13,6 +13,7 @@ use crate::path::RepoPath;
 use crate::record::RecordKind;
 
 const RECORD: RecordKind = RecordKind { magic: *b"DITSPEND", version: 1 };
+const FILE: &str = "pending";
 const LIMIT: usize = 64 << 20;
 
 /// Which operation waits.
@@ -53,16 +54,26 @@ pub struct Pending {
     pub beside: Vec<(RepoPath, RepoPath)>,
 }
 
+impl Pending {
+    /// The operation that waits in a worktree, if there is one.
+    ///
+    /// # Errors
+    /// When its record is damaged.
+    pub fn of(layout: &Layout) -> Result<Option<Self>, RepoError> {
+        let file = layout.private.join(FILE);
+        let Some(payload) = RECORD.read(&file)? else { return Ok(None) };
+        let decoded = codec::decode::<Pending, LIMIT>(&payload);
+        Ok(Some(decoded.map_err(|_| crate::record::RecordError::Corrupt { file, what: "it cannot be decoded" })?))
+    }
+}
+
 impl Repository {
     /// The operation that waits in this worktree, if there is one.
     ///
     /// # Errors
     /// When its record is damaged.
     pub fn pending(&self) -> Result<Option<Pending>, RepoError> {
-        let file = self.pending_file();
-        let Some(payload) = RECORD.read(&file)? else { return Ok(None) };
-        let decoded = codec::decode::<Pending, LIMIT>(&payload);
-        Ok(Some(decoded.map_err(|_| crate::record::RecordError::Corrupt { file, what: "it cannot be decoded" })?))
+        Pending::of(self.layout())
     }
 
     /// Remembers an operation that waits.
@@ -82,6 +93,6 @@ impl Repository {
     }
 
     fn pending_file(&self) -> std::path::PathBuf {
-        self.layout().private.join("pending")
+        self.layout().private.join(FILE)
     }
 }

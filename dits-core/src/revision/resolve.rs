@@ -5,7 +5,7 @@ use crate::commit::Commit;
 use crate::history;
 use crate::object::{CommitId, Digest, ObjectKind, TagId, TreeId};
 use crate::path::RepoPath;
-use crate::refs::{RefName, RefStore, Target, reflog};
+use crate::refs::{RefName, RefStore, Target};
 use crate::repo::{RepoError, Repository};
 use crate::tag::Tag;
 use crate::tree::{Content, Tree, TreeEntry};
@@ -163,9 +163,9 @@ impl Repository {
     fn ref_object(&self, revision: &Revision, name: &RefName) -> Result<(ObjectKind, Digest), RepoError> {
         let digest = match revision.log_entry {
             None => self.refs().resolve(name)?.map(|(_, digest)| digest),
-            Some(0) if !reflog::exists(self.refs(), name) => self.refs().resolve(name)?.map(|(_, digest)| digest),
+            Some(0) if self.refs().log(name, 1)?.is_empty() => self.refs().resolve(name)?.map(|(_, digest)| digest),
             Some(n) => {
-                let entries = reflog::read(self.refs(), name)?;
+                let entries = self.refs().log(name, usize::MAX)?;
                 let too_short = || RevisionError::NoLogEntry {
                     text: revision.text.clone(),
                     name: name.short().to_owned(),
@@ -200,7 +200,7 @@ impl Repository {
 
     /// The branch or commit that HEAD was on before the `back`th last switch.
     fn branch_left(&self, revision: &Revision, back: usize) -> Result<String, RepoError> {
-        let entries = reflog::read(self.refs(), &RefName::head())?;
+        let entries = self.refs().log(&RefName::head(), usize::MAX)?;
         let left = |message: &str| {
             let moved = message.strip_prefix("checkout: moving from ")?;
             moved.split_once(" to ").map(|(from, _)| from.to_owned())

@@ -78,9 +78,14 @@ impl Repository {
         let report = self.checkout_all(&mut index, &changes, tree, force, progress)?;
         let reason = format!("checkout: moving from {} to {}", self.describe_head()?, describe(to));
         let old = self.refs().read(&RefName::head())?;
-        let log = LogLine { who: who.clone(), message: reason };
+        let log = LogLine {
+            old: self.refs().resolve(&RefName::head())?.map(|(_, digest)| digest),
+            new: commit.map(|commit| *commit.digest()),
+            who: who.clone(),
+            message: reason,
+        };
         let expected = old.map_or(Expected::Absent, Expected::Is);
-        self.refs().transaction(vec![RefEdit::set(RefName::head(), expected, target).log(log)])?;
+        self.refs().transaction(vec![RefEdit::set(RefName::head(), expected, target).with_log(log)])?;
         if force {
             self.clear_pending()?;
         }
