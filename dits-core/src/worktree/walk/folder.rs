@@ -155,7 +155,8 @@ fn names(
     visitor: &dyn Visitor,
 ) -> Result<Option<Vec<Box<[u8]>>>, IoError> {
     let (mut names, mut refused) = (Vec::new(), Vec::new());
-    for entry in rustix::fs::Dir::read_from(fd).at("read the folder", shown)? {
+    let listing = fd.try_clone().at("read the folder", shown)?;
+    for entry in rustix::fs::Dir::new(listing).at("read the folder", shown)? {
         let entry = entry.at("read the folder", shown)?;
         let name = entry.file_name().to_bytes();
         match name {
