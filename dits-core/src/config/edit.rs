@@ -17,7 +17,7 @@ use crate::durable::{self, IoContext};
 const LOCK_TRIES: u32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Sets a key in a file, which is created if need be, and returns where. The value of a known key is checked and
+/// Sets a key in a file, which is created if need be. The value of a known key is checked and
 /// stored as its type; that of another is stored as a boolean or number if it looks like one. Durable on return.
 ///
 /// # Errors
