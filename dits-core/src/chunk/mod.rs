@@ -7,7 +7,7 @@ pub mod rechunk;
 pub mod stream;
 
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 
 use bincode::de::Decoder;
 use bincode::error::DecodeError;

@@ -1,7 +1,7 @@
 //! The new chunks of edited content, by reading only around the edits.
 //!
 //! The outcome is that of chunking the new content from its beginning. Why that is so, and where the two bytes of
-//! [`LOOKAHEAD`] come from, is said in `docs/format/chunking.md`.
+//! `LOOKAHEAD` come from, is said in `docs/format/chunking.md`.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};

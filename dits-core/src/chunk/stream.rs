@@ -212,7 +212,7 @@ mod tests {
     impl Read for Odd<'_> {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
             self.calls += 1;
-            if self.calls % 3 == 0 {
+            if self.calls.is_multiple_of(3) {
                 return Err(ErrorKind::Interrupted.into());
             }
             let step = self.steps[self.calls % self.steps.len()].min(buf.len()).min(self.rest.len());
