@@ -16,7 +16,7 @@ use crate::repo::{Pending, PendingKind, RepoError, Repository, write_tree};
 use crate::signature::Signature;
 use crate::store::StoreWriter;
 use crate::tree;
-use crate::worktree::{Everything, ScanOptions, entry, scan};
+use crate::worktree::{Everything, ScanOptions, check_resolved, entry, scan};
 
 /// How to put changes aside.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,10 +41,7 @@ impl Repository {
     ) -> Result<Option<CommitId>, RepoError> {
         let (head, commit) = self.head_commit()?;
         let index = self.index()?;
-        let conflicts: Vec<_> = index.conflicts().into_iter().collect();
-        if !conflicts.is_empty() {
-            return Err(RepoError::Unresolved { paths: conflicts });
-        }
+        check_resolved(&index)?;
         let writer = self.writer()?;
         let staged = write_tree(&index, &writer)?;
         let (work, untracked) = self.write_worktree(index, options.untracked, &writer, progress)?;
@@ -59,7 +56,7 @@ impl Repository {
         }
         let text = message.map_or(format!("WIP on {on}"), |m| format!("On {}: {m}", self.describe_head().unwrap_or_default()));
         let id = put(&writer, work, parents, text.clone(), who)?;
-        writer.finish()?;
+        let _guard = writer.finish()?.guard;
         self.log_stash(id, text, who)?;
         for path in untracked.into_iter().flat_map(|(_, paths)| paths) {
             let dirs = self.work_dirs()?;
@@ -80,13 +77,16 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<(TreeId, Option<(TreeId, Vec<RepoPath>)>), RepoError> {
         let clock = fs_clock(&self.layout().private)?;
-        let wanted = ScanOptions { untracked: with_untracked, ignored: false, each_untracked: true };
-        let found = scan(self, &index, &Everything, wanted, progress)?;
+        let wanted =
+            ScanOptions { untracked: with_untracked, ignored: false, each_untracked: true, settle: true };
+        let mut found = scan(self, &index, &Everything, wanted, progress)?;
         found.fail_on_unreadable()?;
         for (path, version, meta) in self.take_in(&found.modified, writer, progress)? {
-            index.put(entry(&path, &version, &meta, clock));
+            index.put(entry(&path, &version, &meta, clock))?;
         }
-        found.deleted.iter().for_each(|path| index.remove_path(path));
+        for path in &found.deleted {
+            index.remove_all(path);
+        }
         let work = write_tree(&index, writer)?;
         if found.untracked.is_empty() {
             return Ok((work, None));
@@ -152,7 +152,7 @@ impl Repository {
         let mut index = self.lock_index()?;
         let applied = self.apply_merged(&mut index, &merged, progress)?;
         if applied.conflicts.is_empty() {
-            unstage(&mut index, &merged);
+            unstage(&mut index, &merged)?;
             index.commit()?;
             if staged && staged_tree != base {
                 self.restage(base, ours, staged_tree)?;
@@ -175,9 +175,10 @@ impl Repository {
         let merged = three_way(self.store(), base, ours, staged, RenameOptions::default())?;
         let mut index = self.lock_index()?;
         for change in &merged.changes {
-            crate::worktree::stage_version(&mut index, change);
+            crate::worktree::stage_version(&mut index, change)?;
         }
-        Ok(index.commit()?)
+        index.commit()?;
+        Ok(())
     }
 
     /// Forgets an entry.
@@ -213,11 +214,12 @@ impl Repository {
 }
 
 /// Changes brought back are in the worktree only, except for files that HEAD does not have: those would be untracked.
-fn unstage(index: &mut Index, merged: &Merged) {
+fn unstage(index: &mut Index, merged: &Merged) -> Result<(), RepoError> {
     for change in merged.changes.iter().filter(|change| change.old.is_some()) {
         let back = crate::diff::Change { path: change.path.clone(), old: None, new: change.old.clone() };
-        crate::worktree::stage_version(index, &back);
+        crate::worktree::stage_version(index, &back)?;
     }
+    Ok(())
 }
 
 fn put(

@@ -65,12 +65,12 @@ impl Repository {
             }
             _ => None,
         };
-        index.remove_path(&conflict.path);
+        index.remove_all(&conflict.path);
         for (stage, version) in
             [(Stage::Base, &conflict.base), (Stage::Ours, &conflict.ours), (Stage::Theirs, &conflict.theirs)]
         {
             if let Some(version) = version {
-                index.put(staged(&conflict.path, stage, version));
+                index.put(staged(&conflict.path, stage, version))?;
             }
         }
         Ok(beside)

@@ -150,10 +150,7 @@ impl Repository {
             return Err(RepoError::OperationPending { command: pending.kind.command() });
         }
         let index = self.index()?;
-        let conflicts: Vec<_> = index.conflicts().into_iter().collect();
-        if !conflicts.is_empty() {
-            return Err(RepoError::Unresolved { paths: conflicts });
-        }
+        crate::worktree::check_resolved(&index)?;
         let staged = crate::worktree::changes_to_tree(self, &index, self.head_tree()?)?;
         if staged.is_empty() {
             return Ok(());

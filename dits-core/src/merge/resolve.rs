@@ -3,7 +3,6 @@
 use crate::diff::FileVersion;
 use crate::index::{LockedIndex, Stage, fs_clock};
 use crate::path::RepoPath;
-use crate::progress::Silent;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::worktree::{AddOptions, Exactly, entry, write_version};
@@ -31,7 +30,7 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<(), RepoError> {
         let mut index = self.lock_index()?;
-        if let Some(path) = paths.iter().find(|path| !index.in_conflict(path)) {
+        if let Some(path) = paths.iter().find(|path| ![Stage::Base, Stage::Ours, Stage::Theirs].iter().any(|stage| index.get(path, *stage).is_some())) {
             return Err(RepoError::UnknownPath { path: path.clone() });
         }
         if choice == Choice::Worktree {
@@ -60,7 +59,7 @@ impl Repository {
             size: entry.size,
             content: entry.content.clone(),
         });
-        index.remove_path(path);
+        index.remove_all(path);
         match chosen {
             None => {
                 if dirs.stat(path)?.is_some_and(|meta| !meta.is_dir()) {
@@ -71,7 +70,7 @@ impl Repository {
             Some(version) => {
                 let meta = write_version(self, &dirs, path, &version, progress, self.threads())?;
                 let clock = fs_clock(&self.layout().private)?;
-                index.put(entry(path, &version, &meta, clock));
+                index.put(entry(path, &version, &meta, clock))?;
             }
         }
         Ok(())
@@ -89,7 +88,6 @@ impl Repository {
     pub(crate) fn remove_beside(&self, beside: &[(RepoPath, RepoPath)]) -> Result<(), RepoError> {
         let dirs = self.work_dirs()?;
         for (_, file) in beside {
-            Silent.check()?;
             if dirs.stat(file)?.is_some_and(|meta| !meta.is_dir()) {
                 dirs.unlink(file)?;
             }

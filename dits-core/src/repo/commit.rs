@@ -48,10 +48,7 @@ impl Repository {
     /// When there are conflicts left, nothing changed, or another process moved the branch meanwhile.
     pub fn commit(&self, options: &CommitOptions) -> Result<NewCommit, RepoError> {
         let mut index = self.lock_index()?;
-        let conflicts: Vec<RepoPath> = index.conflicts().into_iter().collect();
-        if !conflicts.is_empty() {
-            return Err(RepoError::Unresolved { paths: conflicts });
-        }
+        crate::worktree::check_resolved(&index)?;
         let head = self.head()?;
         let pending = self.pending()?;
         let (parents, compare_to) = self.parents(&head, pending.as_ref(), options.amend)?;
@@ -79,7 +76,7 @@ impl Repository {
         let finished = writer.finish()?;
         let reason = reason(pending.as_ref(), &head, options);
         self.advance_head(&head, id, &options.committer, &reason)?;
-        index.set_tree(tree);
+        index.set_tree(Some(tree));
         index.commit()?;
         self.clear_pending()?;
         Ok(NewCommit { id, commit, branch: head.branch().cloned(), changes, stats: finished.meta })
@@ -138,7 +135,7 @@ pub fn write_tree(index: &Index, writer: &StoreWriter) -> Result<TreeId, RepoErr
         return Ok(tree);
     }
     let staged = index.entries().filter(|entry| entry.stage == Stage::Normal && !entry.flags.intent_to_add);
-    let entries = staged.map(|entry| (entry.path.clone(), entry.mode, entry.size, entry.content.clone()));
+    let entries = staged.map(|entry| (entry.repo_path(), entry.mode, entry.size, entry.content.clone()));
     Ok(tree::from_paths(entries, writer)?)
 }
 

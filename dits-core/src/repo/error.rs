@@ -7,7 +7,10 @@ use crate::chunk::ProfileError;
 use crate::config::ConfigError;
 use crate::content::CompareError;
 use crate::durable::IoError;
+use crate::commit::CommitError;
 use crate::index::IndexError;
+use crate::lockfile::LockError;
+use crate::tree::TreeError;
 use crate::path::{PathError, RepoPath, portable::PortableError};
 use crate::progress::Interrupted;
 use crate::record::RecordError;
@@ -15,7 +18,8 @@ use crate::refs::{RefError, RefNameError};
 use crate::revision::RevisionError;
 use crate::rules_file::RulesError;
 use crate::store::StoreError;
-use crate::worktree::{InTheWay, Problem, WalkError};
+use crate::worktree::InTheWay;
+use crate::worktree::walk::WalkError;
 
 /// An operation on a repository that failed. Errors of the parts are passed on as they are.
 #[derive(Debug, thiserror::Error)]
@@ -160,8 +164,13 @@ pub enum RepoError {
     #[error("cannot fast-forward: the branches have gone apart")]
     NotFastForward,
     /// Something in the worktree could not be looked at.
-    #[error("{0}")]
-    Unreadable(Problem),
+    #[error("`{path}`: {error}")]
+    Unreadable {
+        /// What.
+        path: RepoPath,
+        /// What the system said.
+        error: IoError,
+    },
     /// An object refers to something this version does not know, so nothing may be deleted or left out.
     #[error("{what} needs a newer dits; nothing was removed")]
     UnknownReferences {
@@ -204,6 +213,15 @@ pub enum RepoError {
     /// From an attribute's value.
     #[error(transparent)]
     Attribute(#[from] AttributeError),
+    /// From a tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// From a commit or tag.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// From a lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// From a chunking profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),

@@ -159,7 +159,7 @@ impl Repository {
     /// # Errors
     /// When it is damaged, cannot be read, or another process does not let go of it.
     pub fn lock_index(&self) -> Result<LockedIndex, RepoError> {
-        Ok(LockedIndex::lock(&self.layout.index())?)
+        Ok(Index::lock(&self.layout.index())?)
     }
 
     /// Begins to write objects, compressed as configured.
@@ -193,7 +193,7 @@ impl Repository {
     /// When the attributes that are not versioned cannot be read.
     pub fn attributes<'a>(&self, dirs: &'a WorkDirs) -> Result<AttributeLookup<&'a WorkDirs>, RepoError> {
         let file = self.layout.attributes();
-        let text = durable::read_limited(&file, MAX_RULES_FILE)?;
+        let text = durable::read_limited(&file, MAX_RULES_FILE as u64)?;
         let rules = AttributeRules::new(text.as_deref().map(|text| (file.as_path(), text)))?;
         Ok(AttributeLookup::new(dirs, rules))
     }
@@ -206,7 +206,7 @@ impl Repository {
         let user = self.config.get_str("core.excludesFile")?.map(PathBuf::from);
         let mut files = Vec::new();
         for file in user.into_iter().chain([self.layout.exclude()]) {
-            if let Some(text) = durable::read_limited(&file, MAX_RULES_FILE)? {
+            if let Some(text) = durable::read_limited(&file, MAX_RULES_FILE as u64)? {
                 files.push((file, text));
             }
         }

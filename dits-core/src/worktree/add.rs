@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::checkout::entry;
-use super::{Meta, Problem, ScanOptions, Selection, WorkDirs, scan};
-use crate::attributes::AttributeLookup;
+use super::{Meta, ScanOptions, Selection, Skipped, WorkDirs, scan};
+use crate::attributes::{AttributeLookup, Compression};
 use crate::chunk::Profile;
 use crate::content::{IngestError, Ingested, Ingestor, Source};
 use crate::diff::FileVersion;
@@ -14,8 +14,8 @@ use crate::durable::IoContext;
 use crate::index::{LockedIndex, Stage, fs_clock};
 use crate::path::{RepoPath, portable};
 use crate::progress::Progress;
-use crate::repo::{RepoError, Repository};
-use crate::store::{StoreWriter, WriteStats};
+use crate::repo::{RepoError, Repository, profile_of_setting};
+use crate::store::{StoreWriter, WriteStats, WriterGuard};
 use crate::tree::{Content, Mode};
 
 /// How often a file that changes while it is read is tried again.
@@ -55,7 +55,7 @@ pub struct AddReport {
     /// What the store took.
     pub stats: WriteStats,
     /// Things passed over, with the reason: special files, repositories inside.
-    pub skipped: Vec<Problem>,
+    pub skipped: Vec<Skipped>,
     /// Files staged that are ignored and were named on purpose, or would have been.
     pub ignored: Vec<RepoPath>,
 }
@@ -73,11 +73,16 @@ impl Repository {
     ) -> Result<AddReport, RepoError> {
         let mut index = self.lock_index()?;
         let clock = fs_clock(&self.layout().private)?;
-        let wanted = ScanOptions { untracked: options.new_files, ignored: options.force, each_untracked: true };
-        let found = scan(self, &index, selection, wanted, progress)?;
+        let wanted = ScanOptions {
+            untracked: options.new_files,
+            ignored: options.force,
+            each_untracked: true,
+            settle: options.dry_run,
+        };
+        let mut found = scan(self, &index, selection, wanted, progress)?;
         found.fail_on_unreadable()?;
         let mut report = AddReport { skipped: found.skipped, ignored: found.ignored.clone(), ..AddReport::default() };
-        report.added.extend(found.modified.into_iter().chain(found.racy).chain(found.conflicted));
+        report.added.extend(found.modified.into_iter().chain(found.unsure).chain(found.conflicted));
         if options.new_files {
             report.added.extend(found.untracked);
             if options.force {
@@ -93,8 +98,10 @@ impl Repository {
         if options.dry_run {
             return Ok(report);
         }
-        self.stage(&mut index, &mut report, clock, progress)?;
+        // The guard keeps garbage collection away from the new content until the index names it.
+        let guard = self.stage(&mut index, &mut report, clock, progress)?;
         index.commit()?;
+        drop(guard);
         Ok(report)
     }
 
@@ -104,11 +111,12 @@ impl Repository {
         report: &mut AddReport,
         clock: (i64, u32),
         progress: &dyn Progress,
-    ) -> Result<(), RepoError> {
+    ) -> Result<WriterGuard, RepoError> {
         let writer = self.writer()?;
         let staged = self.take_in(&report.added, &writer, progress)?;
         progress.stage("Saving", None, None);
-        report.stats = writer.finish()?;
+        let finished = writer.finish()?;
+        report.stats = finished.content;
         let mut changed = Vec::new();
         for (path, version, meta) in staged {
             report.logical += version.size;
@@ -118,14 +126,14 @@ impl Repository {
             if !known.is_some_and(|old| old.content == entry.content && old.mode == entry.mode) {
                 changed.push(path);
             }
-            index.put(entry);
+            index.put(entry)?;
         }
         changed.sort();
         report.added = changed;
         for path in &report.removed {
-            index.remove_path(path);
+            index.remove_all(path);
         }
-        Ok(())
+        Ok(finished.guard)
     }
 
     /// Takes in the content of files in the worktree without staging them.
@@ -146,7 +154,7 @@ impl Repository {
         }
         let mut folded = std::collections::HashMap::new();
         for entry in index.entries() {
-            fold_all(&mut folded, &entry.path)?;
+            fold_all(&mut folded, &entry.repo_path())?;
         }
         for path in new.iter().filter(|path| index.get(path, Stage::Normal).is_none()) {
             for name in path.components() {
@@ -183,7 +191,7 @@ pub(crate) type Staged = (RepoPath, FileVersion, Meta);
 /// Takes in many files with several threads.
 struct Staging<'a> {
     dirs: &'a WorkDirs,
-    attributes: AttributeLookup,
+    attributes: AttributeLookup<&'a WorkDirs>,
     default_profile: Option<Profile>,
     writer: &'a StoreWriter,
     progress: &'a dyn Progress,
@@ -198,7 +206,7 @@ impl<'a> Staging<'a> {
         progress: &'a dyn Progress,
     ) -> Result<Self, RepoError> {
         let default_profile = repo.default_profile()?;
-        Ok(Self { dirs, attributes: repo.attributes()?, default_profile, writer, progress, threads: repo.threads() })
+        Ok(Self { dirs, attributes: repo.attributes(dirs)?, default_profile, writer, progress, threads: repo.threads() })
     }
 
     fn run(&self, paths: &[RepoPath]) -> Result<Vec<Staged>, RepoError> {
@@ -246,7 +254,7 @@ impl<'a> Staging<'a> {
     fn take(&self, path: &RepoPath, threads: usize) -> Result<Staged, RepoError> {
         self.progress.check()?;
         let meta = self.dirs.stat(path)?.ok_or_else(|| RepoError::Vanished { path: path.clone() })?;
-        let staged = match meta.mode() {
+        let staged = match meta.kind().mode() {
             Some(Mode::Symlink) => self.take_symlink(path, meta),
             Some(Mode::File | Mode::Executable) => self.take_file(path, threads),
             _ => Err(RepoError::NotAFile { content: path.to_string() }),
@@ -266,18 +274,17 @@ impl<'a> Staging<'a> {
     fn take_file(&self, path: &RepoPath, threads: usize) -> Result<Staged, RepoError> {
         let attributes = self.attributes.attributes_of(path)?;
         let source = Source {
-            profile: attributes.preset()?.map(|chunking| chunking.profile()).transpose()?,
-            compression: attributes.compression()?.map(|compression| compression.level()),
+            profile: attributes.preset()?.map(profile_of_setting).transpose()?.flatten(),
+            compression: attributes.compression()?.map(Compression::level),
         };
         for _ in 0..ATTEMPTS {
-            let mut file = self.dirs.open_file(path)?;
-            let before = stat(&file, path)?;
+            let (mut file, before) = self.dirs.open_file(path)?;
             let ingestor = Ingestor::new(self.writer, self.progress, threads, self.default_profile);
             let Ingested { size, content, .. } =
                 ingestor.ingest(&mut file, before.size, source).map_err(|e| ingest_error(path, e))?;
             let after = stat(&file, path)?;
             if before == after && size == after.size {
-                let mode = after.mode().ok_or_else(|| RepoError::NotAFile { content: path.to_string() })?;
+                let mode = after.kind().mode().ok_or_else(|| RepoError::NotAFile { content: path.to_string() })?;
                 return Ok((path.clone(), FileVersion { mode, size, content }, after));
             }
         }
@@ -287,7 +294,7 @@ impl<'a> Staging<'a> {
 
 fn stat(file: &File, path: &RepoPath) -> Result<Meta, RepoError> {
     let stat = rustix::fs::fstat(file).at("look at", path.as_path())?;
-    Ok(Meta::from(&stat))
+    Ok(Meta::of(&stat))
 }
 
 fn ingest_error(path: &RepoPath, error: IngestError) -> RepoError {

@@ -6,6 +6,7 @@
 //! show as changed, and the same command run again takes them for what they are.
 
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -20,7 +21,7 @@ use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::tree::{Content, Mode};
 
-use super::{Meta, WorkDirs};
+use super::{Meta, Replace, WorkDirs};
 
 /// From this size on a single file is written by several threads.
 const LARGE: u64 = 64 << 20;
@@ -76,14 +77,14 @@ impl<'a> Checkout<'a> {
             if self.remove(&change.path)? {
                 report.removed += 1;
             }
-            index.remove_path(&change.path);
+            index.remove_all(&change.path);
         }
         let clock = self.write_all(index, &todo, &mut report)?;
         for change in changes {
             // What was in place already is recorded as it stands.
             if let (Some(new), false) = (&change.new, todo.iter().any(|t| std::ptr::eq(*t, change))) {
                 if let Some(meta) = self.dirs.stat(&change.path)? {
-                    index.put(entry(&change.path, new, &meta, clock));
+                    index.put(entry(&change.path, new, &meta, clock))?;
                 }
             }
         }
@@ -121,13 +122,14 @@ impl<'a> Checkout<'a> {
             return Ok(if self.file_above(index, &change.path, change)? { Found::Untracked } else { Found::Replaceable });
         };
         if meta.is_dir() {
-            let empty_but_tracked = index.has_entries_below(&change.path);
+            let empty_but_tracked = index.entries_in(Some(&change.path)).next().is_some();
             return Ok(if empty_but_tracked || change.new.is_none() { Found::Replaceable } else { Found::Untracked });
         }
         let tracked = index.get(&change.path, Stage::Normal);
         if let (Some(entry), Some(old)) = (tracked, &change.old) {
             let same_record = entry.content == old.content && entry.mode == old.mode;
-            if same_record && entry.stat_proves_unmodified(&FileStat::from(&meta), meta.mode()) {
+            let same_mode = meta.kind().mode() == Some(entry.mode);
+            if same_record && same_mode && entry.is_unmodified(&FileStat::from(&meta)) {
                 return Ok(Found::Replaceable);
             }
         }
@@ -160,13 +162,13 @@ impl<'a> Checkout<'a> {
 
     /// Whether the file in the worktree is this version, byte for byte.
     fn holds(&self, path: &RepoPath, meta: &Meta, version: &FileVersion) -> Result<bool, RepoError> {
-        if meta.mode() != Some(version.mode) || meta.size != version.size {
+        if meta.kind().mode() != Some(version.mode) || meta.size != version.size {
             return Ok(false);
         }
         if let Content::Symlink(target) = &version.content {
             return Ok(self.dirs.read_link(path)? == *target);
         }
-        let mut file = self.dirs.open_file(path)?;
+        let (mut file, _) = self.dirs.open_file(path)?;
         let outcome = compare(self.repo.store(), &mut file, version.size, &version.content, self.progress);
         Ok(outcome.map_err(|e| RepoError::comparing(path, e))? == Comparison::Same)
     }
@@ -234,7 +236,7 @@ impl<'a> Checkout<'a> {
             if let Some(new) = &change.new {
                 report.written += 1;
                 report.bytes += new.size;
-                index.put(entry(&change.path, new, &meta, clock));
+                index.put(entry(&change.path, new, &meta, clock))?;
             }
         }
         Ok(clock)
@@ -246,18 +248,18 @@ impl<'a> Checkout<'a> {
         while let Some(parent) = folder {
             if self.dirs.stat(&parent)?.is_some_and(|meta| !meta.is_dir()) {
                 self.dirs.unlink(&parent)?;
-                index.remove_path(&parent);
+                index.remove_all(&parent);
             }
             folder = parent.parent();
         }
         if self.dirs.stat(path)?.is_some_and(|meta| meta.is_dir()) {
-            self.dirs.remove_empty_tree(path)?;
+            self.dirs.remove_empty_dir(path)?;
         }
         Ok(())
     }
 
     fn write_one(&self, change: &Change, threads: usize) -> Result<Meta, RepoError> {
-        let Some(new) = &change.new else { return Err(RepoError::Unborn { branch: String::new() }) };
+        let Some(new) = &change.new else { return Err(RepoError::UnknownPath { path: change.path.clone() }) };
         self.progress.check()?;
         write_version(self.repo, &self.dirs, &change.path, new, self.progress, threads)
     }
@@ -277,7 +279,13 @@ pub fn write_version(
 ) -> Result<Meta, RepoError> {
     let temp = repo.layout().temp();
     if let Content::Symlink(target) = &version.content {
-        dirs.replace_with_symlink(path, target, &temp)?;
+        let link = tempfile::Builder::new().prefix("checkout-").make_in(&temp, |at| {
+            std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), at)
+        });
+        let link = link.at("create a link in", &temp)?.into_temp_path();
+        dirs.rename_into(&link, path, Replace::Yes)?;
+        // It has been renamed: there is nothing left to remove.
+        let _ = link.keep();
     } else {
         let mut builder = tempfile::Builder::new();
         let mode = if version.mode == Mode::Executable { 0o777 } else { 0o666 };
@@ -285,7 +293,9 @@ pub fn write_version(
         let file = builder.prefix("checkout-").permissions(PermissionsExt::from_mode(mode)).tempfile_in(&temp);
         let file = file.at("create a file in", &temp)?;
         export(repo, version, file.as_file(), path, progress, threads)?;
-        dirs.rename_into(file, path)?;
+        let named = file.into_temp_path();
+        dirs.rename_into(&named, path, Replace::Yes)?;
+        let _ = named.keep();
     }
     progress.advance(0, 1);
     let meta = dirs.stat(path)?;

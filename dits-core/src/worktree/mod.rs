@@ -2,8 +2,22 @@
 
 use rustix::fs::{FileType, Stat};
 
+mod add;
+mod checkout;
 pub mod dirs;
+mod scan;
+mod select;
+mod switch;
 pub mod walk;
+
+pub use add::{AddOptions, AddReport};
+pub use checkout::{Checkout, CheckoutReport, InTheWay, entry, write_version};
+pub use dirs::{Replace, WorkDirs};
+pub use scan::{Scan, ScanOptions, Skipped, scan};
+pub use select::{Everything, Exactly, Selection};
+pub use switch::{Destination, changes_to_tree, check_resolved, stage_version};
+
+use crate::tree::Mode;
 
 /// What the system says about a file, in the parts that dits compares. Symbolic links are never followed for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +54,26 @@ pub enum EntryKind {
     Special,
 }
 
+impl EntryKind {
+    /// What a version of the project calls it; `None` for what is never versioned, and for folders.
+    #[must_use]
+    pub fn mode(self) -> Option<Mode> {
+        match self {
+            Self::File { executable: false } => Some(Mode::File),
+            Self::File { executable: true } => Some(Mode::Executable),
+            Self::Symlink => Some(Mode::Symlink),
+            Self::Folder | Self::Special => None,
+        }
+    }
+}
+
 impl Meta {
+    /// Whether it is a folder.
+    #[must_use]
+    pub fn is_dir(&self) -> bool {
+        self.kind() == EntryKind::Folder
+    }
+
     /// Takes what matters out of a `stat`.
     // The fields' types differ between platforms; the casts lose nothing on any of them.
     #[allow(clippy::cast_lossless, clippy::unnecessary_cast)]

@@ -158,7 +158,7 @@ impl<'a> Scanner<'a> {
         let mut entries = Vec::new();
         let mut conflicts = HashSet::new();
         let mut folders = HashSet::new();
-        for entry in index.iter() {
+        for entry in index.entries() {
             let mut folder = entry.path;
             while let Some(slash) = folder.iter().rposition(|byte| *byte == b'/') {
                 folder = &folder[..slash];

@@ -33,10 +33,11 @@ pub fn changes_to_tree(repo: &Repository, index: &Index, tree: Option<TreeId>) -
     }
     let mut changes = Vec::new();
     for entry in index.entries().filter(|entry| entry.stage == Stage::Normal) {
+        let path = entry.repo_path();
         let old = FileVersion { mode: entry.mode, size: entry.size, content: entry.content.clone() };
-        let new = wanted.remove(&entry.path).flatten();
+        let new = wanted.remove(&path).flatten();
         if new.as_ref() != Some(&old) || entry.flags.intent_to_add {
-            changes.push(Change { path: entry.path.clone(), old: Some(old), new });
+            changes.push(Change { path, old: Some(old), new });
         }
     }
     changes.extend(wanted.into_iter().map(|(path, new)| Change { path, old: None, new }));
@@ -75,7 +76,7 @@ impl Repository {
         } else {
             self.two_way(&index, self.head_tree()?, tree)?
         };
-        let report = self.checkout_all(&mut index, &changes, tree, force, progress)?;
+        let report = self.checkout_all(index, &changes, tree, force, progress)?;
         let reason = format!("checkout: moving from {} to {}", self.describe_head()?, describe(to));
         let old = self.refs().read(&RefName::head())?;
         let log = LogLine {
@@ -95,18 +96,18 @@ impl Repository {
     /// Applies changes and writes the index; `tree` is what it then equals, if it was equal to HEAD before.
     fn checkout_all(
         &self,
-        index: &mut LockedIndex,
+        mut index: LockedIndex,
         changes: &[Change],
         tree: Option<TreeId>,
         force: bool,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
         let clean = force || index.matches_tree().is_some();
-        let report = Checkout::new(self, progress, force)?.apply(index, changes)?;
-        if let (true, Some(tree)) = (clean, tree) {
+        let report = Checkout::new(self, progress, force)?.apply(&mut index, changes)?;
+        if clean {
             index.set_tree(tree);
         }
-        index.commit_in_place()?;
+        index.commit()?;
         Ok(report)
     }
 
@@ -141,7 +142,7 @@ impl Repository {
         let mut index = self.lock_index()?;
         let tree = Commit::read(self.store(), commit)?.tree;
         let changes = self.two_way(&index, self.head_tree()?, Some(tree))?;
-        self.checkout_all(&mut index, &changes, Some(tree), false, progress)
+        self.checkout_all(index, &changes, Some(tree), false, progress)
     }
 
     /// Makes index and worktree be `tree`, throwing away everything else that is tracked (`reset --hard`).
@@ -150,7 +151,7 @@ impl Repository {
     /// When the tree cannot be read or a file cannot be written.
     pub fn reset_hard(&self, tree: Option<TreeId>, progress: &dyn Progress) -> Result<CheckoutReport, RepoError> {
         let mut index = self.lock_index()?;
-        index.drop_conflicts();
+        drop_conflicts(&mut index);
         let mut changes = changes_to_tree(self, &index, tree)?;
         let listed: std::collections::HashSet<_> = changes.iter().map(|change| change.path.clone()).collect();
         let scan = super::scan(self, &index, &super::Everything, super::ScanOptions::tracked_only(), progress)?;
@@ -161,10 +162,8 @@ impl Repository {
             }
         }
         let report = Checkout::new(self, progress, true)?.apply(&mut index, &changes)?;
-        if let Some(tree) = tree {
-            index.set_tree(tree);
-        }
-        index.commit_in_place()?;
+        index.set_tree(tree);
+        index.commit()?;
         Ok(report)
     }
 
@@ -175,21 +174,17 @@ impl Repository {
     /// When the tree cannot be read or the index cannot be written.
     pub fn reset_index(&self, tree: Option<TreeId>) -> Result<(), RepoError> {
         let mut index = self.lock_index()?;
-        index.drop_conflicts();
+        drop_conflicts(&mut index);
         for change in changes_to_tree(self, &index, tree)? {
-            stage_version(&mut index, &change);
+            stage_version(&mut index, &change)?;
         }
-        if let Some(tree) = tree {
-            index.set_tree(tree);
-        }
-        Ok(index.commit()?)
+        index.set_tree(tree);
+        index.commit()?;
+        Ok(())
     }
 
     fn check_settled(&self, index: &Index) -> Result<(), RepoError> {
-        let conflicts: Vec<_> = index.conflicts().into_iter().collect();
-        if !conflicts.is_empty() {
-            return Err(RepoError::Unresolved { paths: conflicts });
-        }
+        check_resolved(index)?;
         match self.pending()? {
             Some(pending) => Err(RepoError::OperationPending { command: pending.kind.command() }),
             None => Ok(()),
@@ -211,9 +206,14 @@ impl Repository {
 }
 
 /// Stages a version without knowing anything of a file in the worktree.
-pub fn stage_version(index: &mut Index, change: &Change) {
+///
+/// # Errors
+/// When the version cannot be in an index.
+pub fn stage_version(index: &mut Index, change: &Change) -> Result<(), RepoError> {
     match &change.new {
-        None => index.remove_path(&change.path),
+        None => {
+            index.remove_all(&change.path);
+        }
         Some(version) => index.put(crate::index::Entry {
             path: change.path.clone(),
             stage: Stage::Normal,
@@ -222,7 +222,24 @@ pub fn stage_version(index: &mut Index, change: &Change) {
             content: version.content.clone(),
             stat: crate::index::FileStat::default(),
             flags: crate::index::Flags { racy: true, ..Default::default() },
-        }),
+        })?,
+    }
+    Ok(())
+}
+
+/// Fails if paths are in conflict.
+///
+/// # Errors
+/// [`RepoError::Unresolved`], then.
+pub fn check_resolved(index: &Index) -> Result<(), RepoError> {
+    let paths: Vec<_> = index.conflicts().into_iter().map(|conflict| conflict.path).collect();
+    if paths.is_empty() { Ok(()) } else { Err(RepoError::Unresolved { paths }) }
+}
+
+/// Forgets the sides of conflicts.
+fn drop_conflicts(index: &mut Index) {
+    for conflict in index.conflicts() {
+        index.remove_all(&conflict.path);
     }
 }
 
