@@ -145,9 +145,7 @@ pub(super) fn read_file(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 /// A frame's fault as the store's: damage of `file`, or something too new in it.
 pub(super) fn frame_error(error: frame::FrameError, file: &Path) -> StoreError {
     match error {
-        frame::FrameError::TooNew { .. } => {
-            StoreError::FileTooNew { file: file.to_owned(), what: error.to_string() }
-        }
+        frame::FrameError::TooNew { .. } => StoreError::FileTooNew { file: file.to_owned(), what: error.to_string() },
         damage => super::pack::corrupt(file, &damage.to_string()),
     }
 }

@@ -11,13 +11,13 @@ pub use self::prefix::HexPrefix;
 
 use self::cache::Cache;
 use self::view::View;
+use super::StoreError;
 use super::folder::{FolderStore, PackStore};
 use super::frame::{self, FrameError, Header};
 use super::loose::Loose;
 use super::pack::layout::PackId;
 use super::pack::page::Entry;
 use super::pack::{self, Pack, merged};
-use super::StoreError;
 use crate::object::{Digest, ObjectKind, ObjectRead};
 
 /// How an object database is read.
@@ -337,9 +337,8 @@ impl Odb {
     /// When one is damaged or cannot be read.
     pub fn pack_list(&self) -> Result<Vec<PackInfo>, StoreError> {
         let packs = self.open_packs()?;
-        let info = |pack: &Arc<Pack>| {
-            PackInfo { id: pack.id(), file_len: pack.file_len(), entries: pack.index().len() }
-        };
+        let info =
+            |pack: &Arc<Pack>| PackInfo { id: pack.id(), file_len: pack.file_len(), entries: pack.index().len() };
         Ok(packs.iter().map(info).collect())
     }
 
@@ -395,6 +394,11 @@ impl Odb {
     #[must_use]
     pub fn uncovered_packs(&self) -> usize {
         self.view().uncovered()
+    }
+
+    /// Whether there is a merged index, damaged or not.
+    pub(super) fn has_merged_index(&self) -> bool {
+        self.view().has_merged()
     }
 
     /// Forgets what was read: for after objects were removed.
@@ -460,4 +464,3 @@ pub(super) fn whole_frame(frame: &[u8], digest: &Digest, file: &Path) -> Result<
     }
     Ok(header)
 }
-

@@ -72,7 +72,9 @@ impl View {
         if has_merged && let Some(blob) = store.open(merged::FILE_NAME)? {
             match Merged::open(&blob) {
                 Ok(opened) => index = Some(opened),
-                Err(StoreError::Corrupt { file, what }) => broken_merged = Some((file, what)),
+                Err(StoreError::Corrupt { file, what } | StoreError::FileTooNew { file, what }) => {
+                    broken_merged = Some((file, what))
+                }
                 Err(e) => return Err(e),
             }
         }
@@ -91,6 +93,11 @@ impl View {
     /// How many packs the merged index does not cover.
     pub(super) fn uncovered(&self) -> usize {
         self.uncovered.len()
+    }
+
+    /// Whether there is a merged index, damaged or not.
+    pub(super) fn has_merged(&self) -> bool {
+        self.merged.is_some() || self.broken_merged.is_some()
     }
 
     /// The open pack of a slot; `None` when it has been deleted meanwhile.

@@ -1,6 +1,10 @@
 //! Tests of the store as a whole. Each has a folder of its own and leaves nothing behind.
 
+mod collect;
+mod damage;
+mod golden;
 mod round_trip;
+mod search;
 
 use std::path::{Path, PathBuf};
 
