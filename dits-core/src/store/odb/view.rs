@@ -37,6 +37,10 @@ impl Slot {
         Ok(Some(pack))
     }
 
+    fn is_open(&self) -> bool {
+        self.pack.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn close(&self) -> bool {
         self.pack.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
@@ -81,7 +85,7 @@ impl View {
         let covered: HashSet<&PackId> = index.iter().flat_map(|m| m.packs()).collect();
         let mut uncovered: Vec<_> = slots.values().filter(|slot| !covered.contains(&slot.id)).cloned().collect();
         uncovered.sort_unstable_by_key(|slot| slot.id);
-        let opened = AtomicUsize::new(old.map_or(0, |old| old.opened.load(Ordering::Relaxed)));
+        let opened = AtomicUsize::new(slots.values().filter(|slot| slot.is_open()).count());
         Ok(Self { store, stamp, slots, uncovered, merged: index, broken_merged, opened })
     }
 

@@ -23,7 +23,7 @@ fn removal_keeps_what_lives_and_frees_what_it_says() {
     let digests = [add(&store, &mixed), add(&store, &doomed), add(&store, &loose)].concat();
     let objects = [mixed, doomed, loose].concat();
     store.merge_index().unwrap();
-    let dead = |i: usize| (300..320).contains(&i) || i % 3 == 0;
+    let dead = |i: usize| (300..320).contains(&i) || i.is_multiple_of(3);
     let (mut gone, mut live) = (Vec::new(), Vec::new());
     digests.iter().enumerate().for_each(|(i, d)| if dead(i) { gone.push(*d) } else { live.push(i) });
     let gone = DigestSet::new(gone);
