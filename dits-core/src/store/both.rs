@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::StoreError;
 use super::encode::Hint;
 use super::odb::{Odb, OdbOptions};
 use super::writer::{Put, WriteStats, Writer, WriterOptions};
 use super::writers::WriterGuard;
-use super::StoreError;
 use crate::object::{Digest, ObjectKind, ObjectRead, ObjectWrite};
 
 /// Bytes of metadata that are remembered once read.

@@ -100,12 +100,7 @@ impl Condemned {
     ///
     /// # Errors
     /// When the list there is cannot be read, or the new one not written.
-    pub fn publish(
-        dits_dir: &Path,
-        content: CondemnedSet,
-        meta: CondemnedSet,
-        now: i64,
-    ) -> Result<Self, StoreError> {
+    pub fn publish(dits_dir: &Path, content: CondemnedSet, meta: CondemnedSet, now: i64) -> Result<Self, StoreError> {
         let generation = Self::current(dits_dir)?.generation + 1;
         let list = Self { generation, published: now, content, meta };
         durable::write_atomic(&dits_dir.join(FILE_NAME), &list.encode())?;

@@ -208,9 +208,8 @@ impl Header {
     pub fn open(&self, frame: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
         out.clear();
         let done = self.open_unchecked_digest(frame, out);
-        let done = done.and_then(|()| {
-            if self.kind.digest(out) == self.digest { Ok(()) } else { Err(FrameError::Digest) }
-        });
+        let done =
+            done.and_then(|()| if self.kind.digest(out) == self.digest { Ok(()) } else { Err(FrameError::Digest) });
         if done.is_err() {
             out.clear();
         }
@@ -243,4 +242,3 @@ impl Header {
 fn le32(bytes: &[u8]) -> u32 {
     u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
 }
-

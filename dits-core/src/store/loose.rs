@@ -139,15 +139,18 @@ impl Loose {
 
 /// The bytes of a loose object's file, of which no more than a frame can have are read.
 pub(super) fn read_file(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    Ok(durable::read_limited(path, frame::MAX_FRAME as u64)?)
+    match durable::read_limited(path, frame::MAX_FRAME as u64) {
+        Err(e) if e.source.kind() == io::ErrorKind::InvalidData => {
+            Err(super::pack::corrupt(path, "it is longer than any object"))
+        }
+        read => Ok(read?),
+    }
 }
 
 /// A frame's fault as the store's: damage of `file`, or something too new in it.
 pub(super) fn frame_error(error: frame::FrameError, file: &Path) -> StoreError {
     match error {
-        frame::FrameError::TooNew { .. } => {
-            StoreError::FileTooNew { file: file.to_owned(), what: error.to_string() }
-        }
+        frame::FrameError::TooNew { .. } => StoreError::FileTooNew { file: file.to_owned(), what: error.to_string() },
         damage => super::pack::corrupt(file, &damage.to_string()),
     }
 }

@@ -1,6 +1,7 @@
 //! The content-addressed store. Its files are described in `docs/format/frame.md`, `pack.md` and `store.md`.
 
 mod both;
+mod check;
 pub mod condemned;
 mod encode;
 mod error;
@@ -11,14 +12,19 @@ mod loose;
 mod map;
 mod odb;
 pub mod pack;
+mod remove;
+mod salvage;
 mod writer;
 pub mod writers;
 
 pub use both::{Finished, Store, StoreWriter, StoreWriterOptions};
+pub use check::{Depth, Finding};
 pub use encode::Hint;
 pub use error::StoreError;
 pub use odb::{HexPrefix, Location, ObjectInfo, Odb, OdbOptions, PackInfo};
 pub use pack::layout::PackId;
+pub use remove::{ConsolidateOptions, Consolidated, Removed};
+pub use salvage::Salvaged;
 pub use writer::{Put, WriteStats, Writer, WriterOptions};
 
 #[cfg(test)]

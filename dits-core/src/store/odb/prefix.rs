@@ -31,7 +31,7 @@ impl HexPrefix {
     pub fn matches(&self, digest: &Digest) -> bool {
         let whole = self.digits / 2;
         digest.0[..whole] == self.first.0[..whole]
-            && (self.digits % 2 == 0 || digest.0[whole] & 0xf0 == self.first.0[whole])
+            && (self.digits.is_multiple_of(2) || digest.0[whole] & 0xf0 == self.first.0[whole])
     }
 }
 
@@ -60,6 +60,7 @@ impl fmt::Debug for HexPrefix {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -37,6 +37,10 @@ impl Slot {
         Ok(Some(pack))
     }
 
+    fn is_open(&self) -> bool {
+        self.pack.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn close(&self) -> bool {
         self.pack.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
@@ -72,14 +76,16 @@ impl View {
         if has_merged && let Some(blob) = store.open(merged::FILE_NAME)? {
             match Merged::open(&blob) {
                 Ok(opened) => index = Some(opened),
-                Err(StoreError::Corrupt { file, what }) => broken_merged = Some((file, what)),
+                Err(StoreError::Corrupt { file, what } | StoreError::FileTooNew { file, what }) => {
+                    broken_merged = Some((file, what))
+                }
                 Err(e) => return Err(e),
             }
         }
         let covered: HashSet<&PackId> = index.iter().flat_map(|m| m.packs()).collect();
         let mut uncovered: Vec<_> = slots.values().filter(|slot| !covered.contains(&slot.id)).cloned().collect();
         uncovered.sort_unstable_by_key(|slot| slot.id);
-        let opened = AtomicUsize::new(old.map_or(0, |old| old.opened.load(Ordering::Relaxed)));
+        let opened = AtomicUsize::new(slots.values().filter(|slot| slot.is_open()).count());
         Ok(Self { store, stamp, slots, uncovered, merged: index, broken_merged, opened })
     }
 
@@ -91,6 +97,11 @@ impl View {
     /// How many packs the merged index does not cover.
     pub(super) fn uncovered(&self) -> usize {
         self.uncovered.len()
+    }
+
+    /// Whether there is a merged index, damaged or not.
+    pub(super) fn has_merged(&self) -> bool {
+        self.merged.is_some() || self.broken_merged.is_some()
     }
 
     /// The open pack of a slot; `None` when it has been deleted meanwhile.

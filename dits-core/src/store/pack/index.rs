@@ -18,6 +18,9 @@ use crate::store::folder::Blob;
 /// Interpolation steps before halving takes turns with it.
 const TRUST_INTERPOLATION: u32 = 8;
 
+/// The place of the first entry that is not before a name, and that entry if there is one.
+type Bound = (u64, Option<Entry>);
+
 enum Pages {
     Mapped(Mmap),
     Read(Arc<dyn Blob>, u64),
@@ -138,8 +141,9 @@ impl Index {
         Ok(low)
     }
 
-    /// The place of the first entry that is not before `key` if `page` and its neighbour prove it, else `None`.
-    fn settle(&self, key: &Digest, page: u64) -> Result<Option<u64>, StoreError> {
+    /// The place of the first entry that is not before `key`, and that entry, if `page` and its neighbour prove it,
+    /// else `None`.
+    fn settle(&self, key: &Digest, page: u64) -> Result<Option<Bound>, StoreError> {
         let mut buffer = [0; PAGE];
         let bytes = self.intact_page(page, &mut buffer)?;
         if page > 0 && digest_at(bytes, 0) >= *key {
@@ -148,11 +152,14 @@ impl Index {
         let count = self.entries_in(page);
         let slot = lower_slot(bytes, count, key);
         let place = page * PER_PAGE as u64 + slot as u64;
-        if slot < count || page + 1 == self.page_count() {
-            return Ok(Some(place));
+        if slot < count {
+            return Ok(Some((place, Some(Entry::at(bytes, slot)))));
         }
-        let next = self.intact_page(page + 1, &mut buffer)?;
-        Ok((digest_at(next, 0) >= *key).then_some(place))
+        if page + 1 == self.page_count() {
+            return Ok(Some((place, None)));
+        }
+        let entry = Entry::at(self.intact_page(page + 1, &mut buffer)?, 0);
+        Ok((entry.digest >= *key).then_some((place, Some(entry))))
     }
 
     /// The place of the first entry that is not before `key`; [`Index::len`] when all are.
@@ -160,12 +167,16 @@ impl Index {
     /// # Errors
     /// When a page that the answer rests on is damaged or cannot be read.
     pub fn lower_bound(&self, key: &Digest) -> Result<u64, StoreError> {
+        Ok(self.bound(key)?.0)
+    }
+
+    fn bound(&self, key: &Digest) -> Result<Bound, StoreError> {
         if self.entries == 0 {
-            return Ok(0);
+            return Ok((0, None));
         }
         let quick = self.page_before(key, false)?;
-        if let Some(place) = self.settle(key, quick)? {
-            return Ok(place);
+        if let Some(bound) = self.settle(key, quick)? {
+            return Ok(bound);
         }
         // A damaged page misled the search: find it, or find that the order is wrong.
         let sure = self.page_before(key, true)?;
@@ -196,12 +207,8 @@ impl Index {
     /// # Errors
     /// As for [`Index::find`].
     pub fn find_at(&self, key: &Digest) -> Result<Option<(u64, Entry)>, StoreError> {
-        let place = self.lower_bound(key)?;
-        if place >= self.entries {
-            return Ok(None);
-        }
-        let entry = self.entry(place)?;
-        Ok((entry.digest == *key).then_some((place, entry)))
+        let (place, entry) = self.bound(key)?;
+        Ok(entry.filter(|entry| entry.digest == *key).map(|entry| (place, entry)))
     }
 
     /// All entries from `place` on, in order. It ends after the first error.

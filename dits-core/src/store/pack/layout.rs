@@ -155,7 +155,7 @@ impl Trailer {
         let mut id = PackId(Digest([0; 32]));
         id.0.0.copy_from_slice(&bytes[16..48]);
         let trailer = Self { footer: number(0), entries: number(8), id };
-        let fits = trailer.footer % PAGE as u64 == 0 && trailer.footer > 0 && trailer.end() == Some(file_len);
+        let fits = trailer.footer.is_multiple_of(PAGE as u64) && trailer.footer > 0 && trailer.end() == Some(file_len);
         if fits { Ok(trailer) } else { Err(LayoutError::Misfit) }
     }
 

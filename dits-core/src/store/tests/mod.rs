@@ -1,6 +1,12 @@
 //! Tests of the store as a whole. Each has a folder of its own and leaves nothing behind.
+#![allow(clippy::unwrap_used)]
 
+mod collect;
+mod damage;
+mod decoders;
+mod golden;
 mod round_trip;
+mod search;
 
 use std::path::{Path, PathBuf};
 

@@ -100,7 +100,12 @@ fn threads_that_put_the_same_store_it_once() {
     let stats = writer.finish().unwrap();
     assert_eq!((stats.objects_new, stats.objects_known), (400, 1200));
     let mut seen = 0;
-    store.for_each::<StoreError>(|_, _| Ok(seen += 1)).unwrap();
+    store
+        .for_each::<StoreError>(|_, _| {
+            seen += 1;
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(seen, 400);
 }
 
