@@ -67,6 +67,17 @@ pub enum Compression {
     Level(u8),
 }
 
+impl Compression {
+    /// The zstd level; 0 is not at all.
+    #[must_use]
+    pub fn level(self) -> i32 {
+        match self {
+            Self::Off => 0,
+            Self::Level(level) => level.into(),
+        }
+    }
+}
+
 impl Attributes {
     /// `preset`: how to chunk; `None` leaves it to the content's type.
     ///

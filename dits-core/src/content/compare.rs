@@ -57,7 +57,7 @@ pub fn compare(
         Content::Manifest(id) => {
             let manifest = Manifest::open(read, *id).map_err(RepoError::from)?;
             let mut same = true;
-            for item in manifest.iter_from(0) {
+            for item in manifest.iter_from(0).map_err(RepoError::from)? {
                 same = same && matches(item.map_err(RepoError::from)?.1)?;
                 if !same {
                     break;

@@ -63,8 +63,10 @@ impl<'a> Exporter<'a> {
                     return;
                 }
                 // A chunk belongs to the segment it begins in.
-                let chunks = manifest.iter_from(start).skip_while(|c| matches!(c, Ok((at, _)) if *at < start));
-                if let Err(error) = self.write_run(chunks, start + SEGMENT, file, path) {
+                let chunks = manifest.iter_from(start).map_err(RepoError::from);
+                let chunks = chunks.map(|chunks| chunks.skip_while(|c| matches!(c, Ok((at, _)) if *at < start)));
+                let written = chunks.and_then(|chunks| self.write_run(chunks, start + SEGMENT, file, path));
+                if let Err(error) = written {
                     next.store(u64::MAX / 2, Ordering::Relaxed);
                     failure.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(error);
                     return;

@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::chunk::{ChunkRef, Profile, StreamChunker};
-use crate::manifest::ManifestBuilder;
+use crate::manifest::{ManifestBuilder, ManifestError};
 use crate::media::{self, FileType, Preset};
 use crate::object::{ChunkId, ObjectKind};
 use crate::progress::{Interrupted, Progress};
@@ -35,6 +35,9 @@ pub enum IngestError {
     /// The store could not take the content.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The list of chunks could not be made.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// The user stopped the operation.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

@@ -4,6 +4,6 @@ mod compare;
 mod export;
 mod ingest;
 
-pub use compare::{Comparison, compare};
+pub use compare::{CompareError, Comparison, compare};
 pub use export::{Exporter, copy_to};
-pub use ingest::{IngestError, Ingested, Ingestor, Source};
+pub use ingest::{IngestError, Ingested, Ingestor, Source, profile_of};

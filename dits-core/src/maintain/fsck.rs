@@ -8,7 +8,7 @@ use crate::object::{Digest, ObjectKind};
 use crate::progress::Progress;
 use crate::refs::RefStore;
 use crate::repo::{RepoError, Repository};
-use crate::store::{Odb, StoreError};
+use crate::store::{Depth, Finding as Damage, Odb, StoreError};
 
 /// How much to look at.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,7 +52,7 @@ pub struct FsckReport {
     pub metadata: u64,
     /// Chunks reached.
     pub chunks: u64,
-    /// Bytes of objects read and verified.
+    /// Bytes of packs read and verified.
     pub verified_bytes: u64,
     /// Objects that nothing refers to.
     pub unreachable: u64,
@@ -102,16 +102,23 @@ impl Repository {
         report: &mut FsckReport,
         progress: &dyn Progress,
     ) -> Result<(), RepoError> {
+        let depth = if options.full { Depth::EveryByte } else { Depth::Structure };
         for odb in [&self.store().content, &self.store().meta] {
-            progress.stage(if options.full { "Verifying every byte" } else { "Checking packs" }, None, None);
-            let checked = odb.check(options.full, progress)?;
-            report.verified_bytes += checked.verified_bytes;
-            for damage in checked.damage {
-                report.add(Severity::Error, Some(damage.file), damage.what, damage.remedy.as_deref());
+            let packs = odb.pack_ids()?;
+            let bytes = packs.iter().map(|(_, len)| len).sum();
+            progress.stage(if options.full { "Verifying every byte" } else { "Checking packs" }, Some(bytes), None);
+            let mut found = |finding: Damage| {
+                report.add(Severity::Error, Some(finding.file), finding.error.to_string(), Some(RESTORE));
+            };
+            for (id, _) in &packs {
+                odb.check_pack(*id, depth, progress, &mut found)?;
+                progress.check()?;
             }
-            for leftover in checked.leftovers {
-                let what = "a temporary file left by a command that was killed".to_owned();
-                report.add(Severity::Note, Some(leftover), what, Some("`dits gc` removes it"));
+            odb.check_loose(depth, progress, &mut found)?;
+            odb.check_merged(progress, &mut found)?;
+            progress.check()?;
+            if options.full {
+                report.verified_bytes += bytes;
             }
         }
         Ok(())

@@ -73,7 +73,7 @@ fn add_index(roots: &mut Vec<Root>, layout: &Layout) -> Result<(), RepoError> {
         roots.push(required(ObjectKind::Tree, *tree.digest(), &named_by));
     }
     for entry in index.entries() {
-        let name = || format!("{named_by}, `{}`", entry.path);
+        let name = || format!("{named_by}, `{}`", entry.repo_path());
         match &entry.content {
             Content::Chunk(id) => roots.push(required(ObjectKind::Chunk, *id.digest(), &name())),
             Content::Manifest(id) => roots.push(required(ObjectKind::Manifest, *id.digest(), &name())),

@@ -10,6 +10,7 @@ use crate::durable::IoError;
 use crate::commit::CommitError;
 use crate::index::IndexError;
 use crate::lockfile::LockError;
+use crate::manifest::ManifestError;
 use crate::tree::TreeError;
 use crate::path::{PathError, RepoPath, portable::PortableError};
 use crate::progress::Interrupted;
@@ -213,6 +214,9 @@ pub enum RepoError {
     /// From an attribute's value.
     #[error(transparent)]
     Attribute(#[from] AttributeError),
+    /// From a manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// From a tree.
     #[error(transparent)]
     Tree(#[from] TreeError),

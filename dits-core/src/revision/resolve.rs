@@ -7,6 +7,7 @@ use crate::object::{CommitId, Digest, ObjectKind, TagId, TreeId};
 use crate::path::RepoPath;
 use crate::refs::{RefName, RefStore, Target};
 use crate::repo::{RepoError, Repository};
+use crate::store::HexPrefix;
 use crate::tag::Tag;
 use crate::tree::{Content, Tree, TreeEntry};
 
@@ -214,7 +215,7 @@ impl Repository {
         if prefix.len() < MIN_PREFIX || prefix.len() > 64 || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Ok(None);
         }
-        let prefix = prefix.to_ascii_lowercase();
+        let prefix: HexPrefix = prefix.parse().map_err(|_| RevisionError::Unknown { text: prefix.to_owned() })?;
         let mut found = self.store().meta.resolve_prefix(&prefix)?;
         // A short id most likely means a commit, as in git.
         if found.len() > 1 {
@@ -231,7 +232,7 @@ impl Repository {
             [(digest, kind)] => Ok(Some((kind, digest))),
             _ => {
                 let candidates = found.iter().take(8).map(|(digest, kind)| format!("{kind} {:.12}", digest.to_string()));
-                Err(RevisionError::Ambiguous { text: prefix, candidates: candidates.collect() }.into())
+                Err(RevisionError::Ambiguous { text: prefix.to_string(), candidates: candidates.collect() }.into())
             }
         }
     }

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::StoreError;
-use super::encode::Hint;
 use super::odb::{Odb, OdbOptions};
-use super::writer::{Put, WriteStats, Writer, WriterOptions};
+use super::writer::{Hint, Put, WriteStats, Writer, WriterOptions};
 use super::writers::WriterGuard;
 use crate::object::{Digest, ObjectKind, ObjectRead, ObjectWrite};
 

@@ -1,5 +1,8 @@
 //! The frame: how one object lies in a file, alone (loose) or with others (pack). See `docs/format/frame.md`.
 
+pub use crate::compress::Encoding;
+
+use crate::compress;
 use crate::object::{Digest, MAX_CHUNK, MAX_METADATA, ObjectKind};
 
 /// The first bytes of every frame.
@@ -14,24 +17,6 @@ const FIXED: usize = 53;
 const PAYLOAD_SLACK: usize = 4096;
 /// The longest frame there can be: the longest parameters and the longest payload.
 pub const MAX_FRAME: usize = HEADER_LEN + 255 + MAX_METADATA + PAYLOAD_SLACK;
-
-/// How a frame's payload becomes the plain bytes. The number is part of the format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Encoding {
-    /// The payload is the plain bytes.
-    Raw = 0,
-    /// One zstd frame, without a dictionary.
-    Zstd = 1,
-}
-
-impl Encoding {
-    /// The encoding with this number, if this version of dits knows it.
-    #[must_use]
-    pub fn from_code(code: u8) -> Option<Self> {
-        [Self::Raw, Self::Zstd].into_iter().find(|known| *known as u8 == code)
-    }
-}
 
 /// Why bytes are not a frame, or not one that can be read here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -228,7 +213,7 @@ impl Header {
         let payload = self.payload(frame)?;
         match encoding {
             Encoding::Raw => out.extend_from_slice(payload),
-            Encoding::Zstd => super::encode::unzstd(payload, self.plain_len as usize, out)
+            Encoding::Zstd => compress::decode(encoding, payload, self.plain_len as usize, out)
                 .map_err(|_| FrameError::Payload { plain_len: self.plain_len })?,
         }
         if out.len() != self.plain_len as usize {

@@ -3,7 +3,6 @@
 mod both;
 mod check;
 pub mod condemned;
-mod encode;
 mod error;
 pub mod folder;
 pub mod frame;
@@ -19,13 +18,14 @@ pub mod writers;
 
 pub use both::{Finished, Store, StoreWriter, StoreWriterOptions};
 pub use check::{Depth, Finding};
-pub use encode::Hint;
 pub use error::StoreError;
 pub use odb::{HexPrefix, Location, ObjectInfo, Odb, OdbOptions, PackInfo};
 pub use pack::layout::PackId;
 pub use remove::{ConsolidateOptions, Consolidated, Removed};
 pub use salvage::Salvaged;
-pub use writer::{Put, WriteStats, Writer, WriterOptions};
+pub use condemned::{Condemned, CondemnedSet, DigestSet};
+pub use writer::{Hint, Put, WriteStats, Writer, WriterOptions};
+pub use writers::{WriterGuard, live_writers_older_than};
 
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,19 @@
 //! Writing objects: few stay loose, many become packs. See `docs/format/store.md`.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::StoreError;
 use super::condemned::DigestSet;
-use super::encode::{Hint, encode};
 use super::folder::FileBlob;
 use super::frame::{self, Encoding, Header};
 use super::odb::{Odb, open_frame};
 use super::pack::Pack;
 use super::pack::page::Entry;
 use super::pack::write::{MAX_PACK, PackBuilder, Sealed};
+use crate::compress::{Encoder, Policy};
 use crate::object::{Digest, ObjectKind, ObjectRead, ObjectWrite};
 
 /// Up to that many objects stay loose,
@@ -39,6 +40,29 @@ impl Default for WriterOptions {
     fn default() -> Self {
         Self { level: 1, pack_limit: 4 << 30, condemned: Arc::default() }
     }
+}
+
+/// What the caller knows about an object's bytes that spares work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hint {
+    /// The bytes are compressed already; compressing them again does not pay.
+    pub precompressed: bool,
+    /// Compresses at this level whatever the writer's is; 0 is not at all.
+    pub level: Option<i32>,
+}
+
+impl Hint {
+    fn policy(self, writer_level: i32) -> Policy {
+        match self.level.unwrap_or(writer_level) {
+            0 => Policy::Never,
+            _ if self.precompressed && self.level.is_none() => Policy::Never,
+            level => Policy::Level(level),
+        }
+    }
+}
+
+thread_local! {
+    static ENCODER: RefCell<(Encoder, Vec<u8>)> = RefCell::default();
 }
 
 /// What became of one object.
@@ -160,14 +184,13 @@ impl Writer {
         if self.contains(&digest)? {
             return Ok(self.count_known(plain.len()));
         }
-        let mut packed = Vec::new();
-        let encoding = encode(self.options.level, hint, plain, &mut packed).map_err(|e| {
-            let file = self.odb.dir().to_owned();
-            crate::durable::IoError { op: "compress an object for", path: file, source: e }
+        let (header, added) = ENCODER.with_borrow_mut(|(encoder, packed)| {
+            let encoding = encoder.encode(hint.policy(self.options.level), plain, packed);
+            let payload = if encoding == Encoding::Raw { plain } else { &packed[..] };
+            let header = Header::new(kind, encoding, digest, payload, plain.len());
+            self.append(&header, &[&header.encode(), payload]).map(|added| (header, added))
         })?;
-        let payload = if encoding == Encoding::Raw { plain } else { &packed[..] };
-        let header = Header::new(kind, encoding, digest, payload, plain.len());
-        match self.append(&header, &[&header.encode(), payload])? {
+        match added {
             false => Ok(self.count_known(plain.len())),
             true => {
                 let stored_len = header.frame_len() as u64;

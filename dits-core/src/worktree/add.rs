@@ -12,6 +12,7 @@ use crate::content::{IngestError, Ingested, Ingestor, Source};
 use crate::diff::FileVersion;
 use crate::durable::IoContext;
 use crate::index::{LockedIndex, Stage, fs_clock};
+use crate::manifest::ManifestError;
 use crate::path::{RepoPath, portable};
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository, profile_of_setting};
@@ -304,7 +305,8 @@ fn ingest_error(path: &RepoPath, error: IngestError) -> RepoError {
             path: path.as_path().to_owned(),
             source,
         }),
-        IngestError::Store(error) => error.into(),
+        IngestError::Store(error) | IngestError::Manifest(ManifestError::Store(error)) => error.into(),
+        IngestError::Manifest(error) => error.into(),
         IngestError::Interrupted(error) => error.into(),
     }
 }

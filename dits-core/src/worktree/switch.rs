@@ -58,7 +58,7 @@ impl Repository {
         force: bool,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
-        let mut index = self.lock_index()?;
+        let index = self.lock_index()?;
         if !force {
             self.check_settled(&index)?;
         }
@@ -139,7 +139,7 @@ impl Repository {
         commit: CommitId,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
-        let mut index = self.lock_index()?;
+        let index = self.lock_index()?;
         let tree = Commit::read(self.store(), commit)?.tree;
         let changes = self.two_way(&index, self.head_tree()?, Some(tree))?;
         self.checkout_all(index, &changes, Some(tree), false, progress)
