@@ -5,6 +5,7 @@
 
 pub mod codec;
 pub mod durable;
+pub mod index;
 pub mod lockfile;
 pub mod object;
 pub mod path;

@@ -88,6 +88,12 @@ impl RepoPath {
         Ok(Self(bytes.into()))
     }
 
+    /// Takes bytes that a [`RepoPath`] was made of before and that have been guarded by a checksum since.
+    pub(crate) fn from_checked(bytes: &[u8]) -> Self {
+        debug_assert!(Self::parse(bytes).is_ok());
+        Self(bytes.into())
+    }
+
     /// The path `name` has inside this folder.
     ///
     /// # Errors
