@@ -149,7 +149,11 @@ impl Base {
             unmerged += usize::from(view.stage != Stage::Normal);
             last = (view.path, view.stage);
         }
-        if end == self.strings().len() as u64 { Ok(unmerged) } else { Err("there are bytes after its last path".into()) }
+        if end == self.strings().len() as u64 {
+            Ok(unmerged)
+        } else {
+            Err("there are bytes after its last path".into())
+        }
     }
 
     fn strings(&self) -> &[u8] {

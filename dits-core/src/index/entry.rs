@@ -1,9 +1,9 @@
 //! One entry of the index, and its bytes (`docs/format/index.md`).
 
 use super::{FileStat, FsTime};
-use crate::tree::{Content, Mode};
 use crate::object::{ChunkId, Digest, ManifestId};
 use crate::path::RepoPath;
+use crate::tree::{Content, Mode};
 
 /// The bytes of an entry without its path and link target.
 pub(super) const RECORD: usize = 104;

@@ -234,6 +234,9 @@ impl Index {
     pub fn put(&mut self, entry: Entry) -> Result<(), IndexError> {
         entry.view().check().map_err(|what| IndexError::BadEntry { path: entry.path.clone(), what })?;
         let path = entry.path.as_bytes();
+        if self.get_bytes(path, entry.stage).is_some_and(|old| old == entry.view()) {
+            return Ok(());
+        }
         for (slash, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             self.take(&path[..slash], entry.stage);
         }
