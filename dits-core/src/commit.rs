@@ -6,12 +6,11 @@ use crate::codec;
 use crate::merkle::extensions_in_order;
 use crate::object::{CommitId, Extension, MAX_METADATA, ObjectKind, ObjectRead, ObjectWrite, TreeId};
 use crate::path::RepoPath;
+use crate::signature::{Signature, SignatureError};
 use crate::store::StoreError;
 
 /// The longest message, in bytes.
 pub const MAX_MESSAGE: usize = 1 << 20;
-/// The longest name and the longest address, in bytes.
-pub const MAX_NAME: usize = 1024;
 /// The longest cryptographic signature, in bytes.
 pub const MAX_SIGNATURE: usize = 64 << 10;
 
@@ -23,33 +22,15 @@ pub const MAX_EXTENSIONS: usize = 1024;
 /// The version of the format; the first byte of every commit.
 const VERSION: u8 = 1;
 
-/// Who did something, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
-pub struct Signature {
-    /// The person's name: at most [`MAX_NAME`] bytes, no line break, NUL, `<` or `>`.
-    pub name: String,
-    /// The address, under the same rules.
-    pub email: String,
-    /// Seconds since 1970-01-01 00:00 UTC.
-    pub time: i64,
-    /// The person's time zone: minutes east of UTC, less than a day.
-    pub offset: i16,
-}
-
 /// Why a commit or tag cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A name or address with characters that separate fields, or too long.
-    #[error(
-        "`{0}` cannot be a name or address: a line break, NUL, `<` or `>`, or over {MAX_NAME} bytes; see `dits config user.name`"
-    )]
-    Name(String),
-    /// A time zone of a day or more.
-    #[error("a time zone {0} minutes from UTC: less than a day is allowed")]
-    Zone(i16),
+    /// A person or moment that cannot be recorded.
+    #[error(transparent)]
+    Who(#[from] SignatureError),
     /// A message over [`MAX_MESSAGE`].
     #[error("a message of {0} bytes: at most 1 MiB is allowed")]
     Message(usize),
@@ -77,21 +58,6 @@ pub enum CommitError {
     /// A target that cannot be tagged.
     #[error("an object of kind {0} cannot be tagged")]
     TagTarget(u8),
-}
-
-impl Signature {
-    /// Checks the rules above.
-    ///
-    /// # Errors
-    /// When one is broken.
-    pub fn check(&self) -> Result<(), CommitError> {
-        for text in [&self.name, &self.email] {
-            if text.len() > MAX_NAME || text.contains(['\n', '\r', '\0', '<', '>']) {
-                return Err(CommitError::Name(text.chars().take(100).collect()));
-            }
-        }
-        if self.offset.unsigned_abs() >= 24 * 60 { Err(CommitError::Zone(self.offset)) } else { Ok(()) }
-    }
 }
 
 /// A version of the project.
@@ -133,8 +99,8 @@ impl Commit {
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(CommitError::Parent(*pair[0]));
         }
-        self.author.check()?;
-        self.committer.check()?;
+        self.author.validate()?;
+        self.committer.validate()?;
         check_message(&self.message)?;
         if self.moves.len() > MAX_MOVES {
             return Err(CommitError::TooManyMoves(self.moves.len()));

@@ -3,15 +3,36 @@
 //! Synchronous, and free of terminal, environment, home folder and clock: the caller passes those in.
 //! `ARCHITECTURE.md` at the top of the repository walks through the modules.
 
+pub mod attributes;
 pub mod chunk;
 pub mod codec;
 pub mod commit;
+pub mod compress;
+pub mod config;
+pub mod content;
+pub mod diff;
 pub mod durable;
+pub mod glob;
+pub mod history;
+pub mod ignore;
+pub mod index;
+pub mod lockfile;
+pub mod maintain;
 pub mod manifest;
+pub mod media;
+pub mod merge;
 mod merkle;
 pub mod object;
 pub mod path;
 pub mod progress;
+pub mod record;
+pub mod refs;
+pub mod repo;
+pub mod revision;
+pub mod rules_file;
+pub mod signature;
+pub mod stash;
 pub mod store;
 pub mod tag;
 pub mod tree;
+pub mod worktree;

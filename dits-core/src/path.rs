@@ -115,6 +115,18 @@ impl RepoPath {
         }
     }
 
+    /// The path that `below`, relative to this folder, has from the top.
+    ///
+    /// # Errors
+    /// [`PathError::TooLong`] when the whole gets too long.
+    pub fn join_all(&self, below: &Self) -> Result<Self, PathError> {
+        let bytes = [&self.0, &b"/"[..], &below.0].concat();
+        if bytes.len() > MAX_PATH {
+            return Err(PathError::TooLong(shown(&bytes)));
+        }
+        Ok(Self(bytes.into()))
+    }
+
     /// The raw bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

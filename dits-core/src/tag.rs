@@ -3,8 +3,9 @@
 use bincode::{Decode, Encode};
 
 use crate::codec;
-use crate::commit::{CommitError, Signature, check_end, check_message, decode_versioned, encode_versioned};
+use crate::commit::{CommitError, check_end, check_message, decode_versioned, encode_versioned};
 use crate::object::{Digest, Extension, ObjectKind, ObjectRead, ObjectWrite, TagId};
+use crate::signature::Signature;
 use crate::store::StoreError;
 
 /// The version of the format; the first byte of every tag.
@@ -56,7 +57,7 @@ impl Wire {
         if self.name.is_empty() || self.name.len() > MAX_TAG_NAME || self.name.contains(char::is_control) {
             return Err(CommitError::TagName(self.name.chars().take(100).collect()));
         }
-        self.tagger.check()?;
+        self.tagger.validate()?;
         check_message(&self.message)?;
         check_end(self.signature.as_deref(), &self.extensions)
     }

@@ -54,6 +54,14 @@ pub enum StoreError {
         /// The feature that is not known here.
         what: String,
     },
+    /// A file of the store was written by a newer version of dits.
+    #[error("{} needs a newer dits: {what}", .file.display())]
+    FileTooNew {
+        /// The file.
+        file: PathBuf,
+        /// The feature that is not known here.
+        what: String,
+    },
     /// The operating system refused.
     #[error(transparent)]
     Io(#[from] IoError),

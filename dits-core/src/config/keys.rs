@@ -1,0 +1,207 @@
+//! The table of all settings that dits knows. `docs/config.md` is this table.
+
+use std::fmt::Write as _;
+
+use super::{Value, parse_bool, parse_duration, parse_size, text};
+use crate::attributes::Chunking;
+
+/// What a setting's value must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A boolean.
+    Bool,
+    /// A whole number between these two.
+    Int(i64, i64),
+    /// A size in bytes.
+    Size,
+    /// A span of time.
+    Duration,
+    /// A list of texts.
+    List,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A boolean or one of these words.
+    BoolOr(&'static [&'static str]),
+    /// What [`Chunking::parse`] reads.
+    Chunking,
+}
+
+impl Kind {
+    /// Whether the value is one of this kind.
+    #[must_use]
+    pub fn accepts(self, value: &Value) -> bool {
+        let Some(text) = value.to_text() else { return self == Self::List };
+        match self {
+            Self::Text | Self::List => true,
+            Self::Bool => parse_bool(&text).is_some(),
+            Self::Int(min, max) => text.parse().is_ok_and(|number: i64| (min..=max).contains(&number)),
+            Self::Size => parse_size(&text).is_some(),
+            Self::Duration => parse_duration(&text).is_some(),
+            Self::Word(words) => words.contains(&text.as_str()),
+            Self::BoolOr(words) => words.contains(&text.as_str()) || parse_bool(&text).is_some(),
+            Self::Chunking => Chunking::parse(&text).is_some(),
+        }
+    }
+
+    /// An accepted value in the type that TOML has for it.
+    #[must_use]
+    pub(super) fn stored(self, value: &Value) -> Value {
+        let Some(text) = value.to_text() else { return value.clone() };
+        match self {
+            Self::Bool | Self::BoolOr(_) => parse_bool(&text).map_or(Value::Text(text), Value::Bool),
+            Self::Int(..) | Self::Size => text.parse().map_or(Value::Text(text), Value::Int),
+            Self::List => Value::List(vec![Value::Text(text)]),
+            Self::Text | Self::Duration | Self::Word(_) | Self::Chunking => Value::Text(text),
+        }
+    }
+
+    /// What the value must be, for errors and for the documentation.
+    #[must_use]
+    pub fn allowed(self) -> String {
+        match self {
+            Self::Text => "a text is needed".to_owned(),
+            Self::Bool => "use true or false".to_owned(),
+            Self::Int(min, i64::MAX) => format!("use a whole number from {min} on"),
+            Self::Int(min, max) => format!("use a whole number from {min} to {max}"),
+            Self::Size => "use a size such as 4096, 16K or 4M".to_owned(),
+            Self::Duration => "use a time such as 90s, 12h, 14d or 2w, or now, or never".to_owned(),
+            Self::List => "use a list of texts".to_owned(),
+            Self::Word(words) => format!("use one of {}", words.join(", ")),
+            Self::BoolOr(words) => format!("use true, false or one of {}", words.join(", ")),
+            Self::Chunking => Chunking::ALLOWED.to_owned(),
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Text => "text".to_owned(),
+            Self::Bool => "boolean".to_owned(),
+            Self::Int(min, i64::MAX) => format!("number, {min} or more"),
+            Self::Int(min, max) => format!("number, {min} to {max}"),
+            Self::Size => "size".to_owned(),
+            Self::Duration => "time".to_owned(),
+            Self::List => "list".to_owned(),
+            Self::Word(words) => words.join(", "),
+            Self::BoolOr(words) => format!("boolean, {}", words.join(", ")),
+            Self::Chunking => "chunking".to_owned(),
+        }
+    }
+}
+
+/// A setting that dits knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name; a `*` stands for any name.
+    pub name: &'static str,
+    /// What its value must be.
+    pub kind: Kind,
+    /// The value it has when no file sets it.
+    pub default: Option<&'static str>,
+    /// What it does, in one sentence.
+    pub doc: &'static str,
+}
+
+const fn key(name: &'static str, kind: Kind, default: Option<&'static str>, doc: &'static str) -> Key {
+    Key { name, kind, default, doc }
+}
+
+/// Every setting that dits knows, by name.
+pub const KEYS: &[Key] = &[
+    key("alias.*", Kind::Text, None, "A command line that the name after `alias.` stands for."),
+    key(
+        "color.ui",
+        Kind::BoolOr(&["auto", "always", "never"]),
+        Some("auto"),
+        "Whether output is coloured; `auto` colours on a terminal.",
+    ),
+    key(
+        "core.chunking",
+        Kind::Chunking,
+        Some("auto"),
+        "How files are cut into chunks unless `.ditsattributes` says otherwise; `auto` goes by the type of the content.",
+    ),
+    key("core.compression", Kind::Int(0, 22), Some("1"), "The zstd level for new content; 0 stores it as it is."),
+    key("core.editor", Kind::Text, None, "The program that edits commit messages."),
+    key("core.excludesFile", Kind::Text, None, "A file of ignore rules for all repositories."),
+    key("core.packSize", Kind::Size, Some("1G"), "The size at which a pack is closed and the next one begun."),
+    key("core.pager", Kind::Text, None, "The program that long output is shown with."),
+    key("core.portable", Kind::Bool, Some("true"), "Whether `add` refuses names that Windows or macOS cannot hold."),
+    key(
+        "core.threads",
+        Kind::Int(0, 1024),
+        Some("0"),
+        "How many threads work at once; 0 means one for each processor.",
+    ),
+    key(
+        "diff.renameLimit",
+        Kind::Int(0, i64::MAX),
+        Some("1000"),
+        "How many deleted and added files are compared in search of renames; 0 means any number.",
+    ),
+    key(
+        "diff.renameThreshold",
+        Kind::Int(0, 100),
+        Some("50"),
+        "How much of its content, in percent, a file must have in common with another to be its rename.",
+    ),
+    key("diff.renames", Kind::Bool, Some("true"), "Whether `diff`, `log` and `status` look for renames."),
+    key(
+        "gc.auto",
+        Kind::Int(0, i64::MAX),
+        Some("6700"),
+        "The number of loose objects from which commands run `gc` on their own; 0 means never.",
+    ),
+    key(
+        "gc.autoPackLimit",
+        Kind::Int(0, i64::MAX),
+        Some("50"),
+        "The number of packs from which commands run `gc` on their own; 0 means never.",
+    ),
+    key(
+        "gc.pruneExpire",
+        Kind::Duration,
+        Some("14d"),
+        "How old an object that nothing refers to must be for `gc` to remove it.",
+    ),
+    key("gc.reflogExpire", Kind::Duration, Some("90d"), "How old a line of the reflog must be for `gc` to remove it."),
+    key("init.defaultBranch", Kind::Text, Some("main"), "The branch a new repository begins with."),
+    key(
+        "log.date",
+        Kind::Word(&["default", "relative", "iso", "iso-strict", "short", "unix"]),
+        Some("default"),
+        "How `log` shows dates.",
+    ),
+    key(
+        "status.showUntracked",
+        Kind::Word(&["no", "normal", "all"]),
+        Some("normal"),
+        "Which untracked files `status` shows: none, folders as a whole, or every file.",
+    ),
+    key("user.email", Kind::Text, None, "The e-mail address in your commits."),
+    key("user.name", Kind::Text, None, "The name in your commits."),
+];
+
+/// The entry of [`KEYS`] for a key, if dits knows it.
+#[must_use]
+pub fn known(key: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|known| match known.name.strip_suffix('*') {
+        Some(section) => key.split_at_checked(section.len()).is_some_and(|(start, rest)| {
+            start.eq_ignore_ascii_case(section) && !rest.is_empty() && !rest.contains('.')
+        }),
+        None => text::same_key(known.name, key),
+    })
+}
+
+/// [`KEYS`] as the table in `docs/config.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut table = String::from("| key | value | default | meaning |\n|---|---|---|---|\n");
+    for key in KEYS {
+        let default = key.default.map_or_else(String::new, |default| format!("`{default}`"));
+        // Writing to a String cannot fail.
+        let _ = writeln!(table, "| `{}` | {} | {default} | {} |", key.name, key.kind.name(), key.doc);
+    }
+    table
+}

@@ -1,0 +1,275 @@
+//! File content on its way in: read, cut, hash, store.
+//!
+//! A small file is done by one thread. A large one is cut by the calling thread, which hands batches of whole chunks to
+//! workers that hash and store them; a fixed set of buffers goes round, so memory does not depend on the file's size.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::chunk::{ChunkRef, Profile, StreamChunker};
+use crate::manifest::ManifestBuilder;
+use crate::media::{self, FileType, Preset};
+use crate::object::{ChunkId, ObjectKind};
+use crate::progress::{Interrupted, Progress};
+use crate::store::{Hint, StoreError, StoreWriter};
+use crate::tree::Content;
+
+/// From this size on a file's chunks are hashed by several threads.
+const PIPELINED_FROM: u64 = 8 << 20;
+
+/// How many bytes of whole chunks go to a worker at once.
+const BATCH: usize = 1 << 20;
+
+/// How many bytes at the front of a file decide its type.
+const HEAD: usize = 64 << 10;
+
+/// Why a file's content could not be taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The file could not be read.
+    #[error("cannot read: {0}")]
+    Read(#[from] io::Error),
+    /// The store could not take the content.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The user stopped the operation.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// What is wished for a file beyond what its content says; from `.ditsattributes`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Source {
+    /// Cuts by this profile whatever the content is.
+    pub profile: Option<Profile>,
+    /// Compresses at this level whatever the content is; 0 is not at all.
+    pub compression: Option<i32>,
+}
+
+/// Content that has been taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingested {
+    /// How many bytes there were.
+    pub size: u64,
+    /// What to refer to them by.
+    pub content: Content,
+    /// What they were recognised as.
+    pub file_type: FileType,
+    /// Bytes of chunks the store did not have.
+    pub new_bytes: u64,
+}
+
+/// Takes in files, with as many threads per large file as asked for.
+pub struct Ingestor<'a> {
+    writer: &'a StoreWriter,
+    progress: &'a dyn Progress,
+    threads: usize,
+    default_profile: Option<Profile>,
+}
+
+impl<'a> Ingestor<'a> {
+    /// Takes content into `writer`. `default_profile` overrides what is chosen by content (`core.chunking`).
+    #[must_use]
+    pub fn new(
+        writer: &'a StoreWriter,
+        progress: &'a dyn Progress,
+        threads: usize,
+        default_profile: Option<Profile>,
+    ) -> Self {
+        Self { writer, progress, threads: threads.max(1), default_profile }
+    }
+
+    /// Takes in everything that `file` holds, from its beginning. `size` is what it is expected to hold.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the store cannot take it. What was already stored is harmless: nothing refers to
+    /// it.
+    pub fn ingest(&self, file: &mut File, size: u64, source: Source) -> Result<Ingested, IngestError> {
+        let head = read_head(file)?;
+        let file_type = media::detect(&head, size);
+        let chosen = profile_of(file_type.preset(size));
+        let profile = source.profile.or(self.default_profile).unwrap_or(chosen);
+        let hint = Hint { precompressed: file_type.is_precompressed(), level: source.compression };
+        file.seek(SeekFrom::Start(0))?;
+        let (content, size, new_bytes) = if size >= PIPELINED_FROM && self.threads > 1 {
+            self.pipelined(file, profile, hint)?
+        } else {
+            self.inline(file, profile, hint)?
+        };
+        Ok(Ingested { size, content, file_type, new_bytes })
+    }
+
+    fn store(&self, chunk: &[u8], hint: Hint) -> Result<(ChunkRef, u64), IngestError> {
+        let id = ChunkId::of(chunk);
+        let put = self.writer.content.put(ObjectKind::Chunk, *id.digest(), chunk, hint)?;
+        self.progress.advance(chunk.len() as u64, 0);
+        let new_bytes = if put.new { chunk.len() as u64 } else { 0 };
+        Ok((ChunkRef { id, len: chunk.len() as u32 }, new_bytes))
+    }
+
+    fn inline(&self, file: &mut File, profile: Profile, hint: Hint) -> Result<(Content, u64, u64), IngestError> {
+        let mut chunker = StreamChunker::new(&profile, file);
+        let mut manifest = ManifestBuilder::new(profile);
+        let (mut size, mut new_bytes) = (0, 0);
+        while let Some(chunk) = chunker.next()? {
+            self.progress.check()?;
+            let (chunk, new) = self.store(chunk, hint)?;
+            size += u64::from(chunk.len);
+            new_bytes += new;
+            manifest.push(chunk, self.writer)?;
+        }
+        Ok((manifest.finish(self.writer)?, size, new_bytes))
+    }
+
+    fn pipelined(&self, file: &mut File, profile: Profile, hint: Hint) -> Result<(Content, u64, u64), IngestError> {
+        let (work, todo) = bounded::<Batch>(self.threads * 2);
+        let (done, results) = unbounded::<Done>();
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads {
+                let (todo, done) = (todo.clone(), done.clone());
+                scope.spawn(move || self.hash_batches(&todo, &done, hint));
+            }
+            drop((todo, done));
+            let buffers = (0..self.threads * 2 + 1).map(|_| Batch::default()).collect();
+            let mut collector = Collector {
+                ingestor: self,
+                manifest: ManifestBuilder::new(profile),
+                buffers,
+                waiting: BTreeMap::new(),
+                next: 0,
+                size: 0,
+                new_bytes: 0,
+            };
+            self.cut_batches(file, profile, &work, &results, &mut collector)?;
+            drop(work);
+            for done in results {
+                collector.take(done)?;
+            }
+            Ok((collector.manifest.finish(self.writer)?, collector.size, collector.new_bytes))
+        })
+    }
+
+    fn cut_batches(
+        &self,
+        file: &mut File,
+        profile: Profile,
+        work: &Sender<Batch>,
+        results: &Receiver<Done>,
+        collector: &mut Collector<'_, '_>,
+    ) -> Result<(), IngestError> {
+        let mut chunker = StreamChunker::new(&profile, file);
+        let mut number = 0;
+        let mut batch = collector.free_buffer(results)?;
+        while let Some(chunk) = chunker.next()? {
+            self.progress.check()?;
+            batch.bytes.extend_from_slice(chunk);
+            batch.lengths.push(chunk.len());
+            if batch.bytes.len() >= BATCH {
+                batch.number = number;
+                number += 1;
+                let full = std::mem::replace(&mut batch, collector.free_buffer(results)?);
+                // Workers only stop early after reporting an error, which the collector will meet.
+                let _ = work.send(full);
+            }
+        }
+        batch.number = number;
+        let _ = work.send(batch);
+        Ok(())
+    }
+
+    fn hash_batches(&self, todo: &Receiver<Batch>, done: &Sender<Done>, hint: Hint) {
+        for mut batch in todo {
+            let mut rest = &batch.bytes[..];
+            let mut chunks = Vec::with_capacity(batch.lengths.len());
+            let stored = batch.lengths.iter().try_for_each(|length| {
+                let (chunk, after) = rest.split_at(*length);
+                rest = after;
+                chunks.push(self.store(chunk, hint)?);
+                Ok(())
+            });
+            let failed = stored.is_err();
+            batch.bytes.clear();
+            batch.lengths.clear();
+            let number = batch.number;
+            if done.send(Done { number, buffer: batch, chunks: stored.map(|()| chunks) }).is_err() || failed {
+                return;
+            }
+        }
+    }
+}
+
+/// Whole chunks, back to back.
+#[derive(Default)]
+struct Batch {
+    number: u64,
+    bytes: Vec<u8>,
+    lengths: Vec<usize>,
+}
+
+struct Done {
+    number: u64,
+    buffer: Batch,
+    chunks: Result<Vec<(ChunkRef, u64)>, IngestError>,
+}
+
+/// Puts finished batches back into order and lists their chunks.
+struct Collector<'i, 'a> {
+    ingestor: &'i Ingestor<'a>,
+    manifest: ManifestBuilder,
+    buffers: Vec<Batch>,
+    waiting: BTreeMap<u64, Vec<(ChunkRef, u64)>>,
+    next: u64,
+    size: u64,
+    new_bytes: u64,
+}
+
+impl Collector<'_, '_> {
+    /// An empty buffer, waiting for a worker to finish with one if need be: this is what bounds memory.
+    fn free_buffer(&mut self, results: &Receiver<Done>) -> Result<Batch, IngestError> {
+        while let Ok(done) = results.try_recv() {
+            self.take(done)?;
+        }
+        while self.buffers.is_empty() {
+            match results.recv() {
+                Ok(done) => self.take(done)?,
+                Err(_) => return Err(io::Error::other("all workers stopped").into()),
+            }
+        }
+        Ok(self.buffers.pop().unwrap_or_default())
+    }
+
+    fn take(&mut self, done: Done) -> Result<(), IngestError> {
+        self.buffers.push(done.buffer);
+        self.waiting.insert(done.number, done.chunks?);
+        while let Some(chunks) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            for (chunk, new_bytes) in chunks {
+                self.size += u64::from(chunk.len);
+                self.new_bytes += new_bytes;
+                self.manifest.push(chunk, self.ingestor.writer)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_head(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD);
+    file.seek(SeekFrom::Start(0))?;
+    file.take(HEAD as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// The profile that a preset stands for.
+#[must_use]
+pub fn profile_of(preset: Preset) -> Profile {
+    match preset {
+        Preset::Default => Profile::DEFAULT,
+        Preset::Video => Profile::VIDEO,
+        Preset::Project => Profile::PROJECT,
+        Preset::Small => Profile::SMALL,
+    }
+}

@@ -1,0 +1,119 @@
+//! A lock between processes that a dead process cannot hold.
+//!
+//! The lock is the kernel's (`flock`) on a file that stays where it is: the kernel frees it when its holder ends, however
+//! that happens. The file's content only tells people who holds it.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use crate::durable::{IoContext, IoError};
+
+/// How long a writer waits for another one.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a lock was not obtained.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody held it all the time.
+    #[error("{} is held by {holder}; try again when that is done", .path.display())]
+    Busy {
+        /// The lock's file.
+        path: PathBuf,
+        /// Who holds it, as far as is known.
+        holder: String,
+    },
+    /// The lock's file cannot be opened or locked.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+/// A lock that is held until this is dropped.
+#[derive(Debug)]
+pub struct FileLock {
+    file: File,
+}
+
+impl FileLock {
+    /// Takes the lock with this file, which is created if need be, and waits up to `patience` for another holder.
+    ///
+    /// # Errors
+    /// When it stays held, or the file cannot be opened.
+    pub fn acquire(path: &Path, patience: Duration) -> Result<Self, LockError> {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(lock) = Self::attempt(path)? {
+                return Ok(lock);
+            }
+            if start.elapsed() >= patience {
+                return Err(LockError::Busy { path: path.to_owned(), holder: holder(path) });
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    fn attempt(path: &Path) -> Result<Option<Self>, LockError> {
+        let options = File::options().read(true).write(true).create(true).truncate(false).clone();
+        let mut file = options.open(path).at("open", path)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) => return Ok(None),
+            done => done.at("lock", path)?,
+        }
+        // Somebody may have deleted the file in between; then a lock on it keeps nobody out.
+        let held = file.metadata().at("look at", path)?;
+        match fs::metadata(path) {
+            Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => {}
+            _ => return Ok(None),
+        }
+        // For people only, so a full disk must not stand in the way.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id()));
+        Ok(Some(Self { file }))
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        let _ = self.file.set_len(0);
+    }
+}
+
+fn holder(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    match text.strip_prefix("process ").and_then(|rest| rest.trim().parse::<u32>().ok()) {
+        Some(process) => format!("process {process}"),
+        None => "another process".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_waits_and_the_error_names_the_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lock");
+        let first = FileLock::acquire(&path, Duration::ZERO).unwrap();
+        let error = FileLock::acquire(&path, Duration::from_millis(30)).unwrap_err();
+        assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+        drop(first);
+        FileLock::acquire(&path, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn a_deleted_file_locks_nobody_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lock");
+        let _first = FileLock::acquire(&path, Duration::ZERO).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _second = FileLock::acquire(&path, Duration::ZERO).unwrap();
+        assert!(FileLock::acquire(&path, Duration::ZERO).is_err());
+    }
+}

@@ -1,0 +1,11 @@
+//! Keeping a repository healthy: what is reachable, what can go, what is damaged.
+
+mod fsck;
+mod gc;
+mod mark;
+mod roots;
+
+pub use fsck::{Finding, FsckOptions, FsckReport, Severity};
+pub use gc::{GcOptions, GcReport};
+pub use mark::{Mark, Met, References, references};
+pub use roots::{Root, roots};

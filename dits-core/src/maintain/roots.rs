@@ -1,0 +1,84 @@
+//! What must be kept: everything that a ref, a log, a staging area or a pending operation names, in every worktree.
+
+use crate::index::Index;
+use crate::object::{Digest, ObjectKind};
+use crate::refs::{FolderRefs, RefName, RefStore, Target};
+use crate::repo::{Layout, Pending, RepoError, Repository};
+use crate::tree::Content;
+
+/// An object that is kept, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// What it is, where that is known without reading it.
+    pub kind: Option<ObjectKind>,
+    /// Its name.
+    pub digest: Digest,
+    /// Who names it, for messages.
+    pub named_by: String,
+    /// Whether a missing object here is damage; a log may outlive what it names.
+    pub required: bool,
+}
+
+/// Everything that keeps objects alive.
+///
+/// # Errors
+/// When one of the places cannot be read: then nothing may be removed.
+pub fn roots(repo: &Repository) -> Result<Vec<Root>, RepoError> {
+    let mut roots = Vec::new();
+    for (name, target) in repo.refs().list("refs/")? {
+        add_ref(&mut roots, repo.refs(), &name, Some(&target))?;
+    }
+    for private in repo.private_folders()? {
+        let layout = Layout { private: private.clone(), ..repo.layout().clone() };
+        let refs = FolderRefs::open(&layout.common, layout.worktree_id())?;
+        for (name, target) in refs.list("")?.into_iter().filter(|(name, _)| name.is_per_worktree()) {
+            add_ref(&mut roots, &refs, &name, Some(&target))?;
+        }
+        add_index(&mut roots, &layout)?;
+        if let Some(pending) = Pending::of(&layout)? {
+            let commits = pending.heads.iter().chain([&pending.original]);
+            roots.extend(commits.map(|id| required(ObjectKind::Commit, *id.digest(), "an unfinished merge")));
+        }
+    }
+    Ok(roots)
+}
+
+fn required(kind: ObjectKind, digest: Digest, named_by: &str) -> Root {
+    Root { kind: Some(kind), digest, named_by: named_by.to_owned(), required: true }
+}
+
+fn add_ref(
+    roots: &mut Vec<Root>,
+    refs: &FolderRefs,
+    name: &RefName,
+    target: Option<&Target>,
+) -> Result<(), RepoError> {
+    if let Some(Target::Id(digest)) = target {
+        roots.push(Root { kind: None, digest: *digest, named_by: name.to_string(), required: true });
+    }
+    // The log of the stash is its list of entries: what it names is not history but work put aside.
+    let required = *name == RefName::stash();
+    for entry in refs.log(name, usize::MAX)? {
+        for digest in entry.new.into_iter().chain(entry.old) {
+            roots.push(Root { kind: None, digest, named_by: format!("the log of {name}"), required });
+        }
+    }
+    Ok(())
+}
+
+fn add_index(roots: &mut Vec<Root>, layout: &Layout) -> Result<(), RepoError> {
+    let index = Index::load(&layout.index())?;
+    let named_by = layout.index().display().to_string();
+    if let Some(tree) = index.matches_tree() {
+        roots.push(required(ObjectKind::Tree, *tree.digest(), &named_by));
+    }
+    for entry in index.entries() {
+        let name = || format!("{named_by}, `{}`", entry.path);
+        match &entry.content {
+            Content::Chunk(id) => roots.push(required(ObjectKind::Chunk, *id.digest(), &name())),
+            Content::Manifest(id) => roots.push(required(ObjectKind::Manifest, *id.digest(), &name())),
+            Content::Empty | Content::Symlink(_) | Content::Recipe(_) | Content::Tree(_) => {}
+        }
+    }
+    Ok(())
+}

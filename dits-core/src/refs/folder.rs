@@ -1,0 +1,417 @@
+//! Refs as files in a folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::durable::{self, IoContext, IoError, read_limited, sync_dir, write_atomic};
+use crate::lockfile::{FileLock, PATIENCE};
+use crate::object::Digest;
+use crate::refs::journal::{self, MAX_JOURNAL, Place, Step};
+use crate::refs::record::{self, MAX_RECORD};
+use crate::refs::{Change, Expected, LogEntry, RefEdit, RefError, RefName, RefStore, Target, reflog};
+
+/// The longest log that is read, in bytes.
+const MAX_LOG: u64 = 1 << 30;
+
+/// The refs of a repository as one of its worktrees sees them.
+#[derive(Debug)]
+pub struct FolderRefs {
+    common: PathBuf,
+    worktree: Option<String>,
+    patience: Duration,
+}
+
+impl FolderRefs {
+    /// The refs in `common` (`.dits`), with the names that each worktree has for itself taken from the worktree `id`,
+    /// in `common/worktrees/<id>`; `None` is the main worktree. Nothing is read or created yet.
+    ///
+    /// # Errors
+    /// When `id` is not the name of a folder.
+    pub fn open(common: &Path, id: Option<&str>) -> Result<Self, RefError> {
+        if let Some(Err(what)) = id.map(journal::check_worktree) {
+            return Err(RefError::Corrupt { file: common.join("worktrees"), what });
+        }
+        Ok(Self { common: common.to_owned(), worktree: id.map(str::to_owned), patience: PATIENCE })
+    }
+
+    /// The same, waiting that long for another writer instead of [`PATIENCE`].
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    fn place(&self, name: &RefName) -> Place {
+        Place { worktree: self.worktree.clone().filter(|_| name.is_per_worktree()), name: name.clone() }
+    }
+
+    fn base(&self, place: &Place) -> PathBuf {
+        match &place.worktree {
+            Some(id) => self.common.join("worktrees").join(id),
+            None => self.common.clone(),
+        }
+    }
+
+    fn ref_file(&self, place: &Place) -> PathBuf {
+        let base = self.base(place);
+        match place.name.is_per_worktree() && place.worktree.is_none() {
+            true => base.join("refs").join(place.name.as_str()),
+            false => base.join(place.name.as_str()),
+        }
+    }
+
+    fn log_file(&self, place: &Place) -> PathBuf {
+        self.base(place).join("logs").join(place.name.as_str())
+    }
+
+    fn journal_file(&self) -> PathBuf {
+        self.common.join("refs.journal")
+    }
+
+    /// Takes the lock and completes what a dead writer left.
+    fn lock(&self) -> Result<FileLock, RefError> {
+        let lock = FileLock::acquire(&self.common.join("refs.lock"), self.patience)?;
+        let path = self.journal_file();
+        if let Some(bytes) = read_limited(&path, (MAX_JOURNAL + 64) as u64)? {
+            let steps = journal::decode(&bytes).map_err(|what| RefError::Corrupt { file: path.clone(), what })?;
+            self.carry_out(&steps)?;
+            durable::remove_file(&path)?;
+        }
+        Ok(lock)
+    }
+
+    /// What a reader does first: usually one look for a file that is not there.
+    fn settle(&self) -> Result<(), RefError> {
+        match fs::symlink_metadata(self.journal_file()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            _ => self.lock().map(drop),
+        }
+    }
+
+    fn read_place(&self, place: &Place) -> Result<Option<Target>, RefError> {
+        let file = self.ref_file(place);
+        let Some(bytes) = read_if_file(&file, MAX_RECORD as u64 + 1)? else { return Ok(None) };
+        record::decode(&bytes).map(Some).map_err(|what| RefError::Corrupt { file, what })
+    }
+
+    fn read_log(&self, place: &Place) -> Result<Vec<u8>, RefError> {
+        Ok(read_if_file(&self.log_file(place), MAX_LOG)?.unwrap_or_default())
+    }
+
+    fn log_error(&self, place: &Place, (line, what): (usize, String)) -> RefError {
+        RefError::Corrupt { file: self.log_file(place), what: format!("line {line}: {what}") }
+    }
+
+    /// All names that have a file below `refs` or `logs`, and those of this worktree.
+    fn names(&self, logs: bool) -> Result<BTreeSet<RefName>, IoError> {
+        let mut names = BTreeSet::new();
+        let shared = if logs { self.common.join("logs/refs") } else { self.common.join("refs") };
+        walk(&shared, "refs/", &mut names)?;
+        let own = match (&self.worktree, logs) {
+            (None, false) => self.common.join("refs"),
+            (None, true) => self.common.join("logs"),
+            (Some(id), false) => self.common.join("worktrees").join(id),
+            (Some(id), true) => self.common.join("worktrees").join(id).join("logs"),
+        };
+        for (name, is_dir) in dir_entries(&own)? {
+            if let Some(name) = RefName::parse(&name).ok().filter(|name| !is_dir && name.is_per_worktree()) {
+                names.insert(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Checks the edits against what is there, and turns them into steps: deletions, then refs, then logs.
+    pub(super) fn prepare(&self, edits: &[RefEdit]) -> Result<Vec<Step>, RefError> {
+        let mut edited = BTreeMap::new();
+        let (mut steps, mut sets, mut logs) = (Vec::new(), Vec::new(), Vec::new());
+        for edit in edits {
+            if edited.insert(&edit.name, &edit.change).is_some() {
+                return Err(RefError::Twice(edit.name.clone()));
+            }
+            let place = self.place(&edit.name);
+            let found = self.read_place(&place)?;
+            check_expected(edit, found.as_ref())?;
+            logs.extend(self.log_step(edit, found.is_some())?);
+            match &edit.change {
+                Change::Keep => {}
+                Change::Set(target) if found.as_ref() == Some(target) => {}
+                Change::Set(target) => sets.push(Step::Set(place, target.clone())),
+                Change::Delete if found.is_some() || self.log_file(&place).is_file() => steps.push(Step::Delete(place)),
+                Change::Delete => {}
+            }
+        }
+        for step in &sets {
+            self.check_name_conflicts(&step.place().name, &edited)?;
+        }
+        steps.append(&mut sets);
+        steps.append(&mut logs);
+        Ok(steps)
+    }
+
+    fn log_step(&self, edit: &RefEdit, exists: bool) -> Result<Option<Step>, RefError> {
+        match &edit.change {
+            Change::Delete => return Ok(None),
+            Change::Keep if !exists && !edit.name.is_per_worktree() && edit.log.is_some() => {
+                return Err(RefError::NoSuchRef(edit.name.clone()));
+            }
+            _ => {}
+        }
+        let line = match &edit.log {
+            Some(line) => {
+                line.who.validate()?;
+                reflog::encode(line).into_bytes()
+            }
+            None => Vec::new(),
+        };
+        let place = self.place(&edit.name);
+        let (at, mut bytes) = match &edit.inherit_log {
+            Some(from) => {
+                let mut log = self.read_log(&self.place(from))?;
+                log.truncate(reflog::whole_len(&log));
+                (0, log)
+            }
+            None if line.is_empty() => return Ok(None),
+            None => (reflog::whole_len(&self.read_log(&place)?) as u64, Vec::new()),
+        };
+        bytes.extend(line);
+        Ok(Some(Step::Log { place, at, bytes }))
+    }
+
+    /// `a` and `a/b` cannot both be refs.
+    fn check_name_conflicts(&self, name: &RefName, edited: &BTreeMap<&RefName, &Change>) -> Result<(), RefError> {
+        let conflict = |other: RefName| Err(RefError::NameConflict { name: name.clone(), other });
+        let stays = |other: &RefName| -> Result<bool, RefError> {
+            match edited.get(other) {
+                Some(Change::Set(_)) => Ok(true),
+                Some(Change::Delete) => Ok(false),
+                Some(Change::Keep) | None => Ok(self.read_place(&self.place(other))?.is_some()),
+            }
+        };
+        let slashes = name.as_str().match_indices('/').map(|(at, _)| &name.as_str()[..at]);
+        for above in slashes.filter_map(|above| RefName::parse(above).ok()) {
+            if stays(&above)? {
+                return conflict(above);
+            }
+        }
+        let mut below = BTreeSet::new();
+        let prefix = format!("{name}/");
+        let dir = self.ref_file(&self.place(name));
+        if dir.is_dir() {
+            walk(&dir, &prefix, &mut below)?;
+        }
+        below.extend(edited.keys().filter(|other| other.as_str().starts_with(&prefix)).map(|other| (*other).clone()));
+        for other in below {
+            if stays(&other)? {
+                return conflict(other);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn carry_out(&self, steps: &[Step]) -> Result<(), IoError> {
+        steps.iter().try_for_each(|step| match step {
+            Step::Delete(place) => {
+                self.remove(place, &self.log_file(place))?;
+                self.remove(place, &self.ref_file(place))
+            }
+            Step::Set(place, target) => {
+                let file = self.ref_file(place);
+                make_room(&file)?;
+                write_atomic(&file, record::encode(target).as_bytes())
+            }
+            Step::Log { place, at, bytes } => {
+                let file = self.log_file(place);
+                make_room(&file)?;
+                append_at(&file, *at, bytes)
+            }
+        })
+    }
+
+    /// Removes a file and the folders that get empty, up to the one that holds all names of its kind.
+    fn remove(&self, place: &Place, file: &Path) -> Result<(), IoError> {
+        match fs::remove_file(file) {
+            Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::IsADirectory => {}
+            done => done.at("remove", file)?,
+        }
+        let depth = place.name.as_str().split('/').count().saturating_sub(3);
+        let mut dir = file.parent();
+        for _ in 0..depth {
+            let Some(at) = dir.filter(|at| remove_if_empty(at)) else { break };
+            dir = at.parent();
+        }
+        match dir {
+            Some(dir) if dir.is_dir() => sync_dir(dir),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl RefStore for FolderRefs {
+    fn read(&self, name: &RefName) -> Result<Option<Target>, RefError> {
+        self.settle()?;
+        self.read_place(&self.place(name))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<(RefName, Target)>, RefError> {
+        self.settle()?;
+        let mut found = Vec::new();
+        for name in self.names(false)?.into_iter().filter(|name| name.as_str().starts_with(prefix)) {
+            // One that was deleted meanwhile is not there.
+            found.extend(self.read_place(&self.place(&name))?.map(|target| (name, target)));
+        }
+        Ok(found)
+    }
+
+    fn transaction(&self, edits: Vec<RefEdit>) -> Result<(), RefError> {
+        if edits.is_empty() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        let steps = self.prepare(&edits)?;
+        match &steps[..] {
+            [] => return Ok(()),
+            // One atomic rename needs no journal.
+            [Step::Set(..)] => return Ok(self.carry_out(&steps)?),
+            _ => {}
+        }
+        let journal = self.journal_file();
+        let bytes = journal::encode(&steps)?;
+        write_atomic(&journal, &bytes).inspect_err(|_| {
+            let _ = durable::remove_file(&journal); // it may be in place already, with only its folder not synced
+        })?;
+        self.carry_out(&steps).map_err(RefError::Unfinished)?;
+        durable::remove_file(&journal).map_err(RefError::Unfinished)
+    }
+
+    fn log(&self, name: &RefName, limit: usize) -> Result<Vec<LogEntry>, RefError> {
+        self.settle()?;
+        let place = self.place(name);
+        reflog::newest(&self.read_log(&place)?, limit).map_err(|e| self.log_error(&place, e))
+    }
+
+    fn logs(&self) -> Result<Vec<RefName>, RefError> {
+        self.settle()?;
+        Ok(self.names(true)?.into_iter().collect())
+    }
+
+    fn expire_log(&self, name: &RefName, keep: &mut dyn FnMut(&LogEntry) -> bool) -> Result<usize, RefError> {
+        let _lock = self.lock()?;
+        let place = self.place(name);
+        let mut entries = reflog::newest(&self.read_log(&place)?, usize::MAX).map_err(|e| self.log_error(&place, e))?;
+        let before = entries.len();
+        entries.reverse();
+        entries.retain(|entry| keep(entry));
+        let gone = before - entries.len();
+        if gone > 0 {
+            let text: String = entries.iter().map(reflog::encode).collect();
+            write_atomic(&self.log_file(&place), text.as_bytes())?;
+        }
+        Ok(gone)
+    }
+}
+
+fn check_expected(edit: &RefEdit, found: Option<&Target>) -> Result<(), RefError> {
+    let shown = |target: Option<&Target>| match target {
+        Some(Target::Id(Digest(id))) => Digest(*id).to_string(),
+        Some(Target::Symbolic(name)) => format!("a link to `{name}`"),
+        None => "absent".to_owned(),
+    };
+    let wanted = match &edit.expected {
+        Expected::Any => return Ok(()),
+        Expected::Absent => None,
+        Expected::Is(target) => Some(target),
+    };
+    if wanted == found {
+        return Ok(());
+    }
+    Err(RefError::Changed { name: edit.name.clone(), found: shown(found), wanted: shown(wanted) })
+}
+
+/// Whether a name is not there, or lies below a file: `a/b` where `a` is a ref.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// [`read_limited`] where a folder of the name also means that there is no such ref.
+fn read_if_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, IoError> {
+    match read_limited(path, limit) {
+        Err(e) if is_absent(&e.source) || e.source.kind() == io::ErrorKind::IsADirectory => Ok(None),
+        done => done,
+    }
+}
+
+/// The names in a folder that are text and do not start with a dot, and whether each is a folder.
+fn dir_entries(dir: &Path) -> Result<Vec<(String, bool)>, IoError> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if is_absent(&e) => return Ok(Vec::new()),
+        entries => entries.at("list", dir)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.at("list", dir)?;
+        let is_dir = entry.file_type().at("list", dir)?.is_dir();
+        found.extend(entry.file_name().into_string().ok().filter(|n| !n.starts_with('.')).map(|name| (name, is_dir)));
+    }
+    Ok(found)
+}
+
+/// Collects the refs below a folder; files whose names no ref can have are passed over.
+fn walk(dir: &Path, prefix: &str, into: &mut BTreeSet<RefName>) -> Result<(), IoError> {
+    let mut rest = vec![(dir.to_owned(), prefix.to_owned())];
+    while let Some((dir, prefix)) = rest.pop() {
+        for (name, is_dir) in dir_entries(&dir)? {
+            let full = format!("{prefix}{name}");
+            match is_dir {
+                true => rest.push((dir.join(name), format!("{full}/"))),
+                false => into.extend(RefName::parse(&full).ok()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folder for a file, and removes empty folders that stand in the file's place.
+fn make_room(file: &Path) -> Result<(), IoError> {
+    if file.is_dir() {
+        remove_empty_tree(file)?;
+    }
+    durable::create_dir_all(file.parent().unwrap_or(Path::new(".")))
+}
+
+fn remove_empty_tree(dir: &Path) -> Result<(), IoError> {
+    for (name, is_dir) in dir_entries(dir)? {
+        if is_dir {
+            remove_empty_tree(&dir.join(name))?;
+        }
+    }
+    remove_if_empty(dir);
+    if dir.is_dir() { Err(io::Error::from(io::ErrorKind::DirectoryNotEmpty)).at("remove", dir) } else { Ok(()) }
+}
+
+/// Removes a folder unless something is in it. Temporary files can only be those of dead writers, as the lock is held.
+fn remove_if_empty(dir: &Path) -> bool {
+    if fs::remove_dir(dir).is_ok() {
+        return true;
+    }
+    let Ok(entries) = fs::read_dir(dir) else { return !dir.exists() };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(".tmp-") {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    fs::remove_dir(dir).is_ok()
+}
+
+fn append_at(path: &Path, at: u64, bytes: &[u8]) -> Result<(), IoError> {
+    use std::io::{Seek, SeekFrom};
+    let options = File::options().write(true).create(true).truncate(false).clone();
+    let mut file = options.open(path).at("open", path)?;
+    let len = file.metadata().at("look at", path)?.len();
+    file.set_len(at.min(len)).at("cut", path)?;
+    file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(bytes)).at("append to", path)?;
+    file.sync_all().at("sync", path)?;
+    if len == 0 { sync_dir(path.parent().unwrap_or(Path::new("."))) } else { Ok(()) }
+}

@@ -1,0 +1,253 @@
+//! What can go wrong with a repository as a whole.
+
+use std::path::PathBuf;
+
+use crate::attributes::AttributeError;
+use crate::chunk::ProfileError;
+use crate::config::ConfigError;
+use crate::content::CompareError;
+use crate::durable::IoError;
+use crate::index::IndexError;
+use crate::path::{PathError, RepoPath, portable::PortableError};
+use crate::progress::Interrupted;
+use crate::record::RecordError;
+use crate::refs::{RefError, RefNameError};
+use crate::revision::RevisionError;
+use crate::rules_file::RulesError;
+use crate::store::StoreError;
+use crate::worktree::{InTheWay, Problem, WalkError};
+
+/// An operation on a repository that failed. Errors of the parts are passed on as they are.
+#[derive(Debug, thiserror::Error)]
+pub enum RepoError {
+    /// No folder upwards is a repository.
+    #[error("{} is not inside a dits repository", .start.display())]
+    NotFound {
+        /// Where the search began.
+        start: PathBuf,
+    },
+    /// A worktree's link leads nowhere.
+    #[error("{} does not lead to a repository: {why}", .file.display())]
+    BrokenLink {
+        /// The link.
+        file: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The repository's format is unknown or damaged.
+    #[error("cannot use this repository: {}: {why}", .file.display())]
+    Format {
+        /// The format file.
+        file: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// HEAD is gone.
+    #[error("{} is missing", .file.display())]
+    NoHead {
+        /// Where it should be.
+        file: PathBuf,
+    },
+    /// There is no worktree.
+    #[error("this repository has no worktree")]
+    Bare,
+    /// The branch has no commit yet.
+    #[error("`{branch}` has no commits yet")]
+    Unborn {
+        /// The branch.
+        branch: String,
+    },
+    /// Nothing is staged that HEAD does not have.
+    #[error("nothing to commit")]
+    NothingToCommit,
+    /// There is no commit to amend.
+    #[error("there is no commit to amend yet")]
+    NothingToAmend,
+    /// Amending and merging at once.
+    #[error("cannot amend in the middle of a merge")]
+    AmendDuringMerge,
+    /// Paths are in conflict.
+    #[error("{} {} in conflict, first `{}`", .paths.len(), if .paths.len() == 1 { "path is" } else { "paths are" }, .paths[0])]
+    Unresolved {
+        /// The paths.
+        paths: Vec<RepoPath>,
+    },
+    /// A merge, revert or stash waits.
+    #[error("a {command} is not finished")]
+    OperationPending {
+        /// Which command.
+        command: &'static str,
+    },
+    /// Another worktree is on the branch.
+    #[error("branch `{branch}` is checked out in {}", .worktree.display())]
+    BranchInUse {
+        /// The branch.
+        branch: String,
+        /// The other worktree.
+        worktree: PathBuf,
+    },
+    /// A folder that must be new or empty is not.
+    #[error("{} exists and is not empty", .path.display())]
+    FolderNotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Files stand in the way of a checkout or merge.
+    #[error("{}", in_the_way(.0))]
+    InTheWay(InTheWay),
+    /// A file changed each time it was read.
+    #[error("`{path}` changed while it was being read; nothing was recorded")]
+    ChangedWhileRead {
+        /// The file.
+        path: RepoPath,
+    },
+    /// A file went away while it was being used.
+    #[error("`{path}` went away while it was being read; nothing was recorded")]
+    Vanished {
+        /// The file.
+        path: RepoPath,
+    },
+    /// Something that is not a file was used as one.
+    #[error("not a file: {content}")]
+    NotAFile {
+        /// What it is.
+        content: String,
+    },
+    /// A name that Windows or macOS cannot hold.
+    #[error("`{path}` cannot be shared with Windows and macOS: {why}")]
+    NotPortable {
+        /// The file.
+        path: RepoPath,
+        /// Why.
+        why: PortableError,
+    },
+    /// Two names that a case-folding file system takes for one.
+    #[error("`{one}` and `{other}` are one name on Windows and macOS")]
+    Collision {
+        /// One name.
+        one: RepoPath,
+        /// The other.
+        other: RepoPath,
+    },
+    /// A merge cannot place files.
+    #[error("cannot merge: a file on one side is a folder on the other: {}", .paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    FileAndFolder {
+        /// The paths.
+        paths: Vec<RepoPath>,
+    },
+    /// Nothing is known of a path.
+    #[error("`{path}` is not known to dits")]
+    UnknownPath {
+        /// The path.
+        path: RepoPath,
+    },
+    /// There is nothing to go on with or to undo.
+    #[error("there is no {command} in progress")]
+    NothingPending {
+        /// Which command.
+        command: &'static str,
+    },
+    /// The stash has no such entry.
+    #[error("there is no stash entry {number}")]
+    NoStash {
+        /// Which.
+        number: usize,
+    },
+    /// Two histories that have nothing in common.
+    #[error("the two histories have no commit in common")]
+    UnrelatedHistories,
+    /// A merge that must be a fast-forward is not one.
+    #[error("cannot fast-forward: the branches have gone apart")]
+    NotFastForward,
+    /// Something in the worktree could not be looked at.
+    #[error("{0}")]
+    Unreadable(Problem),
+    /// An object refers to something this version does not know, so nothing may be deleted or left out.
+    #[error("{what} needs a newer dits; nothing was removed")]
+    UnknownReferences {
+        /// The object.
+        what: String,
+    },
+    /// A file of the repository is damaged.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// From the walk over the worktree.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// From the store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// From the operating system.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// From the configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// From the refs.
+    #[error(transparent)]
+    Ref(#[from] RefError),
+    /// A name that no ref can have.
+    #[error(transparent)]
+    RefName(#[from] RefNameError),
+    /// From the staging area.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// From a revision.
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
+    /// From a path.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// From `.ditsignore` or `.ditsattributes`.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// From an attribute's value.
+    #[error(transparent)]
+    Attribute(#[from] AttributeError),
+    /// From a chunking profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The user stopped it.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+impl RepoError {
+    /// Whether this means that stored bytes are damaged or lost.
+    #[must_use]
+    pub fn is_corruption(&self) -> bool {
+        match self {
+            Self::Store(e) => e.is_corruption(),
+            Self::Ref(e) => e.is_corruption(),
+            Self::Index(e) => e.is_corruption(),
+            Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// A failure to compare a file of the worktree with its record.
+    pub(crate) fn comparing(path: &RepoPath, error: CompareError) -> Self {
+        match error {
+            CompareError::Read(source) => Self::Io(IoError { op: "read", path: path.as_path().to_owned(), source }),
+            CompareError::Repo(error) => error,
+        }
+    }
+}
+
+fn in_the_way(files: &InTheWay) -> String {
+    let mut text = String::new();
+    for (what, paths) in [
+        ("changes that are not committed would be lost", &files.changed),
+        ("files that are not tracked would be overwritten", &files.untracked),
+    ] {
+        if !paths.is_empty() {
+            let separator = if text.is_empty() { "" } else { "\n" };
+            text.push_str(&format!("{separator}{what}:"));
+            paths.iter().take(10).for_each(|path| text.push_str(&format!("\n  {path}")));
+            if paths.len() > 10 {
+                text.push_str(&format!("\n  and {} more", paths.len() - 10));
+            }
+        }
+    }
+    text
+}

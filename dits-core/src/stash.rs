@@ -1,0 +1,242 @@
+//! Putting changes aside and bringing them back.
+//!
+//! An entry is a commit of the worktree's tracked files, as in git: its first parent is HEAD at the time, its second a
+//! commit of the staging area, its third, if there is one, a commit of files that were not tracked. The entries are the
+//! log of `refs/stash`, newest first.
+
+use crate::commit::Commit;
+use crate::diff::RenameOptions;
+use crate::index::{Index, fs_clock};
+use crate::merge::{Applied, Merged, three_way};
+use crate::object::{CommitId, TreeId};
+use crate::path::RepoPath;
+use crate::progress::Progress;
+use crate::refs::{Expected, LogEntry, LogLine, RefEdit, RefName, RefStore, Target};
+use crate::repo::{Pending, PendingKind, RepoError, Repository, write_tree};
+use crate::signature::Signature;
+use crate::store::StoreWriter;
+use crate::tree;
+use crate::worktree::{Everything, ScanOptions, entry, scan};
+
+/// How to put changes aside.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StashOptions {
+    /// Also files that are not tracked.
+    pub untracked: bool,
+    /// Leaves in place what is staged.
+    pub keep_index: bool,
+}
+
+impl Repository {
+    /// Puts the changes since HEAD aside; `None` if there are none.
+    ///
+    /// # Errors
+    /// When there is no commit yet, conflicts are left, or a file cannot be read.
+    pub fn stash_push(
+        &self,
+        message: Option<&str>,
+        options: StashOptions,
+        who: &Signature,
+        progress: &dyn Progress,
+    ) -> Result<Option<CommitId>, RepoError> {
+        let (head, commit) = self.head_commit()?;
+        let index = self.index()?;
+        let conflicts: Vec<_> = index.conflicts().into_iter().collect();
+        if !conflicts.is_empty() {
+            return Err(RepoError::Unresolved { paths: conflicts });
+        }
+        let writer = self.writer()?;
+        let staged = write_tree(&index, &writer)?;
+        let (work, untracked) = self.write_worktree(index, options.untracked, &writer, progress)?;
+        if work == commit.tree && staged == commit.tree && untracked.is_none() {
+            return Ok(None);
+        }
+        let subject = commit.message.lines().next().unwrap_or_default();
+        let on = format!("{}: {:.8} {subject}", self.describe_head()?, head.to_string());
+        let mut parents = vec![head, put(&writer, staged, vec![head], format!("index on {on}"), who)?];
+        if let Some((tree, _)) = &untracked {
+            parents.push(put(&writer, *tree, Vec::new(), format!("untracked files on {on}"), who)?);
+        }
+        let text = message.map_or(format!("WIP on {on}"), |m| format!("On {}: {m}", self.describe_head().unwrap_or_default()));
+        let id = put(&writer, work, parents, text.clone(), who)?;
+        writer.finish()?;
+        self.log_stash(id, text, who)?;
+        for path in untracked.into_iter().flat_map(|(_, paths)| paths) {
+            let dirs = self.work_dirs()?;
+            dirs.unlink(&path)?;
+            dirs.remove_empty_parents(&path)?;
+        }
+        self.reset_hard(Some(if options.keep_index { staged } else { commit.tree }), progress)?;
+        Ok(Some(id))
+    }
+
+    /// Writes the trees of the tracked files as they are in the worktree, and of the untracked ones.
+    #[allow(clippy::type_complexity)]
+    fn write_worktree(
+        &self,
+        mut index: Index,
+        with_untracked: bool,
+        writer: &StoreWriter,
+        progress: &dyn Progress,
+    ) -> Result<(TreeId, Option<(TreeId, Vec<RepoPath>)>), RepoError> {
+        let clock = fs_clock(&self.layout().private)?;
+        let wanted = ScanOptions { untracked: with_untracked, ignored: false, each_untracked: true };
+        let found = scan(self, &index, &Everything, wanted, progress)?;
+        found.fail_on_unreadable()?;
+        for (path, version, meta) in self.take_in(&found.modified, writer, progress)? {
+            index.put(entry(&path, &version, &meta, clock));
+        }
+        found.deleted.iter().for_each(|path| index.remove_path(path));
+        let work = write_tree(&index, writer)?;
+        if found.untracked.is_empty() {
+            return Ok((work, None));
+        }
+        let mut taken = self.take_in(&found.untracked, writer, progress)?;
+        taken.sort_by(|a, b| a.0.cmp(&b.0));
+        let paths = taken.iter().map(|(path, ..)| path.clone()).collect();
+        let flat = taken.into_iter().map(|(path, version, _)| (path, version.mode, version.size, version.content));
+        Ok((work, Some((tree::from_paths(flat, writer)?, paths))))
+    }
+
+    fn log_stash(&self, id: CommitId, text: String, who: &Signature) -> Result<(), RepoError> {
+        let name = RefName::stash();
+        let old = self.refs().read(&name)?;
+        let before = self.refs().resolve(&name)?.map(|(_, digest)| digest);
+        let log = LogLine { old: before, new: Some(*id.digest()), who: who.clone(), message: text };
+        let expected = old.map_or(Expected::Absent, Expected::Is);
+        let edit = RefEdit::set(name, expected, Target::Id(*id.digest())).with_log(log);
+        Ok(self.refs().transaction(vec![edit])?)
+    }
+
+    /// The entries, newest first.
+    ///
+    /// # Errors
+    /// When the log is damaged.
+    pub fn stash_list(&self) -> Result<Vec<LogEntry>, RepoError> {
+        let name = RefName::stash();
+        if self.refs().read(&name)?.is_none() {
+            return Ok(Vec::new());
+        }
+        Ok(self.refs().log(&name, usize::MAX)?)
+    }
+
+    /// The commit of an entry.
+    ///
+    /// # Errors
+    /// [`RepoError::NoStash`] when there is none.
+    pub fn stash_commit(&self, number: usize) -> Result<CommitId, RepoError> {
+        let entry = self.stash_list()?.into_iter().nth(number);
+        let digest = entry.and_then(|entry| entry.new).ok_or(RepoError::NoStash { number })?;
+        Ok(CommitId::from_digest(digest))
+    }
+
+    /// Brings the changes of an entry back into the worktree; with `staged`, into the staging area too. The entry
+    /// stays.
+    ///
+    /// # Errors
+    /// When files stand in the way, or something is staged already.
+    pub fn stash_apply(&self, number: usize, staged: bool, progress: &dyn Progress) -> Result<Applied, RepoError> {
+        self.check_can_merge()?;
+        let id = self.stash_commit(number)?;
+        let stash = Commit::read(self.store(), id)?;
+        let tree_of = |n: usize| stash.parents.get(n).map(|id| Commit::read(self.store(), *id)).transpose();
+        let base = tree_of(0)?.map(|commit| commit.tree);
+        let staged_tree = tree_of(1)?.map(|commit| commit.tree);
+        let ours = self.head_tree()?;
+        let mut merged = three_way(self.store(), base, ours, Some(stash.tree), RenameOptions::default())?;
+        if let Some(untracked) = tree_of(2)? {
+            merged.changes.extend(crate::diff::trees(self.store(), None, Some(untracked.tree))?);
+            merged.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        }
+        let (head, _) = self.head_commit()?;
+        let mut index = self.lock_index()?;
+        let applied = self.apply_merged(&mut index, &merged, progress)?;
+        if applied.conflicts.is_empty() {
+            unstage(&mut index, &merged);
+            index.commit()?;
+            if staged && staged_tree != base {
+                self.restage(base, ours, staged_tree)?;
+            }
+        } else {
+            self.set_pending(&Pending {
+                kind: PendingKind::Stash,
+                original: head,
+                heads: vec![id],
+                message: String::new(),
+                beside: applied.beside.clone(),
+            })?;
+            index.commit()?;
+        }
+        Ok(applied)
+    }
+
+    /// Stages again what was staged when the entry was made, where that can be done without a conflict.
+    fn restage(&self, base: Option<TreeId>, ours: Option<TreeId>, staged: Option<TreeId>) -> Result<(), RepoError> {
+        let merged = three_way(self.store(), base, ours, staged, RenameOptions::default())?;
+        let mut index = self.lock_index()?;
+        for change in &merged.changes {
+            crate::worktree::stage_version(&mut index, change);
+        }
+        Ok(index.commit()?)
+    }
+
+    /// Forgets an entry.
+    ///
+    /// # Errors
+    /// [`RepoError::NoStash`] when there is none.
+    pub fn stash_drop(&self, number: usize) -> Result<CommitId, RepoError> {
+        let id = self.stash_commit(number)?;
+        let mut entries = self.stash_list()?;
+        let dropped = entries.remove(number);
+        let newest = entries.first().and_then(|entry| entry.new);
+        self.refs().transaction(vec![match newest {
+            Some(digest) => RefEdit::set(RefName::stash(), Expected::Any, Target::Id(digest)),
+            None => RefEdit::delete(RefName::stash(), Expected::Any),
+        }])?;
+        // After the ref: a crash in between leaves an entry too many, never one too few.
+        let mut gone = newest.is_none();
+        self.refs().expire_log(&RefName::stash(), &mut |entry| {
+            let this = !gone && *entry == dropped;
+            gone |= this;
+            !this
+        })?;
+        Ok(id)
+    }
+
+    /// Forgets all entries.
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub fn stash_clear(&self) -> Result<(), RepoError> {
+        Ok(self.refs().transaction(vec![RefEdit::delete(RefName::stash(), Expected::Any)])?)
+    }
+}
+
+/// Changes brought back are in the worktree only, except for files that HEAD does not have: those would be untracked.
+fn unstage(index: &mut Index, merged: &Merged) {
+    for change in merged.changes.iter().filter(|change| change.old.is_some()) {
+        let back = crate::diff::Change { path: change.path.clone(), old: None, new: change.old.clone() };
+        crate::worktree::stage_version(index, &back);
+    }
+}
+
+fn put(
+    writer: &StoreWriter,
+    tree: TreeId,
+    parents: Vec<CommitId>,
+    message: String,
+    who: &Signature,
+) -> Result<CommitId, RepoError> {
+    let (author, committer) = (who.clone(), who.clone());
+    let commit = Commit {
+        parents,
+        tree,
+        author,
+        committer,
+        message,
+        moves: Vec::new(),
+        signature: None,
+        extensions: Vec::new(),
+    };
+    Ok(commit.write(writer)?)
+}

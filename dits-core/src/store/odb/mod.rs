@@ -1,0 +1,463 @@
+//! One object database: a folder of loose objects and packs.
+
+mod cache;
+mod prefix;
+mod view;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub use self::prefix::HexPrefix;
+
+use self::cache::Cache;
+use self::view::View;
+use super::folder::{FolderStore, PackStore};
+use super::frame::{self, FrameError, Header};
+use super::loose::Loose;
+use super::pack::layout::PackId;
+use super::pack::page::Entry;
+use super::pack::{self, Pack, merged};
+use super::StoreError;
+use crate::object::{Digest, ObjectKind, ObjectRead};
+
+/// How an object database is read.
+#[derive(Clone, Copy, Debug)]
+pub struct OdbOptions {
+    /// Whether indexes are mapped into memory. A server says no: a file that somebody cuts would end the process.
+    pub map: bool,
+    /// Bytes of objects to remember once read; 0 for none. For metadata, which is read again and again.
+    pub cache_bytes: usize,
+}
+
+impl Default for OdbOptions {
+    fn default() -> Self {
+        Self { map: true, cache_bytes: 0 }
+    }
+}
+
+/// Where a copy of an object lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// In a file of its own.
+    Loose,
+    /// In a pack.
+    Pack {
+        /// Which one.
+        id: PackId,
+        /// Where its frame begins.
+        offset: u64,
+    },
+}
+
+/// What is known of an object without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Bytes of the object.
+    pub plain_len: u32,
+    /// Bytes it takes in the store, header included.
+    pub stored_len: u32,
+    /// The number of its encoding.
+    pub encoding: u8,
+    /// Where it lies.
+    pub location: Location,
+}
+
+/// A pack in a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackInfo {
+    /// Its name.
+    pub id: PackId,
+    /// Bytes of its file.
+    pub file_len: u64,
+    /// How many objects are in it.
+    pub entries: u64,
+}
+
+/// An object database, open for reading. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Odb {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dir: PathBuf,
+    packs: Arc<dyn PackStore>,
+    loose: Loose,
+    cache: Cache,
+    view: RwLock<Arc<View>>,
+}
+
+impl Odb {
+    /// Opens the object database in `dir`. Nothing is created; a folder that does not exist is an empty database.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn open(dir: impl Into<PathBuf>, options: OdbOptions) -> Result<Self, StoreError> {
+        let dir = dir.into();
+        let packs = Arc::new(FolderStore::new(dir.join("pack"), options.map));
+        Self::with_packs(dir, packs, options)
+    }
+
+    /// Opens an object database whose packs lie elsewhere than in `dir`.
+    ///
+    /// # Errors
+    /// When the packs cannot be listed.
+    pub fn with_packs(dir: PathBuf, packs: Arc<dyn PackStore>, options: OdbOptions) -> Result<Self, StoreError> {
+        let view = RwLock::new(Arc::new(View::load(Arc::clone(&packs), None)?));
+        let (loose, cache) = (Loose::new(dir.clone()), Cache::new(options.cache_bytes));
+        Ok(Self { inner: Arc::new(Inner { dir, packs, loose, cache, view }) })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    pub(super) fn packs(&self) -> &Arc<dyn PackStore> {
+        &self.inner.packs
+    }
+
+    pub(super) fn loose(&self) -> &Loose {
+        &self.inner.loose
+    }
+
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&self.inner.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks again which packs there are.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        self.reload().map(|_| ())
+    }
+
+    fn reload(&self) -> Result<Arc<View>, StoreError> {
+        let view = Arc::new(View::load(Arc::clone(&self.inner.packs), Some(&self.view()))?);
+        *self.inner.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&view);
+        Ok(view)
+    }
+
+    /// A new view if the folder of packs has changed since `seen` was made: one system call when it has not.
+    fn changed_since(&self, seen: &View) -> Result<Option<Arc<View>>, StoreError> {
+        if self.inner.packs.stamp()? == seen.stamp { Ok(None) } else { self.reload().map(Some) }
+    }
+
+    /// Whether an object is there. It may still be damaged.
+    ///
+    /// # Errors
+    /// When it is not found and something that may hold it is damaged or cannot be read.
+    pub fn contains(&self, digest: &Digest) -> Result<bool, StoreError> {
+        Ok(self.place(digest)?.is_some())
+    }
+
+    /// What is known of an object without reading it.
+    ///
+    /// # Errors
+    /// As for [`Odb::contains`].
+    pub fn info(&self, digest: &Digest) -> Result<Option<ObjectInfo>, StoreError> {
+        match self.place(digest)? {
+            None => Ok(None),
+            Some(Some(info)) => Ok(Some(info?)),
+            Some(None) => Ok(self.inner.loose.header(digest)?.map(|(header, len)| loose_info(&header, len))),
+        }
+    }
+
+    /// Where an object is: `None` nowhere, `Some(None)` loose, `Some(Some(_))` in a pack.
+    #[allow(clippy::type_complexity)] // private, and spelt out above
+    fn place(&self, digest: &Digest) -> Result<Option<Option<Result<ObjectInfo, StoreError>>>, StoreError> {
+        let mut view = self.view();
+        loop {
+            let mut found = None;
+            let damage = view
+                .find(digest, |slot, entry| {
+                    found = Some(info_of(slot.id, entry));
+                    Ok(true)
+                })
+                .err();
+            if found.is_some() {
+                return Ok(Some(found));
+            }
+            if self.inner.loose.contains(digest)? {
+                return Ok(Some(None));
+            }
+            match (self.changed_since(&view)?, damage) {
+                (Some(fresh), _) => view = fresh,
+                (None, Some(damage)) => return Err(damage),
+                (None, None) => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads an object, verified.
+    ///
+    /// # Errors
+    /// When it is missing, damaged, of another kind, or cannot be read.
+    pub fn read(&self, kind: ObjectKind, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        if let Some(bytes) = self.inner.cache.get(kind, digest) {
+            return Ok(bytes.to_vec());
+        }
+        let mut out = Vec::new();
+        self.read_uncached(kind, digest, &mut out)?;
+        self.inner.cache.put(kind, *digest, out.as_slice().into());
+        Ok(out)
+    }
+
+    /// Reads an object, verified, into `out`, replacing what is there.
+    ///
+    /// # Errors
+    /// As for [`Odb::read`]; `out` is then empty.
+    pub fn read_into(&self, kind: ObjectKind, digest: &Digest, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        if let Some(bytes) = self.inner.cache.get(kind, digest) {
+            out.clear();
+            out.extend_from_slice(&bytes);
+            return Ok(());
+        }
+        self.read_uncached(kind, digest, out)
+    }
+
+    fn read_uncached(&self, kind: ObjectKind, digest: &Digest, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        let mut frame = Vec::new();
+        let first = match self.read_in(&self.view(), kind, digest, &mut frame, out) {
+            Ok(true) => return Ok(()),
+            Ok(false) => None,
+            Err(e) => Some(e),
+        };
+        // Another process may have packed or moved it meanwhile: look again before saying that it is lost.
+        match self.read_in(&*self.reload()?, kind, digest, &mut frame, out) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(first.unwrap_or(StoreError::Missing { kind, digest: *digest })),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Reads the first good copy of an object. When there are copies and none is good, that is an error.
+    fn read_in(
+        &self,
+        view: &View,
+        kind: ObjectKind,
+        digest: &Digest,
+        frame: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, StoreError> {
+        let mut damage = None;
+        let found = view.find(digest, |slot, entry| {
+            let read = view.open(slot).and_then(|pack| match pack {
+                None => Ok(false),
+                Some(pack) => {
+                    pack.read_frame(entry, frame)?;
+                    open_frame(frame, kind, digest, pack.path(), out).map(|()| true)
+                }
+            });
+            Ok(read.unwrap_or_else(|e| {
+                damage = Some(e);
+                false
+            }))
+        });
+        match found {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(e) => damage = damage.or(Some(e)),
+        }
+        if let Some(bytes) = self.inner.loose.read(digest)? {
+            match open_frame(&bytes, kind, digest, &self.inner.loose.path(digest), out) {
+                Ok(()) => return Ok(true),
+                Err(e) => damage = damage.or(Some(e)),
+            }
+        }
+        out.clear();
+        damage.map_or(Ok(false), Err)
+    }
+
+    /// All objects whose names begin so, each once, in order.
+    ///
+    /// # Errors
+    /// When an index is damaged or cannot be read.
+    pub fn resolve_prefix(&self, prefix: &HexPrefix) -> Result<Vec<(Digest, ObjectKind)>, StoreError> {
+        let mut found = Vec::new();
+        self.reload()?.each_from(prefix.first(), |slot, entry| {
+            let matches = prefix.matches(&entry.digest);
+            if matches {
+                found.push((entry.digest, info_of(slot.id, entry)?.kind));
+            }
+            Ok::<_, StoreError>(matches)
+        })?;
+        let byte = prefix.first().0[0];
+        let last = if prefix.digits() == 1 { byte | 0x0f } else { byte };
+        self.inner.loose.for_each(byte..=last, |digest, _| {
+            if prefix.matches(&digest)
+                && let Some((header, _)) = self.inner.loose.header(&digest)?
+            {
+                found.push((digest, header.kind));
+            }
+            Ok::<_, StoreError>(())
+        })?;
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Calls `visit` with every copy of every object, pack by pack in order of the names, then the loose ones. An
+    /// object that is stored twice comes twice.
+    ///
+    /// # Errors
+    /// When an index is damaged or cannot be read, or `visit` fails.
+    pub fn for_each<E: From<StoreError>>(
+        &self,
+        mut visit: impl FnMut(&Digest, &ObjectInfo) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.reload()?.each_from(&Digest([0; 32]), |slot, entry| {
+            let info = info_of(slot.id, entry)?;
+            visit(&entry.digest, &info).map(|()| true)
+        })?;
+        self.for_each_loose(|digest, info| visit(digest, info))
+    }
+
+    /// Calls `visit` with every loose object, in order of the names.
+    ///
+    /// # Errors
+    /// When one cannot be examined, or `visit` fails.
+    pub fn for_each_loose<E: From<StoreError>>(
+        &self,
+        mut visit: impl FnMut(&Digest, &ObjectInfo) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.inner.loose.for_each(0..=u8::MAX, |digest, _| match self.inner.loose.header(&digest)? {
+            Some((header, len)) => visit(&digest, &loose_info(&header, len)),
+            None => Ok(()),
+        })
+    }
+
+    /// All packs, by name.
+    ///
+    /// # Errors
+    /// When one is damaged or cannot be read.
+    pub fn pack_list(&self) -> Result<Vec<PackInfo>, StoreError> {
+        let packs = self.open_packs()?;
+        let info = |pack: &Arc<Pack>| {
+            PackInfo { id: pack.id(), file_len: pack.file_len(), entries: pack.index().len() }
+        };
+        Ok(packs.iter().map(info).collect())
+    }
+
+    /// The names of all packs, also of damaged ones.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn pack_ids(&self) -> Result<Vec<(PackId, u64)>, StoreError> {
+        let mut ids: Vec<_> = self.reload()?.slots().map(|slot| (slot.id, slot.file_len)).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// Opens all packs there are now, by name.
+    pub(super) fn open_packs(&self) -> Result<Vec<Arc<Pack>>, StoreError> {
+        let mut packs = Vec::new();
+        for (id, _) in self.pack_ids()? {
+            packs.extend(self.open_pack(id)?);
+        }
+        Ok(packs)
+    }
+
+    /// Opens one pack, apart from those kept open; `None` when there is none.
+    pub(super) fn open_pack(&self, id: PackId) -> Result<Option<Arc<Pack>>, StoreError> {
+        let Some(blob) = self.inner.packs.open(&id.file_name())? else { return Ok(None) };
+        Ok(Some(Arc::new(Pack::open(blob, id)?)))
+    }
+
+    /// Builds the merged index of all packs that can be opened, replacing the one there is, damaged or not. Says how
+    /// many packs it covers. Damaged packs stay outside and keep being reported by lookups.
+    ///
+    /// # Errors
+    /// When an index page of a pack is damaged, or the merged index cannot be written.
+    pub fn merge_index(&self) -> Result<usize, StoreError> {
+        let mut packs = Vec::new();
+        for (id, _) in self.pack_ids()? {
+            match self.open_pack(id) {
+                Ok(pack) => packs.extend(pack),
+                Err(e) if e.is_corruption() => {}
+                Err(e) => return Err(e),
+            }
+        }
+        if packs.is_empty() {
+            self.inner.packs.delete(&[merged::FILE_NAME.to_owned()])?;
+        } else {
+            merged::build(&*self.inner.packs, &packs)?;
+        }
+        self.reload()?;
+        Ok(packs.len())
+    }
+
+    /// How many packs lookups have to ask one by one because the merged index does not cover them.
+    #[must_use]
+    pub fn uncovered_packs(&self) -> usize {
+        self.view().uncovered()
+    }
+
+    /// Forgets what was read: for after objects were removed.
+    pub(super) fn forget(&self) -> Result<(), StoreError> {
+        self.inner.cache.clear();
+        self.refresh()
+    }
+}
+
+impl ObjectRead for Odb {
+    fn read(&self, kind: ObjectKind, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        Self::read(self, kind, digest)
+    }
+}
+
+fn info_of(pack: PackId, entry: &Entry) -> Result<ObjectInfo, StoreError> {
+    let kind = ObjectKind::from_code(entry.kind).ok_or_else(|| StoreError::FileTooNew {
+        file: pack.file_name().into(),
+        what: format!("object {} of kind {}", entry.digest, entry.kind),
+    })?;
+    let Entry { plain_len, stored_len, encoding, offset, .. } = *entry;
+    Ok(ObjectInfo { kind, plain_len, stored_len, encoding, location: Location::Pack { id: pack, offset } })
+}
+
+fn loose_info(header: &Header, len: u64) -> ObjectInfo {
+    ObjectInfo {
+        kind: header.kind,
+        plain_len: header.plain_len,
+        stored_len: u32::try_from(len).unwrap_or(u32::MAX),
+        encoding: header.encoding,
+        location: Location::Loose,
+    }
+}
+
+/// Decodes and verifies the frame of the object asked for.
+pub(super) fn open_frame(
+    frame: &[u8],
+    kind: ObjectKind,
+    digest: &Digest,
+    file: &Path,
+    out: &mut Vec<u8>,
+) -> Result<(), StoreError> {
+    let fail = |e: FrameError| match e {
+        FrameError::TooNew { .. } => StoreError::TooNew { kind, digest: *digest, what: e.to_string() },
+        e => pack::corrupt(file, &format!("{kind} {digest}: {e}")),
+    };
+    let header = Header::decode(frame).map_err(fail)?;
+    if header.digest != *digest {
+        return Err(pack::corrupt(file, &format!("it holds {} where {digest} should be", header.digest)));
+    }
+    if header.kind != kind {
+        return Err(StoreError::WrongKind { digest: *digest, wanted: kind, found: header.kind });
+    }
+    header.open(frame, out).map_err(fail)
+}
+
+/// Checks that a frame is whole, without decoding it.
+pub(super) fn whole_frame(frame: &[u8], digest: &Digest, file: &Path) -> Result<Header, StoreError> {
+    let header = frame::Header::decode(frame).and_then(|header| header.payload(frame).map(|_| header));
+    let header = header.map_err(|e| super::loose::frame_error(e, file))?;
+    if header.digest != *digest {
+        return Err(pack::corrupt(file, &format!("it holds {} where {digest} should be", header.digest)));
+    }
+    Ok(header)
+}
+

@@ -1,0 +1,338 @@
+//! Writing objects: few stay loose, many become packs. See `docs/format/store.md`.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use super::StoreError;
+use super::condemned::DigestSet;
+use super::encode::{Hint, encode};
+use super::folder::FileBlob;
+use super::frame::{self, Encoding, Header};
+use super::odb::{Odb, open_frame};
+use super::pack::Pack;
+use super::pack::page::Entry;
+use super::pack::write::{MAX_PACK, PackBuilder, Sealed};
+use crate::object::{Digest, ObjectKind, ObjectRead, ObjectWrite};
+
+/// Up to that many objects stay loose,
+const LOOSE_OBJECTS: usize = 8;
+/// as long as their frames have no more bytes than this together.
+const LOOSE_BYTES: u64 = 1 << 20;
+/// A pack is full with that many objects: their entries are in memory while it is written.
+const PACK_OBJECTS: usize = 1 << 19;
+/// When a writer leaves more packs than this outside the merged index, it builds a new one.
+const MAX_UNCOVERED: usize = 32;
+
+/// How a writer stores objects.
+#[derive(Clone, Debug)]
+pub struct WriterOptions {
+    /// The zstd level, 1 to 22; 0 stores everything raw.
+    pub level: i32,
+    /// Bytes after which a new pack is begun.
+    pub pack_limit: u64,
+    /// Objects that garbage collection is about to remove: they are written again.
+    pub condemned: Arc<DigestSet>,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self { level: 1, pack_limit: 4 << 30, condemned: Arc::default() }
+    }
+}
+
+/// What became of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// Whether it was not there before.
+    pub new: bool,
+    /// Bytes it took, header included; 0 when it was there.
+    pub stored_len: u64,
+}
+
+/// What a writer did in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteStats {
+    /// Objects that were not there before.
+    pub objects_new: u64,
+    /// Objects that were.
+    pub objects_known: u64,
+    /// Plain bytes of the new ones.
+    pub plain_new: u64,
+    /// Plain bytes of the known ones.
+    pub plain_known: u64,
+    /// Bytes the new ones took, headers included.
+    pub stored_new: u64,
+}
+
+/// Takes objects from any number of threads. They can be read back through it at once; others see them, and they are
+/// durable, after [`Writer::finish`]. Dropping it instead leaves nothing behind.
+pub struct Writer {
+    odb: Odb,
+    options: WriterOptions,
+    /// What the unfinished pack holds. Looked at before `sealed`: an entry moves there before it leaves here.
+    pending: RwLock<HashMap<Digest, Entry>>,
+    /// Full packs, in files without a name yet.
+    sealed: RwLock<Vec<Arc<Pack>>>,
+    state: Mutex<State>,
+    stats: Counters,
+}
+
+struct State {
+    builder: PackBuilder,
+    /// The files behind `Writer::sealed`.
+    drafts: Vec<Sealed>,
+    /// Whether a condemned object was written again. It must not become loose, where the condemned copy may lie.
+    readded: bool,
+    /// Whether writing failed: what the file holds is then unknown, and nothing may be built on it.
+    failed: bool,
+}
+
+#[derive(Default)]
+struct Counters {
+    objects_new: AtomicU64,
+    objects_known: AtomicU64,
+    plain_new: AtomicU64,
+    plain_known: AtomicU64,
+    stored_new: AtomicU64,
+}
+
+impl Odb {
+    /// Begins to write. Packs are listed again first: what garbage collection removed before is not taken as present.
+    ///
+    /// # Errors
+    /// When the packs cannot be listed.
+    pub fn writer(&self, options: WriterOptions) -> Result<Writer, StoreError> {
+        self.refresh()?;
+        let builder = PackBuilder::new(Arc::clone(self.packs()));
+        let state = State { builder, drafts: Vec::new(), readded: false, failed: false };
+        Ok(Writer {
+            odb: self.clone(),
+            options,
+            pending: RwLock::default(),
+            sealed: RwLock::default(),
+            state: Mutex::new(state),
+            stats: Counters::default(),
+        })
+    }
+}
+
+impl Writer {
+    /// Whether an object is there: in the store and not condemned, or written through this writer.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn contains(&self, digest: &Digest) -> Result<bool, StoreError> {
+        if self.in_hand(digest)? {
+            return Ok(true);
+        }
+        Ok(!self.options.condemned.contains(digest) && self.odb.contains(digest)?)
+    }
+
+    fn in_hand(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner).contains_key(digest);
+        Ok(pending || self.in_sealed(digest)?.is_some())
+    }
+
+    fn in_sealed(&self, digest: &Digest) -> Result<Option<(Arc<Pack>, Entry)>, StoreError> {
+        for pack in self.sealed.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Some(entry) = pack.index().find(digest)? {
+                return Ok(Some((Arc::clone(pack), entry)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores an object unless it is there. `digest` is its name, which the caller has computed.
+    ///
+    /// # Errors
+    /// When the object is too long, or the store cannot be read or written. The operation must then be given up.
+    pub fn put(&self, kind: ObjectKind, digest: Digest, plain: &[u8], hint: Hint) -> Result<Put, StoreError> {
+        debug_assert!(kind.digest(plain) == digest, "the digest given is not that of the bytes");
+        if plain.len() > frame::plain_limit(kind) {
+            let what = format!("{} bytes, where at most {} are allowed", plain.len(), frame::plain_limit(kind));
+            return Err(StoreError::Malformed { kind, digest, what });
+        }
+        if self.contains(&digest)? {
+            return Ok(self.count_known(plain.len()));
+        }
+        let mut packed = Vec::new();
+        let encoding = encode(self.options.level, hint, plain, &mut packed).map_err(|e| {
+            let file = self.odb.dir().to_owned();
+            crate::durable::IoError { op: "compress an object for", path: file, source: e }
+        })?;
+        let payload = if encoding == Encoding::Raw { plain } else { &packed[..] };
+        let header = Header::new(kind, encoding, digest, payload, plain.len());
+        match self.append(&header, &[&header.encode(), payload])? {
+            false => Ok(self.count_known(plain.len())),
+            true => {
+                let stored_len = header.frame_len() as u64;
+                self.stats.objects_new.fetch_add(1, Ordering::Relaxed);
+                self.stats.plain_new.fetch_add(plain.len() as u64, Ordering::Relaxed);
+                self.stats.stored_new.fetch_add(stored_len, Ordering::Relaxed);
+                Ok(Put { new: true, stored_len })
+            }
+        }
+    }
+
+    fn count_known(&self, plain_len: usize) -> Put {
+        self.stats.objects_known.fetch_add(1, Ordering::Relaxed);
+        self.stats.plain_known.fetch_add(plain_len as u64, Ordering::Relaxed);
+        Put { new: false, stored_len: 0 }
+    }
+
+    /// Appends a frame unless another thread did meanwhile.
+    fn append(&self, header: &Header, parts: &[&[u8]]) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        if self.in_hand(&header.digest)? {
+            return Ok(false);
+        }
+        self.check(&state)?;
+        let full = state.builder.end() >= self.options.pack_limit.min(MAX_PACK)
+            || self.pending.read().unwrap_or_else(PoisonError::into_inner).len() >= PACK_OBJECTS;
+        let done = if full { self.roll(&mut state) } else { Ok(()) };
+        let done = done.and_then(|()| state.builder.append(parts));
+        state.failed = done.is_err();
+        let entry = Entry {
+            digest: header.digest,
+            offset: done?,
+            kind: header.kind as u8,
+            encoding: header.encoding,
+            stored_len: header.frame_len() as u32,
+            plain_len: header.plain_len,
+            pack: 0,
+        };
+        state.readded |= self.options.condemned.contains(&header.digest);
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(header.digest, entry);
+        Ok(true)
+    }
+
+    fn check(&self, state: &State) -> Result<(), StoreError> {
+        if !state.failed {
+            return Ok(());
+        }
+        let source = std::io::Error::other("an earlier write failed");
+        Err(crate::durable::IoError { op: "write objects to", path: self.odb.dir().to_owned(), source }.into())
+    }
+
+    /// Seals the pack in hand and begins another.
+    fn roll(&self, state: &mut State) -> Result<(), StoreError> {
+        let entries = self.entries();
+        let next = PackBuilder::new(Arc::clone(self.odb.packs()));
+        let sealed = std::mem::replace(&mut state.builder, next).seal(entries)?;
+        let pack = open_sealed(&sealed)?;
+        state.drafts.push(sealed);
+        self.sealed.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(pack));
+        self.pending.write().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(())
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.pending.read().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+    }
+
+    /// Reads an object, verified, also one that was only just written, into `out`.
+    ///
+    /// # Errors
+    /// As for [`Odb::read`].
+    pub fn read_into(&self, kind: ObjectKind, digest: &Digest, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        let mut frame = Vec::new();
+        let pending = || self.pending.read().unwrap_or_else(PoisonError::into_inner).get(digest).copied();
+        // Looked up once more under the lock: the pack may have been sealed in between.
+        if pending().is_some() {
+            let state = self.state();
+            if let Some(entry) = pending() {
+                state.builder.read_frame(&entry, &mut frame)?;
+                drop(state);
+                return open_frame(&frame, kind, digest, self.odb.dir(), out);
+            }
+        }
+        if let Some((pack, entry)) = self.in_sealed(digest)? {
+            pack.read_frame(&entry, &mut frame)?;
+            return open_frame(&frame, kind, digest, pack.path(), out);
+        }
+        self.odb.read_into(kind, digest, out)
+    }
+
+    /// What was written so far.
+    #[must_use]
+    pub fn stats(&self) -> WriteStats {
+        let Counters { objects_new, objects_known, plain_new, plain_known, stored_new } = &self.stats;
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        WriteStats {
+            objects_new: get(objects_new),
+            objects_known: get(objects_known),
+            plain_new: get(plain_new),
+            plain_known: get(plain_known),
+            stored_new: get(stored_new),
+        }
+    }
+
+    /// Publishes everything: once this returns, it survives a power cut and others see it.
+    ///
+    /// # Errors
+    /// When something cannot be made durable. Some objects may then be there; nothing refers to them.
+    pub fn finish(self) -> Result<WriteStats, StoreError> {
+        let stats = self.stats();
+        let entries = self.entries();
+        let Self { odb, sealed, state, .. } = self;
+        // The files of full packs are mapped while they have no name; that is over.
+        drop(sealed);
+        let State { builder, mut drafts, readded, failed } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if failed {
+            let source = std::io::Error::other("an earlier write failed");
+            return Err(crate::durable::IoError { op: "finish writing to", path: odb.dir().to_owned(), source }.into());
+        }
+        let few = drafts.is_empty() && !builder.spilled() && !readded;
+        if few && entries.len() <= LOOSE_OBJECTS && builder.end() <= LOOSE_BYTES {
+            put_loose(&odb, &builder, &entries)?;
+        } else {
+            if !entries.is_empty() {
+                drafts.push(builder.seal(entries)?);
+            }
+            odb.packs().put(drafts.into_iter().map(|Sealed { draft, id }| (draft, id.file_name())).collect())?;
+            odb.refresh()?;
+            if odb.uncovered_packs() > MAX_UNCOVERED {
+                odb.merge_index()?;
+            }
+        }
+        Ok(stats)
+    }
+}
+
+impl ObjectRead for Writer {
+    fn read(&self, kind: ObjectKind, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        let mut out = Vec::new();
+        self.read_into(kind, digest, &mut out)?;
+        Ok(out)
+    }
+}
+
+impl ObjectWrite for Writer {
+    fn write(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let digest = kind.digest(bytes);
+        self.put(kind, digest, bytes, Hint::default())?;
+        Ok(digest)
+    }
+}
+
+fn open_sealed(sealed: &Sealed) -> Result<Pack, StoreError> {
+    let path = sealed.draft.path().to_owned();
+    let blob = FileBlob::open(path, true)?.ok_or_else(|| super::pack::corrupt(sealed.draft.path(), "it is gone"))?;
+    Pack::open(Arc::new(blob), sealed.id)
+}
+
+fn put_loose(odb: &Odb, builder: &PackBuilder, entries: &[Entry]) -> Result<(), StoreError> {
+    let mut frames = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let mut frame = Vec::new();
+        builder.read_frame(entry, &mut frame)?;
+        frames.push((entry.digest, frame));
+    }
+    let frames: Vec<_> = frames.iter().map(|(digest, frame)| (*digest, frame.as_slice())).collect();
+    odb.loose().put(&frames)
+}

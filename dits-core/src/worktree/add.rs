@@ -1,0 +1,303 @@
+//! Staging what is in the worktree.
+
+use std::fs::File;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::checkout::entry;
+use super::{Meta, Problem, ScanOptions, Selection, WorkDirs, scan};
+use crate::attributes::AttributeLookup;
+use crate::chunk::Profile;
+use crate::content::{IngestError, Ingested, Ingestor, Source};
+use crate::diff::FileVersion;
+use crate::durable::IoContext;
+use crate::index::{LockedIndex, Stage, fs_clock};
+use crate::path::{RepoPath, portable};
+use crate::progress::Progress;
+use crate::repo::{RepoError, Repository};
+use crate::store::{StoreWriter, WriteStats};
+use crate::tree::{Content, Mode};
+
+/// How often a file that changes while it is read is tried again.
+const ATTEMPTS: usize = 3;
+
+/// Files from this size on are taken in one after the other, each by all threads.
+const LARGE: u64 = 8 << 20;
+
+/// What to stage.
+#[derive(Clone, Copy, Debug)]
+pub struct AddOptions {
+    /// Files that are not tracked yet.
+    pub new_files: bool,
+    /// Files that are gone.
+    pub removals: bool,
+    /// Also files that are ignored.
+    pub force: bool,
+    /// Changes nothing.
+    pub dry_run: bool,
+}
+
+impl Default for AddOptions {
+    fn default() -> Self {
+        Self { new_files: true, removals: true, force: false, dry_run: false }
+    }
+}
+
+/// What was staged.
+#[derive(Clone, Debug, Default)]
+pub struct AddReport {
+    /// Files staged, sorted.
+    pub added: Vec<RepoPath>,
+    /// Removals staged, sorted.
+    pub removed: Vec<RepoPath>,
+    /// The sizes of the files staged, together.
+    pub logical: u64,
+    /// What the store took.
+    pub stats: WriteStats,
+    /// Things passed over, with the reason: special files, repositories inside.
+    pub skipped: Vec<Problem>,
+    /// Files staged that are ignored and were named on purpose, or would have been.
+    pub ignored: Vec<RepoPath>,
+}
+
+impl Repository {
+    /// Stages the changes in the worktree that `selection` includes. Either all of them are staged or none.
+    ///
+    /// # Errors
+    /// When a file cannot be read or keeps changing, a name is refused, or the store cannot be written.
+    pub fn add(
+        &self,
+        selection: &dyn Selection,
+        options: AddOptions,
+        progress: &dyn Progress,
+    ) -> Result<AddReport, RepoError> {
+        let mut index = self.lock_index()?;
+        let clock = fs_clock(&self.layout().private)?;
+        let wanted = ScanOptions { untracked: options.new_files, ignored: options.force, each_untracked: true };
+        let found = scan(self, &index, selection, wanted, progress)?;
+        found.fail_on_unreadable()?;
+        let mut report = AddReport { skipped: found.skipped, ignored: found.ignored.clone(), ..AddReport::default() };
+        report.added.extend(found.modified.into_iter().chain(found.racy).chain(found.conflicted));
+        if options.new_files {
+            report.added.extend(found.untracked);
+            if options.force {
+                report.added.extend(found.ignored);
+            }
+            self.check_portable(&index, &report.added)?;
+        }
+        report.added.sort();
+        report.added.dedup();
+        if options.removals {
+            report.removed = found.deleted;
+        }
+        if options.dry_run {
+            return Ok(report);
+        }
+        self.stage(&mut index, &mut report, clock, progress)?;
+        index.commit()?;
+        Ok(report)
+    }
+
+    fn stage(
+        &self,
+        index: &mut LockedIndex,
+        report: &mut AddReport,
+        clock: (i64, u32),
+        progress: &dyn Progress,
+    ) -> Result<(), RepoError> {
+        let writer = self.writer()?;
+        let staged = self.take_in(&report.added, &writer, progress)?;
+        progress.stage("Saving", None, None);
+        report.stats = writer.finish()?;
+        let mut changed = Vec::new();
+        for (path, version, meta) in staged {
+            report.logical += version.size;
+            let entry = entry(&path, &version, &meta, clock);
+            let known = index.get(&path, Stage::Normal);
+            // What turns out not to have changed is not reported; its entry learns what the file looks like now.
+            if !known.is_some_and(|old| old.content == entry.content && old.mode == entry.mode) {
+                changed.push(path);
+            }
+            index.put(entry);
+        }
+        changed.sort();
+        report.added = changed;
+        for path in &report.removed {
+            index.remove_path(path);
+        }
+        Ok(())
+    }
+
+    /// Takes in the content of files in the worktree without staging them.
+    pub(crate) fn take_in(
+        &self,
+        paths: &[RepoPath],
+        writer: &StoreWriter,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Staged>, RepoError> {
+        let dirs = self.work_dirs()?;
+        Staging::new(self, &dirs, writer, progress)?.run(paths)
+    }
+
+    /// Refuses names that Windows or macOS could not hold, unless `core.portable` is off.
+    fn check_portable(&self, index: &LockedIndex, new: &[RepoPath]) -> Result<(), RepoError> {
+        if new.is_empty() || !self.config().get_bool("core.portable")?.unwrap_or(true) {
+            return Ok(());
+        }
+        let mut folded = std::collections::HashMap::new();
+        for entry in index.entries() {
+            fold_all(&mut folded, &entry.path)?;
+        }
+        for path in new.iter().filter(|path| index.get(path, Stage::Normal).is_none()) {
+            for name in path.components() {
+                portable::check_component(name).map_err(|why| RepoError::NotPortable { path: path.clone(), why })?;
+            }
+            fold_all(&mut folded, path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Records how a path and its folders look folded; fails when another spelling of one is there already.
+fn fold_all(
+    folded: &mut std::collections::HashMap<Vec<u8>, RepoPath>,
+    path: &RepoPath,
+) -> Result<(), RepoError> {
+    let mut next = Some(path.clone());
+    while let Some(part) = next {
+        next = part.parent();
+        match folded.get(&portable::fold_path(&part)) {
+            Some(known) if *known == part => return Ok(()),
+            Some(known) => return Err(RepoError::Collision { one: known.clone(), other: part }),
+            None => {
+                folded.insert(portable::fold_path(&part), part);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file of the worktree that was taken in, and what it looked like then.
+pub(crate) type Staged = (RepoPath, FileVersion, Meta);
+
+/// Takes in many files with several threads.
+struct Staging<'a> {
+    dirs: &'a WorkDirs,
+    attributes: AttributeLookup,
+    default_profile: Option<Profile>,
+    writer: &'a StoreWriter,
+    progress: &'a dyn Progress,
+    threads: usize,
+}
+
+impl<'a> Staging<'a> {
+    fn new(
+        repo: &'a Repository,
+        dirs: &'a WorkDirs,
+        writer: &'a StoreWriter,
+        progress: &'a dyn Progress,
+    ) -> Result<Self, RepoError> {
+        let default_profile = repo.default_profile()?;
+        Ok(Self { dirs, attributes: repo.attributes()?, default_profile, writer, progress, threads: repo.threads() })
+    }
+
+    fn run(&self, paths: &[RepoPath]) -> Result<Vec<Staged>, RepoError> {
+        let mut sized = Vec::with_capacity(paths.len());
+        for path in paths {
+            let meta = self.dirs.stat(path)?;
+            sized.push((path, meta.map_or(0, |meta| meta.size)));
+        }
+        let total = sized.iter().map(|(_, size)| size).sum();
+        self.progress.stage("Adding", Some(total), Some(paths.len() as u64));
+        let (large, small): (Vec<_>, Vec<_>) = sized.into_iter().partition(|(_, size)| *size >= LARGE);
+        let mut staged = self.run_small(&small)?;
+        for (path, _) in large {
+            staged.push(self.take(path, self.threads)?);
+        }
+        Ok(staged)
+    }
+
+    fn run_small(&self, files: &[(&RepoPath, u64)]) -> Result<Vec<Staged>, RepoError> {
+        let next = AtomicUsize::new(0);
+        let outcome = Mutex::new(Ok(Vec::with_capacity(files.len())));
+        let work = || {
+            while let Some((path, _)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let taken = self.take(path, 1);
+                let mut outcome = outcome.lock().unwrap_or_else(|e| e.into_inner());
+                match (taken, &mut *outcome) {
+                    (Ok(staged), Ok(list)) => list.push(staged),
+                    (Err(error), Ok(_)) => {
+                        next.store(usize::MAX / 2, Ordering::Relaxed);
+                        *outcome = Err(error);
+                    }
+                    (_, Err(_)) => {}
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.threads.min(files.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        outcome.into_inner().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn take(&self, path: &RepoPath, threads: usize) -> Result<Staged, RepoError> {
+        self.progress.check()?;
+        let meta = self.dirs.stat(path)?.ok_or_else(|| RepoError::Vanished { path: path.clone() })?;
+        let staged = match meta.mode() {
+            Some(Mode::Symlink) => self.take_symlink(path, meta),
+            Some(Mode::File | Mode::Executable) => self.take_file(path, threads),
+            _ => Err(RepoError::NotAFile { content: path.to_string() }),
+        };
+        self.progress.advance(0, 1);
+        staged
+    }
+
+    fn take_symlink(&self, path: &RepoPath, meta: Meta) -> Result<Staged, RepoError> {
+        let target = self.dirs.read_link(path)?;
+        let version =
+            FileVersion { mode: Mode::Symlink, size: target.len() as u64, content: Content::Symlink(target) };
+        Ok((path.clone(), version, meta))
+    }
+
+    /// Reads a file until it was the same before and after.
+    fn take_file(&self, path: &RepoPath, threads: usize) -> Result<Staged, RepoError> {
+        let attributes = self.attributes.attributes_of(path)?;
+        let source = Source {
+            profile: attributes.preset()?.map(|chunking| chunking.profile()).transpose()?,
+            compression: attributes.compression()?.map(|compression| compression.level()),
+        };
+        for _ in 0..ATTEMPTS {
+            let mut file = self.dirs.open_file(path)?;
+            let before = stat(&file, path)?;
+            let ingestor = Ingestor::new(self.writer, self.progress, threads, self.default_profile);
+            let Ingested { size, content, .. } =
+                ingestor.ingest(&mut file, before.size, source).map_err(|e| ingest_error(path, e))?;
+            let after = stat(&file, path)?;
+            if before == after && size == after.size {
+                let mode = after.mode().ok_or_else(|| RepoError::NotAFile { content: path.to_string() })?;
+                return Ok((path.clone(), FileVersion { mode, size, content }, after));
+            }
+        }
+        Err(RepoError::ChangedWhileRead { path: path.clone() })
+    }
+}
+
+fn stat(file: &File, path: &RepoPath) -> Result<Meta, RepoError> {
+    let stat = rustix::fs::fstat(file).at("look at", path.as_path())?;
+    Ok(Meta::from(&stat))
+}
+
+fn ingest_error(path: &RepoPath, error: IngestError) -> RepoError {
+    match error {
+        IngestError::Read(source) => RepoError::Io(crate::durable::IoError {
+            op: "read",
+            path: path.as_path().to_owned(),
+            source,
+        }),
+        IngestError::Store(error) => error.into(),
+        IngestError::Interrupted(error) => error.into(),
+    }
+}

@@ -1,0 +1,306 @@
+//! Reading and changing files of the worktree by their path, without ever leaving it.
+//!
+//! Every folder on the way is opened by itself and never through a symbolic link, so neither a link that a hostile tree
+//! holds nor one put in place meanwhile leads a write outside. Changes here are not synced: the worktree can be written
+//! again from the store.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::{EntryKind, Meta};
+use crate::durable::{IoContext, IoError};
+use crate::path::RepoPath;
+use crate::rules_file::{self, FolderFiles, RulesError};
+
+#[cfg(test)]
+mod tests;
+
+/// How many recently used folders are kept open.
+const KEPT_OPEN: usize = 16;
+
+const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+/// The worktree of a repository, open.
+#[derive(Debug)]
+pub struct WorkDirs {
+    root: PathBuf,
+    top: Arc<OwnedFd>,
+    /// Most recently used last.
+    kept: Mutex<VecDeque<(RepoPath, Arc<OwnedFd>)>>,
+}
+
+/// What to do when a file of the name is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replace {
+    /// Replace it. A folder is never replaced.
+    Yes,
+    /// Fail with `AlreadyExists`.
+    No,
+}
+
+impl WorkDirs {
+    /// Opens a worktree by its top folder, whose own path may go through symbolic links.
+    ///
+    /// # Errors
+    /// When it is no folder or cannot be opened.
+    pub fn open(root: &Path) -> Result<Self, IoError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top = Arc::new(rustix::fs::open(root, flags, Mode::empty()).at("open the folder", root)?);
+        Ok(Self { root: root.to_owned(), top, kept: Mutex::default() })
+    }
+
+    /// The top folder, as given.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The path for messages and for other programs.
+    #[must_use]
+    pub fn shown(&self, path: Option<&RepoPath>) -> PathBuf {
+        path.map_or_else(|| self.root.clone(), |path| self.root.join(path.as_path()))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<(RepoPath, Arc<OwnedFd>)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A folder, open; `None` is the top. With `create` it is made, with those around it, where it is missing.
+    ///
+    /// # Errors
+    /// When it is missing, when it or a folder around it is no folder (a symbolic link is none), or the system refuses.
+    pub fn dir_for(&self, folder: Option<&RepoPath>, create: bool) -> Result<Arc<OwnedFd>, IoError> {
+        let Some(folder) = folder else { return Ok(self.top.clone()) };
+        let mut missing: Vec<RepoPath> = Vec::new();
+        let mut at = Some(folder.clone());
+        let mut fd = loop {
+            let Some(path) = at else { break self.top.clone() };
+            if let Some(fd) = self.recall(&path) {
+                break fd;
+            }
+            at = path.parent();
+            missing.push(path);
+        };
+        for path in missing.iter().rev() {
+            let opened = open_or_make(&fd, path.name(), create);
+            fd = Arc::new(opened.at("open the folder", &self.shown(Some(path)))?);
+        }
+        if !missing.is_empty() {
+            let mut kept = self.kept();
+            kept.push_back((folder.clone(), fd.clone()));
+            let extra = kept.len().saturating_sub(KEPT_OPEN);
+            kept.drain(..extra);
+        }
+        Ok(fd)
+    }
+
+    /// A folder kept open that still exists.
+    fn recall(&self, folder: &RepoPath) -> Option<Arc<OwnedFd>> {
+        let mut kept = self.kept();
+        let at = kept.iter().position(|(path, _)| path == folder)?;
+        let (path, fd) = kept.remove(at)?;
+        // A removed folder has no names left; one made anew in its place is another.
+        if rustix::fs::fstat(&fd).is_ok_and(|stat| stat.st_nlink > 0) {
+            kept.push_back((path, fd.clone()));
+            return Some(fd);
+        }
+        None
+    }
+
+    /// Forgets open folders in and below `path`: for when something else changed the worktree.
+    pub fn forget(&self, path: &RepoPath) {
+        self.kept().retain(|(kept, _)| !kept.is_within(path));
+    }
+
+    /// The folder a path is in, open.
+    fn around(&self, path: &RepoPath, create: bool) -> Result<Arc<OwnedFd>, IoError> {
+        self.dir_for(path.parent().as_ref(), create)
+    }
+
+    /// What the system says about a path; `None` when nothing is there, or a folder around it is missing or none.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn stat(&self, path: &RepoPath) -> Result<Option<Meta>, IoError> {
+        let dir = match self.around(path, false) {
+            Err(error) if is_absent(&error) => return Ok(None),
+            dir => dir?,
+        };
+        match rustix::fs::statat(&dir, path.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(None),
+            stat => Ok(Some(Meta::of(&stat.at("look at", &self.shown(Some(path)))?))),
+        }
+    }
+
+    /// Opens a plain file for reading, and says what the system says about what was opened.
+    ///
+    /// # Errors
+    /// When it is missing, no plain file, or cannot be opened.
+    pub fn open_file(&self, path: &RepoPath) -> Result<(File, Meta), IoError> {
+        let shown = self.shown(Some(path));
+        let dir = self.around(path, false)?;
+        // Without NONBLOCK, opening a pipe would wait for its writer.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&dir, path.name(), flags, Mode::empty()).at("open", &shown)?;
+        let meta = Meta::of(&rustix::fs::fstat(&file).at("look at", &shown)?);
+        if !matches!(meta.kind(), EntryKind::File { .. }) {
+            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a plain file");
+            return Err(IoError { op: "open", path: shown, source: error });
+        }
+        Ok((File::from(file), meta))
+    }
+
+    /// The target of a symbolic link.
+    ///
+    /// # Errors
+    /// When it is missing, no link, or cannot be read.
+    pub fn read_link(&self, path: &RepoPath) -> Result<Vec<u8>, IoError> {
+        let dir = self.around(path, false)?;
+        let target = rustix::fs::readlinkat(&dir, path.name(), Vec::new());
+        Ok(target.at("read the link", &self.shown(Some(path)))?.into_bytes())
+    }
+
+    /// Makes a new, empty file for writing. It must not exist yet; its folders are made.
+    ///
+    /// # Errors
+    /// When it exists, as whatever, or cannot be made.
+    pub fn create_file(&self, path: &RepoPath, executable: bool) -> Result<File, IoError> {
+        let dir = self.around(path, true)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(if executable { 0o777 } else { 0o666 });
+        Ok(File::from(rustix::fs::openat(&dir, path.name(), flags, mode).at("create", &self.shown(Some(path)))?))
+    }
+
+    /// Makes a new symbolic link; its folders are made.
+    ///
+    /// # Errors
+    /// When the name is taken, or the link cannot be made.
+    pub fn create_link(&self, path: &RepoPath, target: &[u8]) -> Result<(), IoError> {
+        let dir = self.around(path, true)?;
+        let target = OsStr::from_bytes(target);
+        rustix::fs::symlinkat(target, &dir, path.name()).at("create the link", &self.shown(Some(path)))
+    }
+
+    /// Moves a file or link from anywhere on the same file system to a path; its folders are made. `temp` must be
+    /// absolute, or relative to the process's folder, and lead through folders that only dits writes.
+    ///
+    /// # Errors
+    /// When a folder is there, or something else and it is not to be replaced, or the system refuses.
+    pub fn rename_into(&self, temp: &Path, path: &RepoPath, replace: Replace) -> Result<(), IoError> {
+        self.rename_from(CWD, temp, path, replace)
+    }
+
+    /// [`WorkDirs::rename_into`] from a name relative to an open folder.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rename_from(&self, from: impl AsFd, temp: &Path, path: &RepoPath, replace: Replace) -> Result<(), IoError> {
+        let dir = self.around(path, true)?;
+        let renamed = match replace {
+            Replace::Yes => rustix::fs::renameat(&from, temp, &dir, path.name()),
+            Replace::No => rename_noreplace(&from, temp, &dir, path.name()),
+        };
+        renamed.at("rename into place", &self.shown(Some(path)))
+    }
+
+    /// Removes a file or link. One that is not there is no error; returns whether it was.
+    ///
+    /// # Errors
+    /// When it is a folder, or the system refuses.
+    pub fn unlink(&self, path: &RepoPath) -> Result<bool, IoError> {
+        let dir = match self.around(path, false) {
+            Err(error) if is_absent(&error) => return Ok(false),
+            dir => dir?,
+        };
+        match rustix::fs::unlinkat(&dir, path.name(), AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(false),
+            done => done.at("remove", &self.shown(Some(path))).map(|()| true),
+        }
+    }
+
+    /// Removes a folder if it is empty; returns whether it is gone. One that is not there is gone.
+    ///
+    /// # Errors
+    /// When the system refuses for another reason than files in it.
+    pub fn remove_empty_dir(&self, folder: &RepoPath) -> Result<bool, IoError> {
+        let dir = match self.around(folder, false) {
+            Err(error) if is_absent(&error) => return Ok(true),
+            dir => dir?,
+        };
+        match rustix::fs::unlinkat(&dir, folder.name(), AtFlags::REMOVEDIR) {
+            Ok(()) => {
+                self.forget(folder);
+                Ok(true)
+            }
+            Err(Errno::NOENT) => Ok(true),
+            // A link in place of the folder, a mount point, or the folder of some program: left alone.
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR | Errno::BUSY) => Ok(false),
+            Err(errno) => Err(errno).at("remove the folder", &self.shown(Some(folder))),
+        }
+    }
+
+    /// Removes the folders around a removed file, from the innermost out, as far as they are empty. The top folder
+    /// stays.
+    ///
+    /// # Errors
+    /// As [`WorkDirs::remove_empty_dir`].
+    pub fn remove_empty_parents(&self, path: &RepoPath) -> Result<(), IoError> {
+        let mut at = path.parent();
+        while let Some(folder) = at {
+            if !self.remove_empty_dir(&folder)? {
+                break;
+            }
+            at = folder.parent();
+        }
+        Ok(())
+    }
+}
+
+impl FolderFiles for &WorkDirs {
+    fn rules_file(&self, folder: Option<&RepoPath>, name: &str) -> Result<Option<Vec<u8>>, RulesError> {
+        let dir = match self.dir_for(folder, false) {
+            Err(error) if is_absent(&error) => return Ok(None),
+            dir => dir?,
+        };
+        let path = folder.map_or_else(PathBuf::new, |folder| folder.as_path().to_owned()).join(name);
+        rules_file::read_at(dir.as_fd(), name, &path)
+    }
+}
+
+/// Whether a folder is missing, or something else is in its place.
+fn is_absent(error: &IoError) -> bool {
+    let code = error.source.raw_os_error();
+    [Errno::NOENT, Errno::NOTDIR, Errno::LOOP].iter().any(|errno| code == Some(errno.raw_os_error()))
+}
+
+fn open_or_make(dir: &OwnedFd, name: &[u8], create: bool) -> Result<OwnedFd, Errno> {
+    match rustix::fs::openat(dir, name, FOLDER, Mode::empty()) {
+        Err(Errno::NOENT) if create => {}
+        opened => return opened,
+    }
+    match rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)) {
+        // Another thread may have made it just now; whatever it is, it is opened as a folder or not at all.
+        Ok(()) | Err(Errno::EXIST) => rustix::fs::openat(dir, name, FOLDER, Mode::empty()),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn rename_noreplace(from: &impl AsFd, temp: &Path, dir: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    match rustix::fs::renameat_with(from, temp, dir, name, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        done => return done,
+    }
+    // A file system that cannot do it in one step: a link fails if the name is taken.
+    rustix::fs::linkat(from, temp, dir, name, AtFlags::empty())?;
+    rustix::fs::unlinkat(from, temp, AtFlags::empty())
+}

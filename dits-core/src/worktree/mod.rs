@@ -1,0 +1,70 @@
+//! The user's files: walking over them, and changing them without ever leaving their folder.
+
+use rustix::fs::{FileType, Stat};
+
+pub mod dirs;
+pub mod walk;
+
+/// What the system says about a file, in the parts that dits compares. Symbolic links are never followed for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// Type and permission bits, as in `st_mode`.
+    pub mode: u32,
+    /// Bytes.
+    pub size: u64,
+    /// When the content last changed: seconds and nanoseconds of Unix time.
+    pub mtime: (i64, u32),
+    /// When anything about the file last changed.
+    pub ctime: (i64, u32),
+    /// The file system.
+    pub dev: u64,
+    /// The file on it.
+    pub ino: u64,
+    /// How many names the file has.
+    pub nlink: u64,
+}
+
+/// What a name in a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryKind {
+    /// A plain file.
+    File {
+        /// Its owner may run it.
+        executable: bool,
+    },
+    /// A symbolic link.
+    Symlink,
+    /// A folder.
+    Folder,
+    /// A pipe, socket or device: never versioned.
+    Special,
+}
+
+impl Meta {
+    /// Takes what matters out of a `stat`.
+    // The fields' types differ between platforms; the casts lose nothing on any of them.
+    #[allow(clippy::cast_lossless, clippy::unnecessary_cast)]
+    #[must_use]
+    pub fn of(stat: &Stat) -> Self {
+        Self {
+            mode: stat.st_mode as u32,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            mtime: (stat.st_mtime as i64, stat.st_mtime_nsec as u32),
+            ctime: (stat.st_ctime as i64, stat.st_ctime_nsec as u32),
+            dev: stat.st_dev as u64,
+            ino: stat.st_ino as u64,
+            nlink: stat.st_nlink as u64,
+        }
+    }
+
+    /// What the file is.
+    #[must_use]
+    pub fn kind(&self) -> EntryKind {
+        match FileType::from_raw_mode(self.mode) {
+            FileType::RegularFile => EntryKind::File { executable: self.mode & 0o100 != 0 },
+            FileType::Symlink => EntryKind::Symlink,
+            FileType::Directory => EntryKind::Folder,
+            _ => EntryKind::Special,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Faults at system calls, through `strace -e inject`: kills and errors at the n-th mutating call of a command.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::bounded::{self, Finished};
+
+/// The calls by which a process can change the disk.
+pub const MUTATING: &str = "write,pwrite64,writev,pwritev,openat,rename,renameat,renameat2,link,linkat,unlink,unlinkat,\
+                            symlink,symlinkat,mkdir,mkdirat,rmdir,fsync,fdatasync,ftruncate,fallocate,copy_file_range";
+
+/// What happens at the chosen call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The process is killed on entering the call: the call does not happen.
+    Kill,
+    /// The call fails with this error's name, such as `EIO` or `ENOSPC`.
+    Error(&'static str),
+}
+
+/// Whether strace is installed and may trace here; says so when not.
+#[must_use]
+pub fn available(test: &str) -> bool {
+    let works = crate::installed("strace")
+        && bounded::run(Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]), b"", Duration::from_secs(10))
+            .is_ok_and(|done| done.code == Some(0));
+    if !works {
+        crate::skip(test, "strace is not installed or may not trace here");
+    }
+    works
+}
+
+/// `command` under strace, with the fault at the `when`-th (from 1, counted per thread) call named in `calls`.
+#[must_use]
+pub fn inject(command: &Command, calls: &str, fault: Fault, when: u32) -> Command {
+    let what = match fault {
+        Fault::Kill => "signal=SIGKILL".to_owned(),
+        Fault::Error(name) => format!("error={name}"),
+    };
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+    traced.args(["-e", &format!("inject={calls}:{what}:when={when}"), "--"]);
+    inherit(&mut traced, command);
+    traced
+}
+
+/// How many calls named in `calls` an undisturbed run of `command` makes: the range of [`inject`]'s `when`.
+///
+/// # Errors
+/// When strace cannot be run, or the command fails.
+pub fn count(command: &Command, calls: &str, limit: Duration) -> io::Result<u32> {
+    let log = tempfile::NamedTempFile::new()?;
+    let mut traced = Command::new("strace");
+    traced
+        .args(["-f", "-qq", "-e", &format!("trace={calls}"), "-e", "signal=none"])
+        .arg("-o")
+        .arg(log.path())
+        .arg("--");
+    inherit(&mut traced, command);
+    let done = bounded::run(&mut traced, b"", limit)?;
+    if done.code != Some(0) {
+        return Err(io::Error::other(done.to_string()));
+    }
+    let lines = std::fs::read_to_string(log.path())?.lines().filter(|line| !line.contains("resumed>")).count();
+    Ok(u32::try_from(lines).unwrap_or(u32::MAX))
+}
+
+/// Runs `make` anew with a kill at its first mutating call, its second, and so on until it ends undisturbed; after each
+/// death `check` judges what is on disk. Returns how many kills there were. `make` gives a command in a fresh place.
+///
+/// # Errors
+/// When strace cannot be run, or an undisturbed run fails.
+pub fn kill_everywhere(
+    mut make: impl FnMut(u32) -> Command,
+    mut check: impl FnMut(u32, &Finished),
+    limit: Duration,
+) -> io::Result<u32> {
+    for when in 1.. {
+        let done = bounded::run(&mut inject(&make(when), MUTATING, Fault::Kill, when), b"", limit)?;
+        if done.code == Some(0) {
+            return Ok(when - 1);
+        }
+        // strace ends by the signal that ended its tracee.
+        if done.signal != Some(9) && done.code != Some(137) || done.timed_out {
+            return Err(io::Error::other(done.to_string()));
+        }
+        check(when, &done);
+    }
+    Ok(u32::MAX)
+}
+
+fn inherit(traced: &mut Command, command: &Command) {
+    let program = PathBuf::from(command.get_program());
+    traced.arg(program).args(command.get_args());
+    // A cleared environment cannot be asked for: everything set is set again, and nothing else.
+    traced.env_clear();
+    for (key, value) in command.get_envs().filter_map(|(key, value)| Some((key, value?))) {
+        traced.env(key, value);
+    }
+    if let Some(folder) = command.get_current_dir() {
+        traced.current_dir(folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sandbox;
+
+    #[test]
+    fn kills_at_every_call_until_none_is_left() {
+        if !available("kills_at_every_call_until_none_is_left") {
+            return;
+        }
+        let sandbox = Sandbox::new("/nonexistent");
+        let make = |_| {
+            let mut command = sandbox.command("mkdir");
+            let _ = std::fs::remove_dir(sandbox.path("x"));
+            command.arg("x");
+            command
+        };
+        let mut states = Vec::new();
+        let kills =
+            kill_everywhere(make, |_, _| states.push(sandbox.path("x").exists()), Duration::from_secs(20)).unwrap();
+        assert_eq!(states.len(), kills as usize);
+        assert!(kills > 0 && sandbox.path("x").exists());
+        assert!(states.contains(&false));
+    }
+
+    #[test]
+    fn an_injected_error_reaches_the_command() {
+        if !available("an_injected_error_reaches_the_command") {
+            return;
+        }
+        let sandbox = Sandbox::new("/nonexistent");
+        let mut command = sandbox.command("mkdir");
+        command.arg("x");
+        assert_eq!(count(&command, "mkdir,mkdirat", Duration::from_secs(20)).unwrap(), 1);
+        command.arg("y");
+        std::fs::remove_dir(sandbox.path("x")).unwrap();
+        let mut failing = inject(&command, "mkdir,mkdirat", Fault::Error("ENOSPC"), 2);
+        let done = bounded::run(&mut failing, b"", Duration::from_secs(20)).unwrap();
+        done.exits(1).warns("No space left");
+        assert!(sandbox.path("x").exists() && !sandbox.path("y").exists());
+    }
+}
