@@ -43,7 +43,7 @@ fn commits_that_break_a_rule_are_refused_on_both_ways() {
         name("a <b"),
         name("a> b"),
         name("a\0b"),
-        name(&"x".repeat(MAX_NAME + 1)),
+        name(&"x".repeat(crate::signature::MAX_PART + 1)),
         Commit { committer: Signature { email: "a>".to_owned(), ..someone() }, ..commit() },
         Commit { committer: Signature { offset: 1440, ..someone() }, ..commit() },
         Commit { committer: Signature { offset: i16::MIN, ..someone() }, ..commit() },
