@@ -346,8 +346,9 @@ pub struct Diff {
 
 /// Compares two manifests by their chunks, reading only nodes that they do not share.
 ///
-/// It answers where the content differs, not how to make one file of the other: chunks that only moved, or occur more
-/// often, may not show. A chunk that stands in a node both share and once more in one they do not may show.
+/// It answers which content is new, not how to make one file of the other: chunks that only moved, or occur more often,
+/// may not show, and a stretch that repeats in the same nodes shows once. A chunk that stands in a node both share and
+/// once more in one they do not share may show. Memory grows with the distinct nodes that differ.
 ///
 /// # Errors
 /// When a node cannot be read or breaks a rule.

@@ -39,10 +39,15 @@ impl<S: Shape> Frontier<S> {
         }
     }
 
+    /// Goes down a level. A child that is named more than once is opened once: a file with holes of terabytes, or a
+    /// hostile tree that names one child over and over, takes no more than its distinct nodes.
     fn descend(&mut self, read: &dyn ObjectRead) -> Result<(), StoreError> {
         let above = std::mem::take(&mut self.entries);
+        let mut opened = HashSet::new();
         for (at, entry) in above {
-            if let Entry::Link(link) = entry {
+            if let Entry::Link(link) = entry
+                && opened.insert(link.child)
+            {
                 let child = read_child(read, self.level, &link, None)?;
                 self.add(at, child);
             }
@@ -70,8 +75,8 @@ fn drop_shared<S: Shape>(a: &mut Frontier<S>, b: &mut Frontier<S>) {
 }
 
 /// The items of each tree that the other does not have, in order. An item that stands in a node both share counts as
-/// had, one that both have in different nodes may be missed and given on one side; how often each occurs is not
-/// compared.
+/// had, and may be given all the same if it stands in another node too. How often each occurs is not compared, and of a
+/// node that occurs more than once only the first is given.
 pub(crate) fn diff<S: Shape>(read: &dyn ObjectRead, a: Node<S>, b: Node<S>) -> Result<[Vec<Placed<S>>; 2], StoreError> {
     let (mut a, mut b) = (Frontier::of(a), Frontier::of(b));
     while a.level != b.level {

@@ -76,12 +76,14 @@ struct Source<'a, S: Shape> {
     total: u64,
     /// Inner nodes, which every level has to pass again. Leaves are passed once.
     inner: HashMap<Digest, Arc<Node<S>>>,
+    /// The last leaf: in a hole of a file the next ones are the same.
+    leaf: Option<(Digest, Arc<Node<S>>)>,
 }
 
 impl<'a, S: Shape> Source<'a, S> {
     fn new(write: &'a dyn ObjectWrite, root: Node<S>) -> Self {
         let total = root.entries.iter().map(Entry::extent).sum();
-        Self { write, root: Arc::new(root), total, inner: HashMap::new() }
+        Self { write, root: Arc::new(root), total, inner: HashMap::new(), leaf: None }
     }
 
     /// The node of `level` that holds what is at `position`, or the last one, and where it starts.
@@ -104,9 +106,14 @@ impl<'a, S: Shape> Source<'a, S> {
         if let Some(node) = self.inner.get(&link.child) {
             return Ok(node.clone());
         }
+        if let Some((_, node)) = self.leaf.as_ref().filter(|(digest, _)| *digest == link.child) {
+            return Ok(node.clone());
+        }
         let node = Arc::new(read_child(self.write, above, link, before)?);
         if node.level > 0 {
             self.inner.insert(link.child, node.clone());
+        } else {
+            self.leaf = Some((link.child, node.clone()));
         }
         Ok(node)
     }
