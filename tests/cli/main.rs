@@ -1,0 +1,3 @@
+//! The `dits` binary as users see it: a clean environment, arguments in, text and exit codes out.
+
+mod skeleton;
