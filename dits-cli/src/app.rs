@@ -69,7 +69,7 @@ pub struct Globals {
 pub fn command() -> clap::Command {
     let command = Cli::command();
     let overview = cmd::overview(&command);
-    command.help_template(format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{overview}\n{{options}}{{after-help}}"))
+    command.help_template(format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{overview}Options:\n{{options}}\n\nBegin with `dits help tutorial`; `dits help` lists all guides.\n{{after-help}}"))
 }
 
 /// Runs dits.

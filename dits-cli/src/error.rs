@@ -65,7 +65,7 @@ impl CliError {
 
     /// Prints it to standard error: `error: …` and `hint: …` lines, or one JSON object on one line.
     pub fn print(&self, json: bool, color: bool) {
-        if self.exit == Exit::BrokenPipe {
+        if matches!(self.exit, Exit::BrokenPipe | Exit::Ok) {
             return;
         }
         let text = if json { self.to_json() } else { self.to_text(color) };

@@ -7,7 +7,7 @@ pub struct Guide {
     pub name: &'static str,
     /// What it is about, for the list.
     pub about: &'static str,
-    /// The text: lines of at most 100 columns; headings begin with `#`.
+    /// The text: lines of at most 90 columns; headings begin with `#`.
     pub text: &'static str,
 }
 
@@ -48,7 +48,7 @@ mod tests {
         let app = crate::app::command();
         for guide in ALL {
             assert!(guide.text.starts_with("# "), "{} has no title", guide.name);
-            let long = guide.text.lines().find(|line| line.chars().count() > 100);
+            let long = guide.text.lines().find(|line| line.chars().count() > 90);
             assert_eq!(long, None, "{}", guide.name);
             assert!(app.find_subcommand(guide.name).is_none(), "`{}` is a command too", guide.name);
         }

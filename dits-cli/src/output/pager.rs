@@ -5,6 +5,7 @@ use std::process::{Child, ChildStdin, Stdio};
 
 use crate::env::Env;
 use crate::error::CliError;
+use crate::exit::Exit;
 use crate::progress::signal;
 use crate::settings::Settings;
 
@@ -81,10 +82,14 @@ impl Pager {
         &mut self.input
     }
 
-    /// The error for text that the pager did not take, once the user has left it.
+    /// The error for text that the pager did not take, once the user has left it: leaving early ends the command,
+    /// quietly and as a success.
     pub fn closed(&mut self, error: &io::Error) -> CliError {
         let _ = self.child.wait();
-        CliError::output(error)
+        match CliError::output(error) {
+            closed if closed.exit == Exit::BrokenPipe => CliError { exit: Exit::Ok, ..closed },
+            other => other,
+        }
     }
 
     /// Waits until the user leaves.

@@ -104,7 +104,7 @@ mod tests {
             meter.line(ms(2000), 256 << 20, 2, 100),
             @"chunking: 256 MiB / 1.00 GiB  25 %  183 MiB/s  2 of 7  ETA 0:05"
         );
-        insta::assert_snapshot!(meter.line(ms(2100), 256 << 20, 2, 30), @"chunking: 256 MiB / 1.00 GiB…");
+        insta::assert_snapshot!(meter.line(ms(2100), 256 << 20, 2, 30), @"chunking: 256 MiB / 1.00 GiB …");
     }
 
     #[test]

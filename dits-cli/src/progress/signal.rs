@@ -54,3 +54,19 @@ pub fn leave_to_pager() {
         low_level::unregister(id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_ctrl_c_is_noticed_unless_a_pager_has_the_terminal() {
+        install();
+        assert!(!interrupted());
+        low_level::raise(SIGINT).unwrap();
+        assert!(interrupted());
+        leave_to_pager();
+        assert!(!interrupted());
+        low_level::raise(SIGINT).unwrap();
+    }
+}
