@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(west.format(DateStyle::Raw, THEN), "1795174496 -0330");
         assert_eq!(west.format(DateStyle::Iso, THEN), "2026-11-20 08:04:56 -0330");
         assert_eq!(Moment { seconds: i64::MAX, offset: 0 }.format(DateStyle::Default, THEN), format!("@{}", i64::MAX));
-        assert_eq!(Moment { seconds: i64::MIN, offset: 0 }.format(DateStyle::Relative, THEN).is_empty(), false);
+        assert!(!Moment { seconds: i64::MIN, offset: 0 }.format(DateStyle::Relative, THEN).is_empty());
     }
 
     #[test]
