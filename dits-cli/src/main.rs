@@ -1,1 +1,25 @@
-fn main() {}
+//! The `dits` command line: what users type, read and script against. The engine is `dits-core`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+// Until the commands that use all of it are in: remove this line then.
+#![allow(dead_code, unused_imports)]
+
+mod alias;
+mod app;
+mod cmd;
+mod context;
+mod date;
+mod editor;
+mod env;
+mod error;
+mod exit;
+mod guide;
+mod identity;
+mod output;
+mod pathspec;
+mod progress;
+mod settings;
+
+fn main() -> std::process::ExitCode {
+    app::main()
+}

@@ -1,0 +1,107 @@
+//! The commands, one file each.
+//!
+//! To add one: write `cmd/NAME.rs` with `pub struct Args` (`clap::Args`; its doc comment is the help, examples go to
+//! `after_help`) and `pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError>`, and add one `mod` line and one
+//! line to the table below, in alphabetical order.
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::table::{Align, pad};
+
+mod completions;
+mod help;
+mod man;
+mod version;
+
+/// Under which heading the overview lists a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "commands of the other groups are being added")]
+enum Group {
+    Start,
+    Change,
+    History,
+    Branches,
+    Store,
+    Inside,
+    Help,
+}
+
+impl Group {
+    const ALL: [(Self, &'static str); 7] = [
+        (Self::Start, "Start"),
+        (Self::Change, "Work on files"),
+        (Self::History, "See what happened"),
+        (Self::Branches, "Branches and history"),
+        (Self::Store, "Care for the repository"),
+        (Self::Inside, "Look inside"),
+        (Self::Help, "Help"),
+    ];
+}
+
+/// One line per command: `Variant: module, Group;`. The name that users type is the variant's in kebab-case.
+macro_rules! commands {
+    ($($variant:ident: $module:ident, $group:ident;)*) => {
+        /// A command with its arguments.
+        #[derive(Debug, Subcommand)]
+        #[allow(clippy::large_enum_variant, reason = "there is one value per run")]
+        pub enum Command {
+            $($variant($module::Args),)*
+        }
+
+        /// Runs it.
+        ///
+        /// # Errors
+        /// What the command fails with.
+        pub fn run(command: Command, cx: &Context) -> Result<Exit, CliError> {
+            match command {
+                $(Command::$variant(args) => $module::run(args, cx),)*
+            }
+        }
+
+        const GROUPS: &[(&str, Group)] = &[$((stringify!($module), Group::$group),)*];
+    };
+}
+
+commands! {
+    Completions: completions, Help;
+    Help: help, Help;
+    Man: man, Help;
+    Version: version, Help;
+}
+
+/// The commands by group, each with the first line of its help.
+#[must_use]
+pub fn overview(app: &clap::Command) -> String {
+    let mut text = String::new();
+    for (group, heading) in Group::ALL {
+        // A module's name is the command's, with `_` for `-` and perhaps one at the end where it is a keyword.
+        let name = |module: &str| module.trim_end_matches('_').replace('_', "-");
+        let names: Vec<String> = GROUPS.iter().filter(|(_, of)| *of == group).map(|(module, _)| name(module)).collect();
+        let commands = app.get_subcommands().filter(|c| names.iter().any(|n| n == c.get_name()) && !c.is_hide_set());
+        let lines: Vec<String> = commands
+            .map(|c| format!("  {}  {}\n", pad(c.get_name(), 14, Align::Left), c.get_about().unwrap_or_default()))
+            .collect();
+        if !lines.is_empty() {
+            text.push_str(&format!("{heading}:\n{}\n", lines.concat()));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_in_the_overview_and_has_help() {
+        let app = crate::app::command();
+        let overview = overview(&app);
+        for command in app.get_subcommands().filter(|command| !command.is_hide_set()) {
+            assert!(overview.contains(&format!("\n  {} ", command.get_name())), "{}", command.get_name());
+            assert!(command.get_about().is_some(), "{} has no help", command.get_name());
+        }
+    }
+}

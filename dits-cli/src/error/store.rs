@@ -1,0 +1,31 @@
+//! Failures of the store.
+
+use dits_core::store::StoreError;
+
+use super::CliError;
+use crate::exit::Exit;
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let corrupt = error.is_corruption();
+        match error {
+            StoreError::Io(error) => error.into(),
+            error if corrupt => Self::new(Exit::Corruption, error.to_string())
+                .hint("run `dits fsck` to see what is damaged; `dits fsck --full` checks every stored byte"),
+            error => Self::usage(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_exits_with_6_and_names_the_next_command() {
+        let error = CliError::from(StoreError::Corrupt { file: "p.pack".into(), what: "bad checksum".to_owned() });
+        assert_eq!(error.exit, Exit::Corruption);
+        assert_eq!(error.message, "p.pack is damaged: bad checksum");
+        assert!(error.hints[0].contains("dits fsck"));
+    }
+}
