@@ -221,7 +221,7 @@ mod tests {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let sandbox = Sandbox::new("/nonexistent");
             sandbox.write("a/b", b"x");
-            fs::set_permissions(sandbox.path("a"), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(sandbox.path("a"), fs::Permissions::from_mode(0o000)).unwrap();
             seen = sandbox.beside("");
             panic!("as a failing test does");
         }));

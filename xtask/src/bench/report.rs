@@ -1,0 +1,152 @@
+//! The results, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::measure::Cost;
+use super::tools::Tool;
+use super::{Samples, place};
+
+const HEAD: &str = "# Benchmarks
+
+Made by `cargo xtask bench`; the numbers for programs are in `latest.json`. Medians of interleaved rounds: every round takes
+every tool through every operation on the same files (warm page cache, `sync` before each measurement), then measures the
+limits. Every checkout was compared byte for byte with its source.
+
+- **add**: the first version, added and committed (a backup, for backup tools). **status**, **re-add**: nothing has changed.
+  **checkout**: everything into an empty folder. **insert**: one byte put in front of the largest file, added and committed.
+- **limit: pipeline** is FastCDC 16/64/256 KiB and BLAKE3 in memory on all cores (**pipeline-1**: on one), **write+fsync** one file
+  of that size written and synced, **cp** a plain copy of the files.
+- CPU is user and system time; memory is the largest resident set of any process; added is what the repository grew by.
+";
+
+/// Writes `latest.json` and `README.md`, and prints the table.
+pub fn write(
+    out: &Path,
+    samples: &Samples,
+    sizes: &BTreeMap<String, u64>,
+    tools: &[Tool],
+    rounds: usize,
+) -> io::Result<()> {
+    fs::create_dir_all(out)?;
+    let results: Vec<Value> = samples.iter().map(|(key, costs)| result(key, costs)).collect();
+    let versions: BTreeMap<_, _> = tools.iter().map(|tool| (tool.name, tool.version.as_str())).collect();
+    let made = jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
+    let report = json!({
+        "schema": 1, "date": made, "rounds": rounds, "machine": machine(), "tools": versions,
+        "workload_bytes": sizes, "results": results,
+    });
+    fs::write(out.join("latest.json"), serde_json::to_string_pretty(&report).map_err(io::Error::other)? + "\n")?;
+    let table = table(samples, sizes);
+    print!("{table}");
+    let machine = machine();
+    let about = format!(
+        "\n{made}, {rounds} rounds, {} cores of {}, {}.\n",
+        machine["cores"], machine["cpu"], machine["kernel"]
+    );
+    fs::write(out.join("README.md"), format!("{HEAD}{about}{table}"))
+}
+
+fn result((workload, subject, operation): &(String, String, String), costs: &[Cost]) -> Value {
+    let middle = median(costs);
+    json!({
+        "workload": workload, "subject": subject, "operation": operation,
+        "wall_s": middle.wall, "cpu_s": middle.cpu, "peak_rss_bytes": middle.rss, "added_bytes": middle.added,
+        "all_wall_s": costs.iter().map(|cost| cost.wall).collect::<Vec<_>>(),
+    })
+}
+
+/// The median of each measure by itself; of memory, the largest.
+fn median(costs: &[Cost]) -> Cost {
+    let middle = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        let n = values.len();
+        if n == 0 { 0.0 } else { f64::midpoint(values[(n - 1) / 2], values[n / 2]) }
+    };
+    let mut added: Vec<u64> = costs.iter().map(|cost| cost.added).collect();
+    added.sort_unstable();
+    Cost {
+        wall: middle(costs.iter().map(|cost| cost.wall).collect()),
+        cpu: middle(costs.iter().map(|cost| cost.cpu).collect()),
+        rss: costs.iter().map(|cost| cost.rss).max().unwrap_or(0),
+        added: added.get(added.len() / 2).copied().unwrap_or(0),
+    }
+}
+
+fn table(samples: &Samples, sizes: &BTreeMap<String, u64>) -> String {
+    let mut text = String::new();
+    for (workload, bytes) in sizes {
+        let _ = writeln!(text, "\n## {workload}, {} MB\n", bytes / 1_000_000);
+        text += "| operation | tool | wall s | MB/s | CPU s | peak MiB | added MiB |\n|---|---|--:|--:|--:|--:|--:|\n";
+        for operation in ["add", "status", "re-add", "checkout", "insert"] {
+            let mut rows: Vec<_> = samples
+                .iter()
+                .filter(|((of, _, what), _)| of == workload && what == operation)
+                .map(|((_, subject, _), costs)| (subject, median(costs)))
+                .collect();
+            rows.sort_by(|a, b| a.1.wall.total_cmp(&b.1.wall));
+            for (subject, cost) in rows {
+                row(&mut text, operation, subject, cost, *bytes);
+            }
+        }
+    }
+    text
+}
+
+fn row(text: &mut String, operation: &str, subject: &str, cost: Cost, bytes: u64) {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let whole = matches!(operation, "add" | "checkout");
+    let speed = if whole { format!("{:.0}", bytes as f64 / 1e6 / cost.wall) } else { String::new() };
+    let (wall, cpu, rss, added) = (cost.wall, cost.cpu, mib(cost.rss), mib(cost.added));
+    let _ = if subject.starts_with("limit: ") {
+        writeln!(text, "| {operation} | *{subject}* | {wall:.3} | {speed} | | | |")
+    } else {
+        writeln!(text, "| {operation} | {subject} | {wall:.3} | {speed} | {cpu:.3} | {rss:.0} | {added:.3} |")
+    };
+}
+
+fn machine() -> Value {
+    let line = |file: &str, start: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let found = text.lines().find(|line| line.starts_with(start)).and_then(|line| line.split_once(':'));
+        found.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+    };
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    json!({
+        "cpu": line("/proc/cpuinfo", "model name"),
+        "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "memory": line("/proc/meminfo", "MemTotal"),
+        "kernel": format!("Linux {}", kernel.trim()),
+        "target": place::target().file_name().map(|name| name.display().to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_taken_measure_by_measure() {
+        let cost = |wall, cpu, rss, added| Cost { wall, cpu, rss, added };
+        let middle = median(&[cost(3.0, 1.0, 5, 7), cost(1.0, 2.0, 9, 7), cost(2.0, 9.0, 1, 8)]);
+        assert_eq!(middle, cost(2.0, 2.0, 9, 7));
+        assert_eq!(median(&[cost(1.0, 0.0, 0, 0), cost(2.0, 0.0, 0, 0)]).wall, 1.5);
+    }
+
+    #[test]
+    fn the_table_is_ordered_by_operation_and_time() {
+        let mut samples = Samples::new();
+        let key = |subject: &str, operation: &str| ("w".to_owned(), subject.to_owned(), operation.to_owned());
+        samples.insert(key("slow", "add"), vec![Cost { wall: 2.0, ..Cost::default() }]);
+        samples.insert(key("swift", "add"), vec![Cost { wall: 1.0, ..Cost::default() }]);
+        samples.insert(key("slow", "status"), vec![Cost { wall: 0.1, ..Cost::default() }]);
+        let table = table(&samples, &[("w".to_owned(), 2_000_000)].into());
+        let rows: Vec<_> = table.lines().skip(5).map(|line| line.split('|').nth(2).unwrap().trim()).collect();
+        assert_eq!(rows, ["swift", "slow", "slow"]);
+    }
+}

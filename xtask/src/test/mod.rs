@@ -1,0 +1,97 @@
+//! `cargo xtask test`: everything that has to hold before a change is merged.
+
+mod binaries;
+mod leftovers;
+mod step;
+
+use crate::{Failure, packages, place};
+use binaries::Tally;
+use leftovers::Watch;
+use std::time::{Duration, Instant};
+use step::Step;
+
+/// What to run.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only tests whose name contains this; formatting, lints and fuzzing are then left out.
+    filter: Option<String>,
+    /// Also the long tests (gigabytes, minutes).
+    #[arg(long)]
+    long: bool,
+}
+
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let begin = Instant::now();
+    packages::ensure(packages::TESTS)?;
+    let mut failed = Vec::new();
+    if args.filter.is_none() {
+        failed.extend(checks());
+    }
+    let watch = Watch::begin()?;
+    let mut tally = Tally::default();
+    match binaries::build() {
+        Ok(built) => {
+            for binary in &built {
+                tally.add(&binaries::run(binary, args.filter.as_deref(), args.long, &watch));
+            }
+            failed.extend(doc_tests(args, &watch));
+            if args.filter.is_none() {
+                failed.extend(fuzz(args.long, &watch));
+            }
+        }
+        Err(why) => failed.push(why),
+    }
+    failed.extend(tally.failed.iter().cloned());
+    failed.extend(watch.end());
+    println!(
+        "\n{} passed, {} failed, {} ignored in {:.0?}",
+        tally.passed,
+        tally.failures,
+        tally.ignored,
+        begin.elapsed()
+    );
+    if failed.is_empty() {
+        println!("all is well");
+        return Ok(());
+    }
+    Err(Failure::Failed(format!("failed:\n  {}", failed.join("\n  "))))
+}
+
+/// Formatting, lints, licences; gives the names of those that failed.
+fn checks() -> Vec<String> {
+    let mut steps = vec![
+        Step::new("formatting", place::cargo(&["fmt", "--all", "--check"]), 120),
+        Step::new(
+            "lints",
+            place::cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
+            1800,
+        ),
+    ];
+    if dits_testkit::installed("cargo-deny") {
+        steps.push(Step::new("licences and advisories", place::cargo(&["deny", "--workspace", "check"]), 300));
+    } else {
+        println!("== licences and advisories: skipped, cargo-deny is not installed");
+    }
+    steps.into_iter().filter_map(Step::run).collect()
+}
+
+fn doc_tests(args: &Args, watch: &Watch) -> Option<String> {
+    let mut command = place::cargo(&["test", "--workspace", "--doc", "--quiet"]);
+    command.arg("--").args(args.filter.as_deref()).envs(watch.environment());
+    Step::new("examples in the documentation", command, 900).run()
+}
+
+fn fuzz(long: bool, watch: &Watch) -> Option<String> {
+    let (seconds, limit) = if long { ("60", 7200) } else { ("5", 900) };
+    let mut command = place::cargo(&["run", "--quiet", "--package", "dits-fuzz", "--", "--seconds", seconds]);
+    if long {
+        command.args(["--count", "100000000"]);
+    }
+    command.envs(watch.environment());
+    Step::new("fuzz smoke", command, limit).run()
+}
+
+/// The wall-clock limit of one test binary.
+fn limit(long: bool) -> Duration {
+    Duration::from_secs(if long { 5400 } else { 600 })
+}
