@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::tree::{Content, Mode};
 use crate::object::{ChunkId, Digest, ManifestId};
 
 fn path(text: &str) -> RepoPath {
