@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::error::{ContextKind, ContextValue};
 
 use crate::env::Env;
-use crate::settings::{Overrides, Settings};
+use crate::settings::{self, Settings};
 
 /// The arguments with the command that clap did not know replaced by what its alias stands for; `None` if it is no
 /// alias, or one that leads back to itself. `seen` holds the aliases that were replaced already.
@@ -22,10 +22,10 @@ pub fn expand(arguments: &[OsString], error: &clap::Error, env: &Env, seen: &mut
 }
 
 /// What the configuration says; `before` are the arguments in front of the command, where `-c` can be.
-fn lookup(before: &[OsString], _env: &Env, name: &str) -> Option<String> {
+fn lookup(before: &[OsString], env: &Env, name: &str) -> Option<String> {
     let given = before.windows(2).filter(|pair| pair[0] == "-c").map(|pair| pair[1].to_string_lossy().into_owned());
-    let overrides = Overrides::parse(&given.collect::<Vec<_>>()).ok()?;
-    overrides.get(&format!("alias.{name}"))
+    let config = settings::load(env, &given.collect::<Vec<_>>()).ok()?;
+    Settings::get(&config, &format!("alias.{name}"))
 }
 
 /// Splits like a shell, as far as single and double quotes and backslashes go; `None` if a quote is left open.

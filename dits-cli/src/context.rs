@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use dits_core::config::Config;
+
 use crate::app::Globals;
 use crate::date::Moment;
 use crate::env::Env;
@@ -12,7 +14,7 @@ use crate::output::Output;
 use crate::output::color::ColorWhen;
 use crate::output::pager;
 use crate::progress::Terminal;
-use crate::settings::{Overrides, Settings};
+use crate::settings::{self, Settings};
 
 /// One run of dits.
 pub struct Context {
@@ -22,8 +24,8 @@ pub struct Context {
     pub env: Env,
     /// The folder to work in, after `-C`.
     pub cwd: PathBuf,
-    /// The settings given with `-c`, the innermost layer of the configuration.
-    pub overrides: Overrides,
+    /// The configuration, without a repository's layers until one is opened.
+    pub config: Config,
     out: Output,
 }
 
@@ -33,9 +35,9 @@ impl Context {
     /// # Errors
     /// When one of them makes no sense, or the current folder is gone.
     pub fn new(globals: Globals, env: Env, cwd: PathBuf) -> Result<Self, CliError> {
-        let overrides = Overrides::parse(&globals.overrides)?;
-        let color = ColorWhen::resolve(globals.color, globals.json, &env, &overrides)?;
-        Ok(Self { out: Output::stdout(color), globals, env, cwd, overrides })
+        let config = settings::load(&env, &globals.overrides)?;
+        let color = ColorWhen::resolve(globals.color, globals.json, &env, &config)?;
+        Ok(Self { out: Output::stdout(color), globals, env, cwd, config })
     }
 
     /// Standard output: `write!(cx.out(), …)?`.
@@ -65,7 +67,7 @@ impl Context {
     /// The configuration.
     #[must_use]
     pub fn settings(&self) -> &dyn Settings {
-        &self.overrides
+        &self.config
     }
 
     /// Lets the user page through what follows, if a person watches and wants a pager. For commands with long output.

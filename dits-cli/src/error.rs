@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::output::json::SCHEMA;
 
+mod config;
 mod date;
 mod interrupted;
 mod io_error;

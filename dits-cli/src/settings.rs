@@ -1,5 +1,8 @@
 //! Configuration as the command line's own parts see it.
 
+use dits_core::config::{Config, Layer};
+
+use crate::env::Env;
 use crate::error::CliError;
 
 /// Answers what a configuration key is set to, after all layers.
@@ -21,10 +24,34 @@ pub trait Settings {
     }
 }
 
-/// The settings given with `-c key=value`; a later one wins.
+/// What users have set; a built-in default does not count, as the environment may come before it.
+impl Settings for Config {
+    fn get(&self, key: &str) -> Option<String> {
+        let setting = Config::get(self, key).filter(|setting| setting.origin.layer != Layer::Default)?;
+        setting.value.to_text()
+    }
+}
+
+/// The configuration as far as it does not need a repository: the machine's, the user's, and `-c`.
+///
+/// # Errors
+/// When a file cannot be read, or an override names no setting.
+pub fn load(env: &Env, overrides: &[String]) -> Result<Config, CliError> {
+    let mut config = Config::new();
+    config.add_file(Layer::System, &env.system_config())?;
+    if let Some(file) = env.global_config() {
+        config.add_file(Layer::User, &file)?;
+    }
+    overrides.iter().try_for_each(|argument| config.add_override(argument))?;
+    Ok(config)
+}
+
+/// Settings without files, for tests: `key=value`, a later one wins.
+#[cfg(test)]
 #[derive(Debug, Clone, Default)]
 pub struct Overrides(Vec<(String, String)>);
 
+#[cfg(test)]
 impl Overrides {
     /// Reads the values of `-c`; one without `=` means true.
     ///
@@ -42,14 +69,9 @@ impl Overrides {
         }
         Ok(Self(pairs))
     }
-
-    /// The pairs, in the order given.
-    #[must_use]
-    pub fn pairs(&self) -> &[(String, String)] {
-        &self.0
-    }
 }
 
+#[cfg(test)]
 impl Settings for Overrides {
     fn get(&self, key: &str) -> Option<String> {
         self.0.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.clone())

@@ -131,3 +131,17 @@ fn a_full_disk_is_an_error() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("disk is full"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn the_users_configuration_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join(".config/dits")).unwrap();
+    let file = dir.path().join(".config/dits/config.toml");
+    std::fs::write(&file, "[alias]\nwhich = \"version\"\n[color]\nui = \"always\"\n").unwrap();
+    assert!(text(&dits(dir.path(), &["which"]).stdout).starts_with("dits "));
+    assert!(text(&dits(dir.path(), &["help", "git"]).stdout).starts_with("\x1b[1m"));
+    std::fs::write(&file, "[alias\n").unwrap();
+    let output = dits(dir.path(), &["version"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains(".config/dits/config.toml is not valid TOML"), "{}", text(&output.stderr));
+}
