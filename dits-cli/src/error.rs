@@ -18,6 +18,7 @@ mod date;
 mod interrupted;
 mod io_error;
 mod path;
+mod repo;
 mod store;
 
 /// A failure as the user sees it.

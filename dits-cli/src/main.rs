@@ -18,6 +18,7 @@ mod identity;
 mod output;
 mod pathspec;
 mod progress;
+mod repository;
 mod settings;
 
 fn main() -> std::process::ExitCode {

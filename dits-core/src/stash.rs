@@ -54,7 +54,8 @@ impl Repository {
         if let Some((tree, _)) = &untracked {
             parents.push(put(&writer, *tree, Vec::new(), format!("untracked files on {on}"), who)?);
         }
-        let text = message.map_or(format!("WIP on {on}"), |m| format!("On {}: {m}", self.describe_head().unwrap_or_default()));
+        let text =
+            message.map_or(format!("WIP on {on}"), |m| format!("On {}: {m}", self.describe_head().unwrap_or_default()));
         let id = put(&writer, work, parents, text.clone(), who)?;
         let _guard = writer.finish()?.guard;
         self.log_stash(id, text, who)?;
@@ -77,8 +78,7 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<(TreeId, Option<(TreeId, Vec<RepoPath>)>), RepoError> {
         let clock = fs_clock(&self.layout().private)?;
-        let wanted =
-            ScanOptions { untracked: with_untracked, ignored: false, each_untracked: true, settle: true };
+        let wanted = ScanOptions { untracked: with_untracked, ignored: false, each_untracked: true, settle: true };
         let mut found = scan(self, &index, &Everything, wanted, progress)?;
         found.fail_on_unreadable()?;
         for (path, version, meta) in self.take_in(&found.modified, writer, progress)? {

@@ -13,6 +13,7 @@ use crate::output::table::{Align, pad};
 
 mod completions;
 mod help;
+mod init;
 mod man;
 mod version;
 
@@ -68,6 +69,7 @@ macro_rules! commands {
 commands! {
     Completions: completions, Help;
     Help: help, Help;
+    Init: init, Start;
     Man: man, Help;
     Version: version, Help;
 }

@@ -161,9 +161,7 @@ pub fn copy_to(read: &dyn ObjectRead, content: &Content, out: &mut dyn Write) ->
     match content {
         Content::Empty => Ok(()),
         Content::Symlink(target) => Ok(out.write_all(target).map_err(stream)?),
-        Content::Chunk(id) => {
-            Ok(out.write_all(&read.read(ObjectKind::Chunk, id.digest())?).map_err(stream)?)
-        }
+        Content::Chunk(id) => Ok(out.write_all(&read.read(ObjectKind::Chunk, id.digest())?).map_err(stream)?),
         Content::Manifest(id) => {
             for item in Manifest::open(read, *id)?.iter_from(0)? {
                 let bytes = read.read(ObjectKind::Chunk, item?.1.id.digest())?;

@@ -21,11 +21,7 @@ pub struct Divergence {
 
 /// Paints ancestors of both sides, newest first, until nothing is left that could still be a new common ancestor.
 /// The colours are those of git's `paint_down_to_common`.
-fn paint(
-    read: &dyn ObjectRead,
-    ours: CommitId,
-    theirs: CommitId,
-) -> Result<(HashMap<CommitId, u8>, Vec<(i64, CommitId)>), StoreError> {
+fn paint(read: &dyn ObjectRead, ours: CommitId, theirs: CommitId) -> Result<Vec<(i64, CommitId)>, StoreError> {
     let mut flags: HashMap<CommitId, u8> = HashMap::new();
     let mut heap = BinaryHeap::new();
     for (id, flag) in [(ours, OURS), (theirs, THEIRS)] {
@@ -50,7 +46,7 @@ fn paint(
             }
         }
     }
-    Ok((flags, common))
+    Ok(common)
 }
 
 /// The best common ancestors of two commits, newest first: none of them is an ancestor of another.
@@ -61,7 +57,7 @@ pub fn merge_bases(read: &dyn ObjectRead, ours: CommitId, theirs: CommitId) -> R
     if ours == theirs {
         return Ok(vec![ours]);
     }
-    let (_, mut common) = paint(read, ours, theirs)?;
+    let mut common = paint(read, ours, theirs)?;
     common.sort_by(|a, b| b.cmp(a));
     let ids: Vec<CommitId> = common.into_iter().map(|(_, id)| id).collect();
     let mut best = Vec::new();

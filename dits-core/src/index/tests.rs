@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::tree::{Content, Mode};
 use crate::object::{ChunkId, Digest, ManifestId};
+use crate::tree::{Content, Mode};
 
 fn path(text: &str) -> RepoPath {
     RepoPath::parse(text.as_bytes()).unwrap()
@@ -326,7 +326,10 @@ fn golden() {
     index.set_tree(tree(0x77));
     let base = index.to_base([0xee; 16]);
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    assert_eq!(hex(base.bytes()), include_str!("../../../tests/golden/index/base.hex").replace(char::is_whitespace, ""));
+    assert_eq!(
+        hex(base.bytes()),
+        include_str!("../../../tests/golden/index/base.hex").replace(char::is_whitespace, "")
+    );
     let mut body = Vec::new();
     index.put(file("c", 3)).unwrap();
     index.remove(&path("b"), Stage::Theirs);

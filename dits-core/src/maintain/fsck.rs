@@ -1,6 +1,5 @@
 //! `dits fsck`: is everything there, and is it what it says it is?
 
-
 use std::path::PathBuf;
 
 use super::{Mark, Met, Root, roots};
@@ -133,12 +132,16 @@ impl Repository {
             }
             other => other,
         };
-        let anew = "set it anew with `dits branch -f`, `dits tag -f` or `dits switch -f`; `dits reflog` may know where it was";
+        let anew =
+            "set it anew with `dits branch -f`, `dits tag -f` or `dits switch -f`; `dits reflog` may know where it was";
         note(self.refs().list("").map(drop).map_err(Into::into), anew)?;
         for name in self.refs().logs()? {
             note(self.refs().log(&name, usize::MAX).map(drop).map_err(Into::into), "remove the damaged log")?;
         }
-        note(self.index().map(drop), "move it away and run `dits reset`: staged changes are lost, files and commits are not")?;
+        note(
+            self.index().map(drop),
+            "move it away and run `dits reset`: staged changes are lost, files and commits are not",
+        )?;
         note(self.pending().map(drop), "move it away; `dits status` tells what is left to do")
     }
 

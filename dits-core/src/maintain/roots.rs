@@ -47,12 +47,7 @@ fn required(kind: ObjectKind, digest: Digest, named_by: &str) -> Root {
     Root { kind: Some(kind), digest, named_by: named_by.to_owned(), required: true }
 }
 
-fn add_ref(
-    roots: &mut Vec<Root>,
-    refs: &FolderRefs,
-    name: &RefName,
-    target: Option<&Target>,
-) -> Result<(), RepoError> {
+fn add_ref(roots: &mut Vec<Root>, refs: &FolderRefs, name: &RefName, target: Option<&Target>) -> Result<(), RepoError> {
     if let Some(Target::Id(digest)) = target {
         roots.push(Root { kind: None, digest: *digest, named_by: name.to_string(), required: true });
     }

@@ -94,8 +94,7 @@ impl Repository {
     ) -> Result<MergeOutcome, RepoError> {
         let tree = |id| Commit::read(self.store(), id).map(|commit| commit.tree);
         let base = base.map(tree).transpose()?;
-        let merged =
-            three_way(self.store(), base, Some(tree(ours)?), Some(tree(theirs)?), RenameOptions::default())?;
+        let merged = three_way(self.store(), base, Some(tree(ours)?), Some(tree(theirs)?), RenameOptions::default())?;
         let mut index = self.lock_index()?;
         let mut pending = Pending {
             kind: PendingKind::Merge,
@@ -173,4 +172,3 @@ impl Repository {
         self.clear_pending()
     }
 }
-

@@ -30,7 +30,9 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<(), RepoError> {
         let mut index = self.lock_index()?;
-        if let Some(path) = paths.iter().find(|path| ![Stage::Base, Stage::Ours, Stage::Theirs].iter().any(|stage| index.get(path, *stage).is_some())) {
+        if let Some(path) = paths.iter().find(|path| {
+            ![Stage::Base, Stage::Ours, Stage::Theirs].iter().any(|stage| index.get(path, *stage).is_some())
+        }) {
             return Err(RepoError::UnknownPath { path: path.clone() });
         }
         if choice == Choice::Worktree {

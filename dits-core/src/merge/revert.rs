@@ -37,8 +37,7 @@ impl Repository {
         let undone = Commit::read(self.store(), commit)?;
         let before = undone.parents.get(parent.saturating_sub(1)).map(|id| Commit::read(self.store(), *id));
         let before = before.transpose()?.map(|commit| commit.tree);
-        let merged =
-            three_way(self.store(), Some(undone.tree), Some(ours.tree), before, RenameOptions::default())?;
+        let merged = three_way(self.store(), Some(undone.tree), Some(ours.tree), before, RenameOptions::default())?;
         let subject = undone.message.lines().next().unwrap_or_default();
         let message = format!("Revert \"{subject}\"\n\nThis reverts commit {commit}.\n");
         let mut pending = Pending {
@@ -67,13 +66,8 @@ impl Repository {
             self.clear_pending()?;
             return Ok(RevertOutcome::Staged(applied));
         }
-        let options = CommitOptions {
-            author: who.clone(),
-            committer: who.clone(),
-            message,
-            amend: false,
-            allow_empty: false,
-        };
+        let options =
+            CommitOptions { author: who.clone(), committer: who.clone(), message, amend: false, allow_empty: false };
         let outcome = self.commit(&options);
         if matches!(outcome, Err(RepoError::NothingToCommit)) {
             self.clear_pending()?;

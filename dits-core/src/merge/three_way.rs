@@ -106,7 +106,8 @@ impl State {
             if theirs.new == ours.old {
                 self.merged.changes.push(Change { path: to.clone(), old: None, new: ours.new });
             } else {
-                let conflict = Conflict { path: to.clone(), base: ours.old, ours: ours.new.clone(), theirs: theirs.new };
+                let conflict =
+                    Conflict { path: to.clone(), base: ours.old, ours: ours.new.clone(), theirs: theirs.new };
                 self.merged.changes.push(Change { path: to.clone(), old: None, new: ours.new });
                 self.merged.conflicts.push(conflict);
             }
@@ -141,14 +142,9 @@ impl State {
 }
 
 /// Added files that stand where our tree has a folder, or below what our tree has as a file.
-fn file_and_folder(
-    read: &dyn ObjectRead,
-    ours: Option<TreeId>,
-    merged: &Merged,
-) -> Result<Vec<RepoPath>, StoreError> {
+fn file_and_folder(read: &dyn ObjectRead, ours: Option<TreeId>, merged: &Merged) -> Result<Vec<RepoPath>, StoreError> {
     let Some(ours) = ours else { return Ok(Vec::new()) };
-    let leaving: BTreeSet<&RepoPath> =
-        merged.changes.iter().filter(|c| c.new.is_none()).map(|c| &c.path).collect();
+    let leaving: BTreeSet<&RepoPath> = merged.changes.iter().filter(|c| c.new.is_none()).map(|c| &c.path).collect();
     let arriving = merged.changes.iter().filter(|c| c.old.is_none()).map(|c| &c.path);
     let mut clashes = Vec::new();
     for path in arriving.chain(merged.conflicts.iter().filter(|c| c.ours.is_none()).map(|c| &c.path)) {

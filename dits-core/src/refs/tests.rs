@@ -114,7 +114,7 @@ fn log_limits(refs: &dyn RefStore) {
     }
     let newest: Vec<_> = refs.log(&branch("main"), 2).unwrap().into_iter().map(|e| e.message).collect();
     assert_eq!(newest, ["4", "3"]);
-    assert_eq!(refs.expire_log(&branch("main"), &mut |e| e.message >= "3".to_owned()).unwrap(), 3);
+    assert_eq!(refs.expire_log(&branch("main"), &mut |e| *e.message >= *"3").unwrap(), 3);
     assert_eq!(messages(refs, &branch("main")), ["4", "3"]);
     assert_eq!(refs.expire_log(&branch("none"), &mut |_| false).unwrap(), 0);
 }

@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use crate::attributes::AttributeError;
 use crate::chunk::ProfileError;
+use crate::commit::CommitError;
 use crate::config::ConfigError;
 use crate::content::CompareError;
 use crate::durable::IoError;
-use crate::commit::CommitError;
 use crate::index::IndexError;
 use crate::lockfile::LockError;
 use crate::manifest::ManifestError;
-use crate::tree::TreeError;
 use crate::path::{PathError, RepoPath, portable::PortableError};
 use crate::progress::Interrupted;
 use crate::record::RecordError;
@@ -19,6 +18,7 @@ use crate::refs::{RefError, RefNameError};
 use crate::revision::RevisionError;
 use crate::rules_file::RulesError;
 use crate::store::StoreError;
+use crate::tree::TreeError;
 use crate::worktree::InTheWay;
 use crate::worktree::walk::WalkError;
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{Environment, Layout, RepoError, Repository, format};
 use crate::durable;
-use crate::refs::{RefName, RefStore};
 use crate::refs::{Expected, RefEdit, Target};
+use crate::refs::{RefName, RefStore};
 
 /// How a new repository is set up.
 #[derive(Clone, Debug)]
@@ -25,11 +25,7 @@ impl Repository {
     ///
     /// # Errors
     /// When the folder cannot be written, or what is there cannot be used.
-    pub fn init(
-        folder: &Path,
-        options: &InitOptions,
-        environment: &Environment,
-    ) -> Result<(Self, bool), RepoError> {
+    pub fn init(folder: &Path, options: &InitOptions, environment: &Environment) -> Result<(Self, bool), RepoError> {
         let dits = if options.bare { folder.to_owned() } else { folder.join(super::DITS) };
         let mut layout = Layout::main(&dits);
         if options.bare {

@@ -30,8 +30,7 @@ impl Repository {
         let common = &self.layout().common;
         let main = Layout::main(common).worktree;
         let head_of = |id: Option<&str>| FolderRefs::open(common, id)?.read(&RefName::head());
-        let mut found =
-            vec![LinkedWorktree { id: None, path: main, head: head_of(None)?, missing: false }];
+        let mut found = vec![LinkedWorktree { id: None, path: main, head: head_of(None)?, missing: false }];
         for id in self.linked_ids()? {
             let private = self.layout().linked_worktrees().join(&id);
             let path = read_path(&private)?;
@@ -120,7 +119,9 @@ impl Repository {
     fn free_private_folder(&self, common: &Path, path: &Path) -> Result<PathBuf, RepoError> {
         let stem: String = path
             .file_name()
-            .map(|name| name.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect())
+            .map(|name| {
+                name.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+            })
             .unwrap_or_else(|| "worktree".to_owned());
         let folder = common.join("worktrees");
         durable::create_dir_all(&folder)?;

@@ -25,8 +25,8 @@ use crate::config::{Config, ConfigError, Layer};
 use crate::durable;
 use crate::ignore::IgnoreRules;
 use crate::index::{Index, LockedIndex};
-use crate::rules_file::MAX_RULES_FILE;
 use crate::refs::FolderRefs;
+use crate::rules_file::MAX_RULES_FILE;
 use crate::store::{Store, StoreWriter, StoreWriterOptions};
 use crate::worktree::WorkDirs;
 

@@ -156,10 +156,10 @@ mod tests {
     #[test]
     fn steps_are_read_in_order() {
         assert_eq!(steps("HEAD~2"), ("HEAD".into(), vec![Navigation::Ancestor(2)]));
-        assert_eq!(steps("main^^2~"), (
-            "main".into(),
-            vec![Navigation::Parent(1), Navigation::Parent(2), Navigation::Ancestor(1)]
-        ));
+        assert_eq!(
+            steps("main^^2~"),
+            ("main".into(), vec![Navigation::Parent(1), Navigation::Parent(2), Navigation::Ancestor(1)])
+        );
         assert_eq!(steps("v1^{tree}"), ("v1".into(), vec![Navigation::Peel("tree".into())]));
         assert_eq!(steps("@~1"), ("HEAD".into(), vec![Navigation::Ancestor(1)]));
     }

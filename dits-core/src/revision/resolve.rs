@@ -70,7 +70,8 @@ impl Repository {
         if trimmed.is_empty() || trimmed == "." {
             return Ok(Resolved::Object(ObjectKind::Tree, *tree.digest()));
         }
-        let parsed = RepoPath::parse(trimmed.strip_prefix("./").unwrap_or(trimmed).as_bytes()).map_err(RevisionError::from)?;
+        let parsed =
+            RepoPath::parse(trimmed.strip_prefix("./").unwrap_or(trimmed).as_bytes()).map_err(RevisionError::from)?;
         let entry = Tree::at_path(self.store(), tree, &parsed)?;
         let missing = || RevisionError::NoPath { revision: revision.base.clone(), path: path.clone() };
         Ok(Resolved::Entry(parsed, entry.ok_or_else(missing)?))
@@ -150,10 +151,10 @@ impl Repository {
         if let Some(name) = self.ref_named(&revision.base)? {
             return self.ref_object(revision, &name);
         }
-        if revision.log_entry.is_none() {
-            if let Some(found) = self.object_with_prefix(&revision.base)? {
-                return Ok(found);
-            }
+        if revision.log_entry.is_none()
+            && let Some(found) = self.object_with_prefix(&revision.base)?
+        {
+            return Ok(found);
         }
         if revision.base == "HEAD" {
             self.head_commit()?;
@@ -177,7 +178,8 @@ impl Repository {
         };
         let digest = digest.ok_or_else(|| RevisionError::Unknown { text: revision.base.clone() })?;
         let info = self.store().meta.info(&digest)?;
-        let kind = info.map(|info| info.kind).ok_or(crate::store::StoreError::Missing { kind: ObjectKind::Commit, digest })?;
+        let kind =
+            info.map(|info| info.kind).ok_or(crate::store::StoreError::Missing { kind: ObjectKind::Commit, digest })?;
         Ok((kind, digest))
     }
 
@@ -231,7 +233,8 @@ impl Repository {
             [] => Ok(None),
             [(digest, kind)] => Ok(Some((kind, digest))),
             _ => {
-                let candidates = found.iter().take(8).map(|(digest, kind)| format!("{kind} {:.12}", digest.to_string()));
+                let candidates =
+                    found.iter().take(8).map(|(digest, kind)| format!("{kind} {:.12}", digest.to_string()));
                 Err(RevisionError::Ambiguous { text: prefix.to_string(), candidates: candidates.collect() }.into())
             }
         }

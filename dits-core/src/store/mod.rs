@@ -18,12 +18,12 @@ pub mod writers;
 
 pub use both::{Finished, Store, StoreWriter, StoreWriterOptions};
 pub use check::{Depth, Finding};
+pub use condemned::{Condemned, CondemnedSet, DigestSet};
 pub use error::StoreError;
 pub use odb::{HexPrefix, Location, ObjectInfo, Odb, OdbOptions, PackInfo};
 pub use pack::layout::PackId;
 pub use remove::{ConsolidateOptions, Consolidated, Removed};
 pub use salvage::Salvaged;
-pub use condemned::{Condemned, CondemnedSet, DigestSet};
 pub use writer::{Hint, Put, WriteStats, Writer, WriterOptions};
 pub use writers::{WriterGuard, live_writers_older_than};
 

@@ -168,10 +168,7 @@ impl Repository {
 }
 
 /// Records how a path and its folders look folded; fails when another spelling of one is there already.
-fn fold_all(
-    folded: &mut std::collections::HashMap<Vec<u8>, RepoPath>,
-    path: &RepoPath,
-) -> Result<(), RepoError> {
+fn fold_all(folded: &mut std::collections::HashMap<Vec<u8>, RepoPath>, path: &RepoPath) -> Result<(), RepoError> {
     let mut next = Some(path.clone());
     while let Some(part) = next {
         next = part.parent();
@@ -207,7 +204,14 @@ impl<'a> Staging<'a> {
         progress: &'a dyn Progress,
     ) -> Result<Self, RepoError> {
         let default_profile = repo.default_profile()?;
-        Ok(Self { dirs, attributes: repo.attributes(dirs)?, default_profile, writer, progress, threads: repo.threads() })
+        Ok(Self {
+            dirs,
+            attributes: repo.attributes(dirs)?,
+            default_profile,
+            writer,
+            progress,
+            threads: repo.threads(),
+        })
     }
 
     fn run(&self, paths: &[RepoPath]) -> Result<Vec<Staged>, RepoError> {
@@ -266,8 +270,7 @@ impl<'a> Staging<'a> {
 
     fn take_symlink(&self, path: &RepoPath, meta: Meta) -> Result<Staged, RepoError> {
         let target = self.dirs.read_link(path)?;
-        let version =
-            FileVersion { mode: Mode::Symlink, size: target.len() as u64, content: Content::Symlink(target) };
+        let version = FileVersion { mode: Mode::Symlink, size: target.len() as u64, content: Content::Symlink(target) };
         Ok((path.clone(), version, meta))
     }
 
@@ -300,11 +303,9 @@ fn stat(file: &File, path: &RepoPath) -> Result<Meta, RepoError> {
 
 fn ingest_error(path: &RepoPath, error: IngestError) -> RepoError {
     match error {
-        IngestError::Read(source) => RepoError::Io(crate::durable::IoError {
-            op: "read",
-            path: path.as_path().to_owned(),
-            source,
-        }),
+        IngestError::Read(source) => {
+            RepoError::Io(crate::durable::IoError { op: "read", path: path.as_path().to_owned(), source })
+        }
         IngestError::Store(error) | IngestError::Manifest(ManifestError::Store(error)) => error.into(),
         IngestError::Manifest(error) => error.into(),
         IngestError::Interrupted(error) => error.into(),

@@ -82,10 +82,10 @@ impl<'a> Checkout<'a> {
         let clock = self.write_all(index, &todo, &mut report)?;
         for change in changes {
             // What was in place already is recorded as it stands.
-            if let (Some(new), false) = (&change.new, todo.iter().any(|t| std::ptr::eq(*t, change))) {
-                if let Some(meta) = self.dirs.stat(&change.path)? {
-                    index.put(entry(&change.path, new, &meta, clock))?;
-                }
+            if let (Some(new), false) = (&change.new, todo.iter().any(|t| std::ptr::eq(*t, change)))
+                && let Some(meta) = self.dirs.stat(&change.path)?
+            {
+                index.put(entry(&change.path, new, &meta, clock))?;
             }
         }
         Ok(report)
@@ -119,7 +119,11 @@ impl<'a> Checkout<'a> {
 
     fn look(&self, index: &Index, change: &Change) -> Result<Found, RepoError> {
         let Some(meta) = self.dirs.stat(&change.path)? else {
-            return Ok(if self.file_above(index, &change.path, change)? { Found::Untracked } else { Found::Replaceable });
+            return Ok(if self.file_above(index, &change.path, change)? {
+                Found::Untracked
+            } else {
+                Found::Replaceable
+            });
         };
         if meta.is_dir() {
             let empty_but_tracked = index.entries_in(Some(&change.path)).next().is_some();
@@ -133,10 +137,10 @@ impl<'a> Checkout<'a> {
                 return Ok(Found::Replaceable);
             }
         }
-        if let Some(new) = &change.new {
-            if self.holds(&change.path, &meta, new)? {
-                return Ok(Found::InPlace);
-            }
+        if let Some(new) = &change.new
+            && self.holds(&change.path, &meta, new)?
+        {
+            return Ok(Found::InPlace);
         }
         match &change.old {
             Some(old) if self.holds(&change.path, &meta, old)? => Ok(Found::Replaceable),
@@ -279,9 +283,9 @@ pub fn write_version(
 ) -> Result<Meta, RepoError> {
     let temp = repo.layout().temp();
     if let Content::Symlink(target) = &version.content {
-        let link = tempfile::Builder::new().prefix("checkout-").make_in(&temp, |at| {
-            std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), at)
-        });
+        let link = tempfile::Builder::new()
+            .prefix("checkout-")
+            .make_in(&temp, |at| std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(target), at));
         let link = link.at("create a link in", &temp)?.into_temp_path();
         dirs.rename_into(&link, path, Replace::Yes)?;
         // It has been renamed: there is nothing left to remove.
@@ -349,10 +353,10 @@ pub fn entry(path: &RepoPath, version: &FileVersion, meta: &Meta, clock: (i64, u
 fn check_names(changes: &[Change]) -> Result<(), RepoError> {
     let mut folded = std::collections::HashMap::new();
     for change in changes.iter().filter(|c| c.new.is_some() && c.old.is_none()) {
-        if let Some(other) = folded.insert(portable::fold_path(&change.path), &change.path) {
-            if cfg!(any(target_os = "macos", windows)) {
-                return Err(RepoError::Collision { one: other.clone(), other: change.path.clone() });
-            }
+        if let Some(other) = folded.insert(portable::fold_path(&change.path), &change.path)
+            && cfg!(any(target_os = "macos", windows))
+        {
+            return Err(RepoError::Collision { one: other.clone(), other: change.path.clone() });
         }
     }
     Ok(())

@@ -149,12 +149,7 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    fn new(
-        index: &'a Index,
-        selection: &'a dyn Selection,
-        options: ScanOptions,
-        progress: &'a dyn Progress,
-    ) -> Self {
+    fn new(index: &'a Index, selection: &'a dyn Selection, options: ScanOptions, progress: &'a dyn Progress) -> Self {
         let mut entries = Vec::new();
         let mut conflicts = HashSet::new();
         let mut folders = HashSet::new();

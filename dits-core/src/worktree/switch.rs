@@ -1,10 +1,10 @@
 //! Going to another version: branch, commit, or a path from elsewhere.
 
 use super::checkout::{Checkout, CheckoutReport};
+use crate::commit::Commit;
 use crate::diff::{self, Change, FileVersion};
 use crate::index::{Index, LockedIndex, Stage};
 use crate::object::{CommitId, TreeId};
-use crate::commit::Commit;
 use crate::progress::Progress;
 use crate::refs::{Expected, LogLine, RefEdit, RefName, RefStore, Target};
 use crate::repo::{RepoError, Repository};
@@ -71,11 +71,8 @@ impl Repository {
             Destination::Commit(commit) => (Target::Id(*commit.digest()), Some(*commit)),
         };
         let tree = commit.map(|id| Commit::read(self.store(), id)).transpose()?.map(|commit| commit.tree);
-        let changes = if force {
-            changes_to_tree(self, &index, tree)?
-        } else {
-            self.two_way(&index, self.head_tree()?, tree)?
-        };
+        let changes =
+            if force { changes_to_tree(self, &index, tree)? } else { self.two_way(&index, self.head_tree()?, tree)? };
         let report = self.checkout_all(index, &changes, tree, force, progress)?;
         let reason = format!("checkout: moving from {} to {}", self.describe_head()?, describe(to));
         let old = self.refs().read(&RefName::head())?;

@@ -1,0 +1,113 @@
+//! Failures of operations on a repository.
+
+use dits_core::index::IndexError;
+use dits_core::lockfile::LockError;
+use dits_core::refs::RefError;
+use dits_core::repo::RepoError;
+use dits_core::worktree::walk::WalkError;
+
+use super::CliError;
+use crate::exit::Exit;
+
+impl From<RepoError> for CliError {
+    fn from(error: RepoError) -> Self {
+        match error {
+            RepoError::Io(error) => error.into(),
+            RepoError::Store(error) => error.into(),
+            RepoError::Ref(error) => error.into(),
+            RepoError::Index(error) => error.into(),
+            RepoError::Lock(error) => error.into(),
+            RepoError::Config(error) => error.into(),
+            RepoError::Path(error) => error.into(),
+            RepoError::Interrupted(error) => error.into(),
+            RepoError::Walk(WalkError::Io(error)) => error.into(),
+            RepoError::Walk(WalkError::Interrupted(error)) => error.into(),
+            error => {
+                let hints = hints(&error);
+                Self { hints, ..Self::new(exit(&error), error.to_string()) }
+            }
+        }
+    }
+}
+
+fn exit(error: &RepoError) -> Exit {
+    match error {
+        error if error.is_corruption() => Exit::Corruption,
+        RepoError::Format { .. } => Exit::Corruption,
+        RepoError::NothingToCommit => Exit::Difference,
+        RepoError::Unresolved { .. }
+        | RepoError::InTheWay(_)
+        | RepoError::FileAndFolder { .. }
+        | RepoError::NotFastForward
+        | RepoError::OperationPending { .. } => Exit::Conflict,
+        _ => Exit::Usage,
+    }
+}
+
+fn hints(error: &RepoError) -> Vec<String> {
+    let hints: &[&str] = match error {
+        RepoError::NotFound { .. } => &["`dits init` makes the current folder a repository"],
+        RepoError::Unresolved { .. } => &[
+            "`dits status` lists them; decide each with `dits resolve --ours PATH`, `--theirs PATH`, or after editing, `dits resolve PATH`",
+        ],
+        RepoError::OperationPending { command } => match *command {
+            "merge" => &["finish it with `dits merge --continue`, or give it up with `dits merge --abort`"],
+            "revert" => &["finish it with `dits revert --continue`, or give it up with `dits revert --abort`"],
+            _ => &["resolve its conflicts with `dits resolve`, or give it up with `dits reset --merge`"],
+        },
+        RepoError::InTheWay(files) if files.untracked.is_empty() => {
+            &["commit them, put them aside with `dits stash`, or throw them away with `dits restore PATH`"]
+        }
+        RepoError::InTheWay(_) => &["move or remove these files, or add and commit them"],
+        RepoError::NothingToCommit => &["`dits status` shows what has changed; `dits add PATH` stages it"],
+        RepoError::NotPortable { .. } => {
+            &["rename the file, ignore it, or allow such names here: `dits config core.portable false`"]
+        }
+        RepoError::Collision { .. } => {
+            &["rename one of them, or allow such names here: `dits config core.portable false`"]
+        }
+        RepoError::ChangedWhileRead { .. } => &["let the program that writes it finish, then run the command again"],
+        RepoError::Unborn { .. } => &["make the first commit: `dits add .`, then `dits commit -m MESSAGE`"],
+        RepoError::NotFastForward => &["`dits merge` without --ff-only joins them with a merge commit"],
+        RepoError::UnrelatedHistories => &["`--allow-unrelated-histories` merges them all the same"],
+        RepoError::FolderNotEmpty { .. } => &["name a folder that is empty or does not exist yet"],
+        RepoError::Record(_) | RepoError::NoHead { .. } => &["`dits fsck` shows what is damaged"],
+        _ => &[],
+    };
+    hints.iter().map(|hint| (*hint).to_owned()).collect()
+}
+
+impl From<RefError> for CliError {
+    fn from(error: RefError) -> Self {
+        match error {
+            RefError::Io(error) => error.into(),
+            RefError::Lock(error) => error.into(),
+            error @ RefError::Changed { .. } => {
+                Self::new(Exit::Conflict, error.to_string()).hint("run the command again")
+            }
+            error if error.is_corruption() => Self::new(Exit::Corruption, error.to_string())
+                .hint("`dits reflog` and `dits fsck` help to find where it was"),
+            error => Self::usage(error.to_string()),
+        }
+    }
+}
+
+impl From<IndexError> for CliError {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::Io(error) => error.into(),
+            IndexError::Lock(error) => error.into(),
+            error if error.is_corruption() => Self::new(Exit::Corruption, error.to_string()),
+            error => Self::usage(error.to_string()),
+        }
+    }
+}
+
+impl From<LockError> for CliError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Io(error) => error.into(),
+            error => Self::new(Exit::Lock, error.to_string()),
+        }
+    }
+}
