@@ -92,6 +92,40 @@ fn holder(path: &Path) -> String {
     }
 }
 
+/// Writers that are killed, for the tests of what they leave behind.
+#[cfg(test)]
+pub(crate) mod killed {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    const FOLDER: &str = "DITS_TEST_KILLED_WRITER";
+
+    /// In the process that [`run`] started: the folder to write in. Tells the other process that it begins.
+    pub(crate) fn folder() -> Option<PathBuf> {
+        let dir = PathBuf::from(std::env::var_os(FOLDER)?);
+        fs::write(dir.join("begun"), "").unwrap();
+        Some(dir)
+    }
+
+    /// Runs a test of this binary in a process of its own, and kills it some time after it has begun to write.
+    pub(crate) fn run(test: &str, dir: &Path, after: Duration) {
+        let begun = dir.join("begun");
+        let _ = fs::remove_file(&begun);
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", test]).env(FOLDER, dir).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let start = Instant::now();
+        while !begun.exists() && start.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(after);
+        child.kill().unwrap();
+        assert!(!child.wait().unwrap().success() && begun.exists(), "it must be killed while it writes");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -282,6 +282,35 @@ fn writers_wait_and_readers_see_whole_batches() {
 }
 
 #[test]
+fn a_killed_writer_leaves_whole_batches_and_no_lock() {
+    use crate::lockfile::killed;
+    let write = |at: &Path, n: u8| {
+        let mut index = Index::lock(at).unwrap();
+        if n.is_multiple_of(5) {
+            let entries = all(&index);
+            index.replace_sorted(entries).unwrap(); // a new base
+        }
+        index.put(file("a", n)).unwrap();
+        index.put(file("b", n)).unwrap();
+        index.commit().unwrap();
+    };
+    if let Some(dir) = killed::folder() {
+        (0..=255).cycle().for_each(|n| write(&dir.join("index"), n));
+    }
+    let disk = disk();
+    for round in 0..12 {
+        let after = Duration::from_millis(5 + 7 * round);
+        let dir = disk.index.parent().unwrap();
+        killed::run("index::tests::a_killed_writer_leaves_whole_batches_and_no_lock", dir, after);
+        let index = Index::load(&disk.index).unwrap();
+        let [a, b] = ["a", "b"].map(|at| index.get(&path(at), Stage::Normal).map(|view| view.content));
+        assert_eq!(a, b);
+        drop(LockedIndex::lock(&disk.index, Duration::from_secs(2)).unwrap());
+    }
+    assert!(!Index::load(&disk.index).unwrap().is_empty(), "some writer must have got somewhere");
+}
+
+#[test]
 fn a_held_lock_is_a_clear_error() {
     let disk = disk();
     let _held = Index::lock(&disk.index).unwrap();

@@ -13,6 +13,7 @@ use crate::lockfile::LockError;
 use crate::object::Digest;
 use crate::signature::Signature;
 
+mod files;
 mod folder;
 mod journal;
 mod name;

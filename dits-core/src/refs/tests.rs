@@ -114,7 +114,7 @@ fn log_limits(refs: &dyn RefStore) {
     }
     let newest: Vec<_> = refs.log(&branch("main"), 2).unwrap().into_iter().map(|e| e.message).collect();
     assert_eq!(newest, ["4", "3"]);
-    assert_eq!(refs.expire_log(&branch("main"), &mut |e| *e.message >= *"3").unwrap(), 3);
+    assert_eq!(refs.expire_log(&branch("main"), &mut |e| e.message.as_str() >= "3").unwrap(), 3);
     assert_eq!(messages(refs, &branch("main")), ["4", "3"]);
     assert_eq!(refs.expire_log(&branch("none"), &mut |_| false).unwrap(), 0);
 }
@@ -263,4 +263,33 @@ fn a_held_lock_is_a_clear_error() {
     let _held = crate::lockfile::FileLock::acquire(&dir.path().join("refs.lock"), Duration::ZERO).unwrap();
     assert!(refs.transaction(vec![set("a", 1)]).unwrap_err().to_string().contains("held by process"));
     assert_eq!(refs.read(&branch("a")).unwrap(), None, "readers do not wait");
+}
+
+#[test]
+fn a_killed_writer_leaves_whole_transactions_and_no_lock() {
+    use crate::lockfile::killed;
+    if let Some(dir) = killed::folder() {
+        let refs = FolderRefs::open(&dir, None).unwrap();
+        for n in (0..=255).cycle() {
+            let edit = |name| set(name, n).with_log(line(&n.to_string()));
+            let third = if n % 2 == 0 { edit("c/d") } else { RefEdit::delete(branch("c/d"), Expected::Any) };
+            refs.transaction(vec![edit("a"), third, edit("b")]).unwrap();
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let refs = FolderRefs::open(dir.path(), None).unwrap().with_patience(Duration::from_secs(2));
+    for round in 0..12 {
+        let after = Duration::from_millis(5 + 7 * round);
+        killed::run("refs::tests::a_killed_writer_leaves_whole_transactions_and_no_lock", dir.path(), after);
+        let (a, b) = (refs.read(&branch("a")).unwrap(), refs.read(&branch("b")).unwrap());
+        assert_eq!(a, b);
+        let Some(Target::Id(Digest([n, ..]))) = a else { continue };
+        assert_eq!(refs.read(&branch("c/d")).unwrap().is_some(), n % 2 == 0);
+        for name in ["a", "b"] {
+            assert_eq!(refs.log(&branch(name), 1).unwrap()[0].message, n.to_string());
+            refs.log(&branch(name), usize::MAX).unwrap();
+        }
+        refs.transaction(vec![set("e", 1)]).unwrap();
+    }
+    assert!(refs.read(&branch("a")).unwrap().is_some(), "some writer must have got somewhere");
 }
