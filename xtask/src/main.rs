@@ -4,6 +4,7 @@
 
 mod bench;
 mod demo;
+mod interrupt;
 mod media;
 mod packages;
 mod place;

@@ -2,6 +2,7 @@
 //! libtest's own output.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,11 @@ use std::time::Duration;
 use dits_testkit::bounded;
 use serde_json::Value;
 
-use super::leftovers::Watch;
+use crate::interrupt::Running;
 use crate::place;
+
+/// Variables every test gets.
+pub type Environment<'a> = &'a [(&'static str, OsString)];
 
 /// A built test binary.
 pub struct Binary {
@@ -73,18 +77,15 @@ fn binary(message: &Value) -> Option<Binary> {
 }
 
 /// Runs one binary; on a hang its group is killed and the tests that had not ended are named.
-pub fn run(binary: &Binary, filter: Option<&str>, long: bool, watch: &Watch) -> Tally {
-    let limit = super::limit(long);
+pub fn run(binary: &Binary, filter: Option<&str>, limit: Duration, environment: Environment<'_>) -> Tally {
     println!("\n== {}", binary.name);
-    let mut command = command(binary, filter, watch);
-    if long {
-        command.env(dits_testkit::LONG, "1");
-    }
+    let mut command = command(binary, filter, environment);
     command.stdout(Stdio::piped()).process_group(0);
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(e) => return broken(format!("{}: {e}", binary.name)),
     };
+    let _running = Running::new(&child);
     let lines = show(child.stdout.take());
     let ended = bounded::wait(&mut child, limit);
     let seen = lines.recv_timeout(Duration::from_secs(5)).unwrap_or_else(|_| {
@@ -96,7 +97,7 @@ pub fn run(binary: &Binary, filter: Option<&str>, long: bool, watch: &Watch) -> 
         Err(e) => tally.failed.push(format!("{}: {e}", binary.name)),
         Ok((_, true)) => {
             tally.failures += 1;
-            let hung = unfinished(binary, filter, watch, &seen).join(", ");
+            let hung = unfinished(binary, filter, environment, &seen).join(", ");
             tally.failed.push(format!("{}: hung, killed after {limit:?}; not ended: {hung}", binary.name));
         }
         Ok((status, _)) if !status.success() => {
@@ -112,11 +113,11 @@ fn broken(why: String) -> Tally {
     Tally { failures: 1, failed: vec![why], ..Tally::default() }
 }
 
-fn command(binary: &Binary, filter: Option<&str>, watch: &Watch) -> Command {
+fn command(binary: &Binary, filter: Option<&str>, environment: Environment<'_>) -> Command {
     let mut command = Command::new(&binary.program);
     command.current_dir(&binary.package).args(filter);
     command.env("CARGO_MANIFEST_DIR", &binary.package);
-    command.envs(watch.environment());
+    command.envs(environment.iter().cloned());
     // A snapshot that differs is a failure, not a file to review later.
     command.env("INSTA_UPDATE", "no").env("INSTA_WORKSPACE_ROOT", place::workspace());
     command
@@ -163,8 +164,8 @@ fn failures(seen: &[String]) -> Vec<String> {
 }
 
 /// The listed tests that have no line of their own in what was seen.
-fn unfinished(binary: &Binary, filter: Option<&str>, watch: &Watch, seen: &[String]) -> Vec<String> {
-    let mut list = command(binary, filter, watch);
+fn unfinished(binary: &Binary, filter: Option<&str>, environment: Environment<'_>, seen: &[String]) -> Vec<String> {
+    let mut list = command(binary, filter, environment);
     list.arg("--list");
     let listed = bounded::run(&mut list, b"", Duration::from_secs(20)).map(|done| done.out()).unwrap_or_default();
     let ended: BTreeSet<&str> =
@@ -190,6 +191,36 @@ mod tests {
         let read = tally(&seen);
         assert_eq!((read.passed, read.failures, read.ignored), (3, 1, 2));
         assert_eq!(failures(&seen), ["c"]);
+    }
+
+    /// A stand-in for a test binary: a shell script.
+    fn script(folder: &Path, body: &str) -> Binary {
+        use std::os::unix::fs::PermissionsExt;
+        let program = folder.join("binary");
+        std::fs::write(&program, format!("#!/bin/sh\n{body}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Binary { name: "stand-in".to_owned(), package: folder.to_owned(), program }
+    }
+
+    #[test]
+    fn a_hang_is_a_failure_that_names_the_test() {
+        let dir = tempfile::tempdir().unwrap();
+        let body = "[ \"$1\" = --list ] && { echo 'swift: test'; echo 'stuck: test'; exit; }\n\
+                    echo 'test swift ... ok'; sleep 77.7 & sleep 77.7";
+        let tally = run(&script(dir.path(), body), None, Duration::from_millis(500), &[]);
+        assert_eq!(tally.failures, 1);
+        assert!(
+            tally.failed[0].contains("hung") && tally.failed[0].ends_with("not ended: stuck"),
+            "{:?}",
+            tally.failed
+        );
+    }
+
+    #[test]
+    fn a_crash_without_a_result_is_a_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let tally = run(&script(dir.path(), "kill -9 $$"), None, Duration::from_secs(20), &[]);
+        assert_eq!((tally.failures, tally.failed.len()), (1, 1));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::place;
 
 /// One run, watched.
@@ -38,6 +40,7 @@ impl Watch {
             std::thread::sleep(Duration::from_secs(2)); // killed ones may still be going away
             left = self.processes();
         }
+        kill(&self.mark);
         left.extend(self.mounts());
         left.extend(self.loop_devices());
         left.extend(self.files());
@@ -47,17 +50,8 @@ impl Watch {
     }
 
     fn processes(&self) -> Vec<String> {
-        let wanted = format!("{}={}", dits_testkit::RUN, self.mark).into_bytes();
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
-            if environment.split(|byte| *byte == 0).any(|variable| variable == wanted) {
-                let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-                let line = String::from_utf8_lossy(&line).replace('\0', " ");
-                found.push(format!("process {} ({})", entry.file_name().display(), line.trim()));
-            }
-        }
-        found
+        let found = marked(&self.mark).into_iter();
+        found.map(|(pid, line)| format!("process {} ({line})", pid.as_raw_nonzero())).collect()
     }
 
     fn mounts(&self) -> Vec<String> {
@@ -83,6 +77,29 @@ impl Watch {
     }
 }
 
+/// Ends every process that carries the mark, by its number.
+pub fn kill(mark: &str) {
+    for (pid, _) in marked(mark) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+/// Every process that carries the mark, with its command line.
+fn marked(mark: &str) -> Vec<(Pid, String)> {
+    let wanted = format!("{}={mark}", dits_testkit::RUN).into_bytes();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(pid) = number.and_then(Pid::from_raw) else { continue };
+        let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
+        if environment.split(|byte| *byte == 0).any(|variable| variable == wanted) {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            found.push((pid, String::from_utf8_lossy(&line).replace('\0', " ").trim().to_owned()));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +116,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(20)); // until the child has become sleep
             watch.processes().iter().any(|line| line.contains("sleep 30"))
         });
-        child.kill().unwrap();
+        kill(&watch.mark);
         child.wait().unwrap();
         assert!(seen && watch.files().len() == 1);
         assert!(watch.processes().is_empty());

@@ -4,7 +4,7 @@ mod binaries;
 mod leftovers;
 mod step;
 
-use crate::{Failure, packages, place};
+use crate::{Failure, interrupt, packages, place};
 use binaries::Tally;
 use leftovers::Watch;
 use std::time::{Duration, Instant};
@@ -22,6 +22,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     let begin = Instant::now();
+    interrupt::watch()?;
     packages::ensure(packages::TESTS)?;
     let mut failed = Vec::new();
     if args.filter.is_none() {
@@ -32,7 +33,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     match binaries::build() {
         Ok(built) => {
             for binary in &built {
-                tally.add(&binaries::run(binary, args.filter.as_deref(), args.long, &watch));
+                tally.add(&run_binary(binary, args, &watch));
             }
             failed.extend(doc_tests(args, &watch));
             if args.filter.is_none() {
@@ -55,6 +56,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Failed(format!("failed:\n  {}", failed.join("\n  "))))
+}
+
+/// Ends every process this run's tests have started.
+pub fn kill_marked() {
+    leftovers::kill(&std::process::id().to_string());
 }
 
 /// Formatting, lints, licences; gives the names of those that failed.
@@ -89,6 +95,16 @@ fn fuzz(long: bool, watch: &Watch) -> Option<String> {
     }
     command.envs(watch.environment());
     Step::new("fuzz smoke", command, limit).run()
+}
+
+fn run_binary(binary: &binaries::Binary, args: &Args, watch: &Watch) -> Tally {
+    let long = args.long.then_some((dits_testkit::LONG, "1"));
+    binaries::run(
+        binary,
+        args.filter.as_deref(),
+        limit(args.long),
+        &watch.environment().into_iter().chain(long.map(|(key, value)| (key, value.into()))).collect::<Vec<_>>(),
+    )
 }
 
 /// The wall-clock limit of one test binary.

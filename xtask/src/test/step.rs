@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use dits_testkit::bounded;
 
+use crate::interrupt::Running;
+
 /// A named command.
 pub struct Step {
     name: &'static str,
@@ -23,7 +25,10 @@ impl Step {
     pub fn run(mut self) -> Option<String> {
         println!("== {}", self.name);
         let begin = Instant::now();
-        let ended = self.command.process_group(0).spawn().and_then(|mut child| bounded::wait(&mut child, self.limit));
+        let ended = self.command.process_group(0).spawn().and_then(|mut child| {
+            let _running = Running::new(&child);
+            bounded::wait(&mut child, self.limit)
+        });
         let problem = match ended {
             Err(e) => Some(e.to_string()),
             Ok((_, true)) => Some(format!("hung: killed after {:?}", self.limit)),
