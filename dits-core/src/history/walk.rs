@@ -102,7 +102,7 @@ impl<'a> Walk<'a> {
     fn step(&mut self) -> Result<Option<(CommitId, Commit)>, StoreError> {
         let Some((id, commit)) = self.heap.pop().and_then(|p| self.found.remove_entry(&p.id)) else { return Ok(None) };
         let parents = if self.first_parent { &commit.parents[..commit.parents.len().min(1)] } else { &commit.parents };
-        for parent in parents.to_vec() {
+        for parent in parents.iter().copied() {
             self.push(parent)?;
         }
         Ok(Some((id, commit)))
