@@ -1,11 +1,13 @@
 //! `dits resolve`: deciding a conflict.
 
+use crate::content::{Comparison, compare};
 use crate::diff::FileVersion;
 use crate::index::{LockedIndex, Stage, fs_clock};
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
-use crate::worktree::{AddOptions, Exactly, entry, write_version};
+use crate::tree::Content;
+use crate::worktree::{AddOptions, EntryKind, Exactly, WorkDirs, entry, write_version};
 
 /// Which version of a file in conflict is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,49 @@ impl Repository {
         pending.beside = left;
         self.remove_beside(&done)?;
         self.set_pending(&pending)
+    }
+
+    /// Ends the conflicts of paths that were staged: what was put beside them goes, unless it has been changed since.
+    /// `resolved` says what the other side has at each path.
+    pub(crate) fn settle_beside(
+        &self,
+        resolved: &[(RepoPath, Option<FileVersion>)],
+        progress: &dyn Progress,
+    ) -> Result<(), RepoError> {
+        if resolved.is_empty() {
+            return Ok(());
+        }
+        let Some(mut pending) = self.pending()? else { return Ok(()) };
+        let dirs = self.work_dirs()?;
+        for (path, theirs) in resolved {
+            let Some(at) = pending.beside.iter().position(|(of, _)| of == path) else { continue };
+            let (_, file) = pending.beside.swap_remove(at);
+            if let Some(theirs) = theirs
+                && self.still_holds(&dirs, &file, theirs, progress)?
+            {
+                dirs.unlink(&file)?;
+            }
+        }
+        self.set_pending(&pending)
+    }
+
+    fn still_holds(
+        &self,
+        dirs: &WorkDirs,
+        file: &RepoPath,
+        version: &FileVersion,
+        progress: &dyn Progress,
+    ) -> Result<bool, RepoError> {
+        let Some(meta) = dirs.stat(file)? else { return Ok(false) };
+        match (&version.content, meta.kind()) {
+            (Content::Symlink(target), EntryKind::Symlink) => Ok(dirs.read_link(file)? == *target),
+            (content, EntryKind::File { .. }) if meta.size == version.size => {
+                let (mut open, _) = dirs.open_file(file)?;
+                let outcome = compare(self.store(), &mut open, version.size, content, progress);
+                Ok(outcome.map_err(|e| RepoError::comparing(file, e))? == Comparison::Same)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Removes files that a conflict put beside others.
