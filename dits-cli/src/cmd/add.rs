@@ -79,7 +79,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     };
     let progress = cx.progress();
     let plan = opened.repo.plan_add(&specs, options, &progress)?;
-    check_used(&specs, plan.index(), &opened)?;
+    check_used(&specs, plan.index(), args.force, &opened)?;
     let report = plan.run(&progress)?;
     drop(progress);
     warn_skipped(&report.skipped, &opened, cx);
@@ -94,7 +94,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
 }
 
 /// Every pathspec must be of use. One that selects only what has not changed is, and so is a folder without files.
-fn check_used(specs: &Pathspecs, index: &Index, opened: &Opened) -> Result<(), CliError> {
+fn check_used(specs: &Pathspecs, index: &Index, force: bool, opened: &Opened) -> Result<(), CliError> {
     if specs.unused().is_empty() {
         return Ok(());
     }
@@ -104,7 +104,9 @@ fn check_used(specs: &Pathspecs, index: &Index, opened: &Opened) -> Result<(), C
     let (mut ignored, mut folders) = (Vec::new(), Vec::new());
     for (_, path) in specs.unused_names() {
         let Some(meta) = dirs.stat(&path)? else { continue };
-        if let Some(rule) = rules.matched(&path, meta.is_dir()).map_err(RepoError::from)?.filter(|rule| !rule.negated) {
+        if let Some(rule) =
+            rules.matched(&path, meta.is_dir()).map_err(RepoError::from)?.filter(|rule| !rule.negated && !force)
+        {
             ignored.push((path, rule));
         } else if meta.is_dir() {
             folders.push(path);

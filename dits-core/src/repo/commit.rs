@@ -68,7 +68,7 @@ impl Repository {
             author: options.author.clone(),
             committer: options.committer.clone(),
             message: options.message.clone(),
-            moves: moves(&writer, &changes)?,
+            moves: moves(&writer, &changes, self.rename_options()?)?,
             signature: None,
             extensions: Vec::new(),
         };
@@ -140,8 +140,13 @@ pub fn write_tree(index: &Index, writer: &StoreWriter) -> Result<TreeId, RepoErr
 }
 
 /// The moves to record: what a reader would otherwise have to find out again.
-fn moves(writer: &StoreWriter, changes: &[Change]) -> Result<Vec<(RepoPath, RepoPath)>, RepoError> {
-    let renames = find_renames(writer, changes, RenameOptions::default())?;
+fn moves(
+    writer: &StoreWriter,
+    changes: &[Change],
+    options: Option<RenameOptions>,
+) -> Result<Vec<(RepoPath, RepoPath)>, RepoError> {
+    let Some(options) = options else { return Ok(Vec::new()) };
+    let renames = find_renames(writer, changes, options)?;
     let mut moves: Vec<_> = renames.into_iter().map(|rename| (rename.from, rename.to)).collect();
     moves.sort();
     Ok(moves)
