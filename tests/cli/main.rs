@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod skeleton;
+mod staging;
 mod status_git;
+mod status_times;

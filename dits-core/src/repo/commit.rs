@@ -58,7 +58,8 @@ impl Repository {
         if compare_to == Some(tree) && !options.allow_empty && !merging && !options.amend {
             return Err(RepoError::NothingToCommit);
         }
-        if compare_to.is_none() && index.is_empty() && !options.allow_empty {
+        let empty = !index.entries().any(|entry| !entry.flags.intent_to_add);
+        if compare_to.is_none() && empty && !options.allow_empty && !options.amend {
             return Err(RepoError::NothingToCommit);
         }
         let changes = diff::trees(&writer, compare_to, Some(tree))?;
