@@ -10,7 +10,7 @@ mod select;
 mod switch;
 pub mod walk;
 
-pub use add::{AddOptions, AddReport};
+pub use add::{AddOptions, AddPlan, AddReport};
 pub use checkout::{Checkout, CheckoutReport, InTheWay, entry, write_version};
 pub use dirs::{Replace, WorkDirs};
 pub use scan::{Scan, ScanOptions, Skipped, scan};
