@@ -18,7 +18,7 @@ fn listing(folder: &Path) -> Vec<String> {
         for entry in fs::read_dir(&at).unwrap().flatten() {
             let path = entry.path();
             let shown = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
-            if [".dits/objects", ".dits/manifests", ".dits/logs", ".dits/refs"].iter().any(|s| shown.starts_with(s)) {
+            if ["objects", "manifests", "logs", "refs"].iter().any(|own| path.ends_with(format!(".dits/{own}"))) {
                 continue;
             }
             if entry.file_type().unwrap().is_dir() {
@@ -46,7 +46,7 @@ fn nothing_malformed_is_checked_out_and_fsck_finds_it() {
     let repo = forge::repository(&work);
     let good = forge::branch(&repo, "good", forge::tree(&repo, &[forge::file(&repo, b"a", b"good")]));
     repo.switch(&Destination::Commit(good), &forge::who(), false, &Silent).unwrap();
-    let before = (listing(&work), listing(&dir.path().join("outer")));
+    let before = listing(dir.path());
     let mut wrong = Vec::new();
     for (what, tree) in forge::bad_trees(&repo) {
         let commit = forge::branch(&repo, "evil", tree);
@@ -59,8 +59,9 @@ fn nothing_malformed_is_checked_out_and_fsck_finds_it() {
         if !repo.fsck(FsckOptions::default(), &Silent).unwrap().is_damaged() {
             wrong.push(format!("{what}: fsck is content"));
         }
-        let after = (listing(&work), listing(&dir.path().join("outer")));
+        let mut after = listing(dir.path());
         if after != before {
+            after.retain(|name| !before.contains(name));
             wrong.push(format!("{what}: changed the worktree: {after:?}"));
         }
         if fs::read(work.join("a")).ok().as_deref() != Some(b"good") {

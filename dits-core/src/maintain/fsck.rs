@@ -183,6 +183,9 @@ impl Repository {
             };
             mark.reach(self.store(), kind, root.digest, progress, &mut met)?;
         }
+        super::shape::check(self.store(), &mark, progress, &mut |error| {
+            report.add(Severity::Error, None, error.to_string(), Some(RESTORE));
+        })?;
         report.metadata = mark.meta.len() as u64;
         report.chunks = mark.content.len() as u64;
         Ok(mark)

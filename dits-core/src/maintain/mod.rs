@@ -4,6 +4,7 @@ mod fsck;
 mod gc;
 mod mark;
 mod roots;
+mod shape;
 
 pub use fsck::{Finding, FsckOptions, FsckReport, Severity};
 pub use gc::{GcOptions, GcReport};
