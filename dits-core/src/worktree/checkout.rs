@@ -16,7 +16,7 @@ use crate::content::{Comparison, Exporter, compare};
 use crate::diff::{Change, FileVersion};
 use crate::durable::IoContext;
 use crate::index::{Entry, FileStat, Flags, Index, LockedIndex, Stage, fs_clock};
-use crate::path::{RepoPath, portable};
+use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::tree::{Content, Mode};
@@ -69,8 +69,7 @@ impl<'a> Checkout<'a> {
     /// # Errors
     /// [`RepoError::InTheWay`] before anything was touched; later, when a file cannot be read or written.
     pub fn apply(&self, index: &mut LockedIndex, changes: &[Change]) -> Result<CheckoutReport, RepoError> {
-        check_names(changes)?;
-        let todo = self.plan(index, changes)?;
+        let Plan { write, in_place } = self.plan(index, changes)?;
         let mut report = CheckoutReport::default();
         for change in changes.iter().filter(|change| change.new.is_none()) {
             self.progress.check()?;
@@ -79,42 +78,36 @@ impl<'a> Checkout<'a> {
             }
             index.remove_all(&change.path);
         }
-        let clock = self.write_all(index, &todo, &mut report)?;
-        for change in changes {
-            // What was in place already is recorded as it stands.
-            if let (Some(new), false) = (&change.new, todo.iter().any(|t| std::ptr::eq(*t, change)))
-                && let Some(meta) = self.dirs.stat(&change.path)?
-            {
+        let clock = self.write_all(index, &write, &mut report)?;
+        for change in in_place {
+            if let (Some(new), Some(meta)) = (&change.new, self.dirs.stat(&change.path)?) {
                 index.put(entry(&change.path, new, &meta, clock))?;
             }
         }
         Ok(report)
     }
 
-    /// The changes that need a file written, after making sure that nothing unrecorded is lost.
-    fn plan<'c>(&self, index: &Index, changes: &'c [Change]) -> Result<Vec<&'c Change>, RepoError> {
-        let bytes = changes.iter().filter_map(|c| c.new.as_ref()).map(|v| v.size).sum();
+    /// What there is to do, after making sure that nothing unrecorded is lost.
+    fn plan<'c>(&self, index: &Index, changes: &'c [Change]) -> Result<Plan<'c>, RepoError> {
         self.progress.stage("Checking files", None, Some(changes.len() as u64));
-        let mut todo = Vec::new();
+        let mut plan = Plan::default();
         let mut in_the_way = InTheWay::default();
         for change in changes {
             self.progress.check()?;
             self.progress.advance(0, 1);
             match self.look(index, change)? {
-                Found::InPlace => {}
-                Found::Replaceable if change.new.is_some() => todo.push(change),
-                Found::Replaceable => {}
-                Found::Changed if self.force => todo.extend(change.new.is_some().then_some(change)),
-                Found::Untracked if self.force => todo.extend(change.new.is_some().then_some(change)),
-                Found::Changed => in_the_way.changed.push(change.path.clone()),
-                Found::Untracked => in_the_way.untracked.push(change.path.clone()),
+                Found::InPlace => plan.in_place.push(change),
+                Found::Changed if !self.force => in_the_way.changed.push(change.path.clone()),
+                Found::Untracked if !self.force => in_the_way.untracked.push(change.path.clone()),
+                _ => plan.write.extend(change.new.is_some().then_some(change)),
             }
         }
         if in_the_way != InTheWay::default() {
             return Err(RepoError::InTheWay(in_the_way));
         }
-        self.progress.stage("Writing files", Some(bytes), Some(todo.len() as u64));
-        Ok(todo)
+        let bytes = plan.write.iter().filter_map(|c| c.new.as_ref()).map(|v| v.size).sum();
+        self.progress.stage("Writing files", Some(bytes), Some(plan.write.len() as u64));
+        Ok(plan)
     }
 
     fn look(&self, index: &Index, change: &Change) -> Result<Found, RepoError> {
@@ -126,8 +119,8 @@ impl<'a> Checkout<'a> {
             });
         };
         if meta.is_dir() {
-            let empty_but_tracked = index.entries_in(Some(&change.path)).next().is_some();
-            return Ok(if empty_but_tracked || change.new.is_none() { Found::Replaceable } else { Found::Untracked });
+            let replaceable = change.new.is_none() || !self.holds_untracked(index, &change.path)?;
+            return Ok(if replaceable { Found::Replaceable } else { Found::Untracked });
         }
         let tracked = index.get(&change.path, Stage::Normal);
         if let (Some(entry), Some(old)) = (tracked, &change.old) {
@@ -147,6 +140,22 @@ impl<'a> Checkout<'a> {
             Some(_) => Ok(Found::Changed),
             None => Ok(Found::Untracked),
         }
+    }
+
+    /// Whether a folder that is to become a file has anything in it that is not tracked.
+    fn holds_untracked(&self, index: &Index, folder: &RepoPath) -> Result<bool, RepoError> {
+        let mut folders = vec![folder.clone()];
+        while let Some(folder) = folders.pop() {
+            for name in self.dirs.names_in(&folder)? {
+                let Ok(path) = folder.join(&name) else { return Ok(true) };
+                match self.dirs.stat(&path)? {
+                    Some(meta) if meta.is_dir() => folders.push(path),
+                    Some(_) if index.get(&path, Stage::Normal).is_none() => return Ok(true),
+                    _ => {}
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Whether an untracked file stands where a parent folder of `path` would have to be.
@@ -257,7 +266,7 @@ impl<'a> Checkout<'a> {
             folder = parent.parent();
         }
         if self.dirs.stat(path)?.is_some_and(|meta| meta.is_dir()) {
-            self.dirs.remove_empty_dir(path)?;
+            self.dirs.remove_empty_tree(path)?;
         }
         Ok(())
     }
@@ -318,6 +327,15 @@ fn export(
     Exporter::new(repo.store(), progress, threads).export(&version.content, version.size, file, &shown)
 }
 
+/// What a checkout has to do, apart from removing files.
+#[derive(Default)]
+struct Plan<'c> {
+    /// Files to write.
+    write: Vec<&'c Change>,
+    /// Files that are already what they shall be: only to be recorded.
+    in_place: Vec<&'c Change>,
+}
+
 enum Found {
     /// Already what it shall be.
     InPlace,
@@ -347,17 +365,4 @@ pub fn entry(path: &RepoPath, version: &FileVersion, meta: &Meta, clock: (i64, u
         stat,
         flags,
     }
-}
-
-/// Refuses to bring names into the worktree that two files would share where names are folded.
-fn check_names(changes: &[Change]) -> Result<(), RepoError> {
-    let mut folded = std::collections::HashMap::new();
-    for change in changes.iter().filter(|c| c.new.is_some() && c.old.is_none()) {
-        if let Some(other) = folded.insert(portable::fold_path(&change.path), &change.path)
-            && cfg!(any(target_os = "macos", windows))
-        {
-            return Err(RepoError::Collision { one: other.clone(), other: change.path.clone() });
-        }
-    }
-    Ok(())
 }

@@ -248,6 +248,46 @@ impl WorkDirs {
         }
     }
 
+    /// The names in a folder, in no certain order.
+    ///
+    /// # Errors
+    /// When it is missing, no folder, or cannot be read.
+    pub fn names_in(&self, folder: &RepoPath) -> Result<Vec<Vec<u8>>, IoError> {
+        let shown = self.shown(Some(folder));
+        let dir = self.dir_for(Some(folder), false)?;
+        let mut names = Vec::new();
+        for found in rustix::fs::Dir::read_from(&dir).at("list", &shown)? {
+            let name = found.at("list", &shown)?.file_name().to_bytes().to_vec();
+            if !matches!(&name[..], b"." | b"..") {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Removes a folder with nothing but folders in it; what holds a file stays, with the folders around it.
+    ///
+    /// # Errors
+    /// When a folder cannot be read or removed.
+    pub fn remove_empty_tree(&self, folder: &RepoPath) -> Result<(), IoError> {
+        let mut folders = vec![folder.clone()];
+        let mut next = 0;
+        while let Some(folder) = folders.get(next).cloned() {
+            next += 1;
+            for name in self.names_in(&folder)? {
+                if let Ok(path) = folder.join(&name)
+                    && self.stat(&path)?.is_some_and(|meta| meta.is_dir())
+                {
+                    folders.push(path);
+                }
+            }
+        }
+        for folder in folders.iter().rev() {
+            self.remove_empty_dir(folder)?;
+        }
+        Ok(())
+    }
+
     /// Removes the folders around a removed file, from the innermost out, as far as they are empty. The top folder
     /// stays.
     ///

@@ -73,7 +73,8 @@ impl Repository {
         let tree = commit.map(|id| Commit::read(self.store(), id)).transpose()?.map(|commit| commit.tree);
         let changes =
             if force { changes_to_tree(self, &index, tree)? } else { self.two_way(&index, self.head_tree()?, tree)? };
-        let report = self.checkout_all(index, &changes, tree, force, progress)?;
+        let clean = force || index.matches_tree() == self.head_tree()?;
+        let report = self.checkout_all(index, &changes, tree.filter(|_| clean), force, progress)?;
         let reason = format!("checkout: moving from {} to {}", self.describe_head()?, describe(to));
         let old = self.refs().read(&RefName::head())?;
         let log = LogLine {
@@ -90,7 +91,7 @@ impl Repository {
         Ok(report)
     }
 
-    /// Applies changes and writes the index; `tree` is what it then equals, if it was equal to HEAD before.
+    /// Applies changes and writes the index; `tree` is what it then equals, if that is known.
     fn checkout_all(
         &self,
         mut index: LockedIndex,
@@ -99,11 +100,8 @@ impl Repository {
         force: bool,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
-        let clean = force || index.matches_tree().is_some();
         let report = Checkout::new(self, progress, force)?.apply(&mut index, changes)?;
-        if clean {
-            index.set_tree(tree);
-        }
+        index.set_tree(tree);
         index.commit()?;
         Ok(report)
     }
@@ -138,8 +136,10 @@ impl Repository {
     ) -> Result<CheckoutReport, RepoError> {
         let index = self.lock_index()?;
         let tree = Commit::read(self.store(), commit)?.tree;
-        let changes = self.two_way(&index, self.head_tree()?, Some(tree))?;
-        self.checkout_all(index, &changes, Some(tree), false, progress)
+        let head = self.head_tree()?;
+        let changes = self.two_way(&index, head, Some(tree))?;
+        let clean = index.matches_tree() == head;
+        self.checkout_all(index, &changes, Some(tree).filter(|_| clean), false, progress)
     }
 
     /// Makes index and worktree be `tree`, throwing away everything else that is tracked (`reset --hard`).
