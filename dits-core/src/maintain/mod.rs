@@ -5,6 +5,7 @@ mod gc;
 mod leftovers;
 mod mark;
 mod roots;
+mod shape;
 
 pub use fsck::{Finding, FsckOptions, FsckReport, Severity};
 pub use gc::{GcOptions, GcReport};

@@ -5,6 +5,7 @@ use rustix::fs::{FileType, Stat};
 mod add;
 mod checkout;
 pub mod dirs;
+mod obstacles;
 mod scan;
 mod select;
 mod switch;
