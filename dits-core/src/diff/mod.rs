@@ -4,6 +4,7 @@ mod rename;
 
 pub use rename::{Rename, RenameOptions, find_renames};
 
+use crate::index::EntryView;
 use crate::object::{ObjectRead, TreeId};
 use crate::path::RepoPath;
 use crate::store::StoreError;
@@ -23,6 +24,12 @@ pub struct FileVersion {
 impl From<TreeEntry> for FileVersion {
     fn from(entry: TreeEntry) -> Self {
         Self { mode: entry.mode, size: entry.size, content: entry.content }
+    }
+}
+
+impl From<&EntryView<'_>> for FileVersion {
+    fn from(entry: &EntryView<'_>) -> Self {
+        Self { mode: entry.mode, size: entry.size, content: entry.content.clone() }
     }
 }
 

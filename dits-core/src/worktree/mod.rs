@@ -8,6 +8,7 @@ pub mod dirs;
 mod obstacles;
 mod scan;
 mod select;
+mod status;
 mod switch;
 pub mod walk;
 
@@ -16,6 +17,7 @@ pub use checkout::{Checkout, CheckoutReport, InTheWay, entry, write_version};
 pub use dirs::{Replace, WorkDirs};
 pub use scan::{Scan, ScanOptions, Skipped, scan};
 pub use select::{Everything, Exactly, Selection};
+pub use status::{StagedChange, Status, StatusOptions, UnstagedChange, Untracked, UntrackedMode};
 pub use switch::{Destination, changes_to_tree, check_resolved, stage_version};
 
 use crate::tree::Mode;
