@@ -2,8 +2,10 @@
 
 mod compare;
 mod export;
+mod identify;
 mod ingest;
 
 pub use compare::{CompareError, Comparison, compare};
 pub use export::{Exporter, copy_to};
+pub use identify::{Identified, identify};
 pub use ingest::{IngestError, Ingested, Ingestor, Source, profile_of};
