@@ -242,6 +242,7 @@ impl RepoError {
             Self::Store(e) => e.is_corruption(),
             Self::Ref(e) => e.is_corruption(),
             Self::Index(e) => e.is_corruption(),
+            Self::Config(e) => e.is_corruption(),
             Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } => true,
             _ => false,
         }
