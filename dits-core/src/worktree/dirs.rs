@@ -20,6 +20,7 @@ use crate::durable::{IoContext, IoError};
 use crate::path::RepoPath;
 use crate::rules_file::{self, FolderFiles, RulesError};
 
+mod below;
 #[cfg(test)]
 mod tests;
 
@@ -246,6 +247,14 @@ impl WorkDirs {
             Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR | Errno::BUSY) => Ok(false),
             Err(errno) => Err(errno).at("remove the folder", &self.shown(Some(folder))),
         }
+    }
+
+    /// The file system that the top folder is on.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn device(&self) -> Result<u64, IoError> {
+        Ok(Meta::of(&rustix::fs::fstat(&self.top).at("look at", &self.root)?).dev)
     }
 
     /// Removes the folders around a removed file, from the innermost out, as far as they are empty. The top folder

@@ -5,6 +5,8 @@ use rustix::fs::{FileType, Stat};
 mod add;
 mod checkout;
 pub mod dirs;
+mod reset;
+mod restore;
 mod scan;
 mod select;
 mod switch;
@@ -13,9 +15,11 @@ pub mod walk;
 pub use add::{AddOptions, AddReport};
 pub use checkout::{Checkout, CheckoutReport, InTheWay, entry, write_version};
 pub use dirs::{Replace, WorkDirs};
+pub use reset::{ResetMode, ResetReport};
+pub use restore::{Restore, RestoreFrom, RestoreReport};
 pub use scan::{Scan, ScanOptions, Skipped, scan};
 pub use select::{Everything, Exactly, Selection};
-pub use switch::{Destination, changes_to_tree, check_resolved, stage_version};
+pub use switch::{Destination, NewBranch, SwitchOptions, changes_to_tree, check_resolved, stage_version};
 
 use crate::tree::Mode;
 
