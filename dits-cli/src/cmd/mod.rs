@@ -11,6 +11,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::table::{Align, pad};
 
+mod add;
+mod commit;
 mod completions;
 mod help;
 mod init;
@@ -67,6 +69,8 @@ macro_rules! commands {
 }
 
 commands! {
+    Add: add, Change;
+    Commit: commit, Change;
     Completions: completions, Help;
     Help: help, Help;
     Init: init, Start;

@@ -249,6 +249,23 @@ impl WorkDirs {
         }
     }
 
+    /// The names in a folder, in no certain order.
+    ///
+    /// # Errors
+    /// When it is missing, no folder, or cannot be read.
+    pub fn names_in(&self, folder: &RepoPath) -> Result<Vec<Vec<u8>>, IoError> {
+        let shown = self.shown(Some(folder));
+        let dir = self.dir_for(Some(folder), false)?;
+        let mut names = Vec::new();
+        for found in rustix::fs::Dir::read_from(&dir).at("list", &shown)? {
+            let name = found.at("list", &shown)?.file_name().to_bytes().to_vec();
+            if !matches!(&name[..], b"." | b"..") {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
     /// The file system that the top folder is on.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use rustix::fs::{FileType, Stat};
 mod add;
 mod checkout;
 pub mod dirs;
+mod obstacles;
 mod reset;
 mod restore;
 mod scan;
@@ -12,7 +13,7 @@ mod select;
 mod switch;
 pub mod walk;
 
-pub use add::{AddOptions, AddReport};
+pub use add::{AddOptions, AddPlan, AddReport};
 pub use checkout::{Checkout, CheckoutReport, InTheWay, entry, write_version};
 pub use dirs::{Replace, WorkDirs};
 pub use reset::{ResetMode, ResetReport};

@@ -82,6 +82,20 @@ impl Repository {
     pub fn switch(
         &self,
         to: &Destination,
+        who: &Signature,
+        force: bool,
+        progress: &dyn Progress,
+    ) -> Result<CheckoutReport, RepoError> {
+        self.switch_with(to, &SwitchOptions { force, ..SwitchOptions::default() }, who, progress)
+    }
+
+    /// [`Repository::switch`] with all that can be chosen.
+    ///
+    /// # Errors
+    /// As there, and when a branch that is to be made exists.
+    pub fn switch_with(
+        &self,
+        to: &Destination,
         options: &SwitchOptions,
         who: &Signature,
         progress: &dyn Progress,
@@ -167,7 +181,7 @@ impl Repository {
         Ok(Some(RefEdit::set(branch.clone(), expected, Target::Id(*commit.digest())).with_log(log)))
     }
 
-    /// Applies changes and writes the index; `tree` is what it then equals, if it was equal to HEAD before.
+    /// Applies changes and writes the index; `tree` is what it then equals, if that is known.
     fn checkout_all(
         &self,
         index: &mut LockedIndex,
@@ -175,7 +189,10 @@ impl Repository {
         tree: Option<TreeId>,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
-        let clean = index.matches_tree().is_some();
+        let clean = match self.head_tree()? {
+            None => index.is_empty(),
+            head => index.matches_tree() == head,
+        };
         let report = Checkout::new(self, progress, false)?.apply(index, changes)?;
         if clean {
             index.set_tree(tree);

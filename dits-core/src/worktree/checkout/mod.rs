@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::diff::{Change, FileVersion};
 use crate::index::{Entry, FileStat, Flags, FsTime, Index, Stage, fs_clock};
-use crate::path::{RepoPath, portable};
+use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 
+use super::obstacles::Obstacles;
 use super::{Meta, WorkDirs};
 
 mod plan;
@@ -74,18 +75,16 @@ impl<'a> Checkout<'a> {
     /// # Errors
     /// [`RepoError::InTheWay`] before anything was touched; later, when a file cannot be read or written.
     pub fn apply(&self, index: &mut Index, changes: &[Change]) -> Result<CheckoutReport, RepoError> {
-        check_names(changes)?;
         let temp = self.repo.layout().temp();
         crate::durable::create_dir_all(&temp)?;
         // Before the first look: what is found to be in place already may change right after.
         let clock = fs_clock(&temp)?;
         let plan = Plan::make(self, index, changes)?;
         let mut report = CheckoutReport::default();
-        self.progress.stage("Removing files", None, None);
-        for change in changes.iter().filter(|change| change.new.is_none()) {
-            self.progress.check()?;
-            report.removed += u64::from(self.remove(&change.path)?);
-        }
+        let obstacles = Obstacles::of(&plan.todo);
+        let gone = changes.iter().filter(|change| change.new.is_none()).map(|change| &change.path);
+        let (first, last): (Vec<_>, Vec<_>) = gone.partition(|path| obstacles.include(path));
+        self.remove_all(index, &first, &mut report)?;
         for change in &plan.todo {
             self.clear_way(&change.path)?;
         }
@@ -94,13 +93,20 @@ impl<'a> Checkout<'a> {
         let written = self.write_all(&plan.todo)?;
         report.written = written.len() as u64;
         report.bytes = bytes;
-        for change in changes.iter().filter(|change| change.new.is_none()) {
-            index.remove_all(&change.path);
-        }
+        self.remove_all(index, &last, &mut report)?;
         // A change of one of these files by somebody else bears this time or a later one.
         record(index, written, fs_clock(&temp)?)?;
         record(index, plan.in_place, clock)?;
         Ok(report)
+    }
+
+    fn remove_all(&self, index: &mut Index, paths: &[&RepoPath], report: &mut CheckoutReport) -> Result<(), RepoError> {
+        for path in paths {
+            self.progress.check()?;
+            report.removed += u64::from(self.remove(path)?);
+            index.remove_all(path);
+        }
+        Ok(())
     }
 
     fn remove(&self, path: &RepoPath) -> Result<bool, RepoError> {
@@ -197,17 +203,4 @@ pub fn entry(path: &RepoPath, version: &FileVersion, meta: &Meta, clock: FsTime)
         stat,
         flags,
     }
-}
-
-/// Refuses to bring names into the worktree that two files would share where names are folded.
-fn check_names(changes: &[Change]) -> Result<(), RepoError> {
-    let mut folded = std::collections::HashMap::new();
-    for change in changes.iter().filter(|c| c.new.is_some() && c.old.is_none()) {
-        if let Some(other) = folded.insert(portable::fold_path(&change.path), &change.path)
-            && cfg!(any(target_os = "macos", windows))
-        {
-            return Err(RepoError::Collision { one: other.clone(), other: change.path.clone() });
-        }
-    }
-    Ok(())
 }
