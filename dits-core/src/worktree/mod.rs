@@ -7,6 +7,8 @@ mod checkout;
 pub mod dirs;
 mod obstacles;
 mod rehearse;
+mod reset;
+mod restore;
 mod scan;
 mod select;
 mod status;
@@ -21,6 +23,11 @@ pub use scan::{Scan, ScanOptions, Skipped, scan};
 pub use select::{Everything, Exactly, Selection};
 pub use status::{StagedChange, Status, StatusOptions, UnstagedChange, Untracked, UntrackedMode};
 pub use switch::{Destination, changes_to_tree, check_resolved, stage_version};
+pub use reset::{ResetMode, ResetReport};
+pub use restore::{Restore, RestoreFrom, RestoreReport};
+pub use scan::{Scan, ScanOptions, Skipped, scan};
+pub use select::{Everything, Exactly, Selection};
+pub use switch::{Destination, NewBranch, SwitchOptions, changes_to_tree, check_resolved, stage_version};
 
 use crate::tree::Mode;
 
