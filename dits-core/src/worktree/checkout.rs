@@ -87,6 +87,14 @@ impl<'a> Checkout<'a> {
         Ok(report)
     }
 
+    /// Makes sure that nothing unrecorded would be lost, and changes nothing.
+    ///
+    /// # Errors
+    /// [`RepoError::InTheWay`], or when a file cannot be looked at.
+    pub fn check(&self, index: &Index, changes: &[Change]) -> Result<(), RepoError> {
+        self.plan(index, changes).map(drop)
+    }
+
     /// What there is to do, after making sure that nothing unrecorded is lost.
     fn plan<'c>(&self, index: &Index, changes: &'c [Change]) -> Result<Plan<'c>, RepoError> {
         self.progress.stage("Checking files", None, Some(changes.len() as u64));
@@ -174,7 +182,7 @@ impl<'a> Checkout<'a> {
     }
 
     /// Whether the file in the worktree is this version, byte for byte.
-    fn holds(&self, path: &RepoPath, meta: &Meta, version: &FileVersion) -> Result<bool, RepoError> {
+    pub(crate) fn holds(&self, path: &RepoPath, meta: &Meta, version: &FileVersion) -> Result<bool, RepoError> {
         if meta.kind().mode() != Some(version.mode) || meta.size != version.size {
             return Ok(false);
         }
