@@ -2,10 +2,12 @@
 
 mod fsck;
 mod gc;
+mod leftovers;
 mod mark;
 mod roots;
+mod shape;
 
 pub use fsck::{Finding, FsckOptions, FsckReport, Severity};
 pub use gc::{GcOptions, GcReport};
 pub use mark::{Mark, Met, References, references};
-pub use roots::{Root, roots};
+pub use roots::{Root, roots, roots_with};

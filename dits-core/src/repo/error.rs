@@ -269,13 +269,13 @@ pub enum RepoError {
     Attribute(#[from] AttributeError),
     /// From a manifest.
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    Manifest(ManifestError),
     /// From a tree.
     #[error(transparent)]
-    Tree(#[from] TreeError),
+    Tree(TreeError),
     /// From a commit or tag.
     #[error(transparent)]
-    Commit(#[from] CommitError),
+    Commit(CommitError),
     /// From a lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -307,6 +307,26 @@ impl RepoError {
             CompareError::Repo(error) => error,
         }
     }
+}
+
+/// A failure of the store stays one, whoever met it: kinds, hints and exit codes hang on that.
+macro_rules! from_with_store {
+    ($($error:ident => $variant:ident;)*) => {
+        $(impl From<$error> for RepoError {
+            fn from(error: $error) -> Self {
+                match error {
+                    $error::Store(error) => Self::Store(error),
+                    error => Self::$variant(error),
+                }
+            }
+        })*
+    };
+}
+
+from_with_store! {
+    ManifestError => Manifest;
+    TreeError => Tree;
+    CommitError => Commit;
 }
 
 fn in_the_way(files: &InTheWay) -> String {

@@ -21,6 +21,7 @@ use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::tree::{Content, Mode};
 
+use super::obstacles::Obstacles;
 use super::{Meta, Replace, WorkDirs};
 
 /// From this size on a single file is written by several threads.
@@ -71,14 +72,12 @@ impl<'a> Checkout<'a> {
     pub fn apply(&self, index: &mut LockedIndex, changes: &[Change]) -> Result<CheckoutReport, RepoError> {
         let Plan { write, in_place } = self.plan(index, changes)?;
         let mut report = CheckoutReport::default();
-        for change in changes.iter().filter(|change| change.new.is_none()) {
-            self.progress.check()?;
-            if self.remove(&change.path)? {
-                report.removed += 1;
-            }
-            index.remove_all(&change.path);
-        }
+        let obstacles = Obstacles::of(&write);
+        let gone = changes.iter().filter(|change| change.new.is_none()).map(|change| &change.path);
+        let (first, last): (Vec<_>, Vec<_>) = gone.partition(|path| obstacles.include(path));
+        self.remove_all(index, &first, &mut report)?;
         let clock = self.write_all(index, &write, &mut report)?;
+        self.remove_all(index, &last, &mut report)?;
         for change in in_place {
             if let (Some(new), Some(meta)) = (&change.new, self.dirs.stat(&change.path)?) {
                 index.put(entry(&change.path, new, &meta, clock))?;
@@ -192,6 +191,20 @@ impl<'a> Checkout<'a> {
         let (mut file, _) = self.dirs.open_file(path)?;
         let outcome = compare(self.repo.store(), &mut file, version.size, &version.content, self.progress);
         Ok(outcome.map_err(|e| RepoError::comparing(path, e))? == Comparison::Same)
+    }
+
+    fn remove_all(
+        &self,
+        index: &mut LockedIndex,
+        paths: &[&RepoPath],
+        report: &mut CheckoutReport,
+    ) -> Result<(), RepoError> {
+        for path in paths {
+            self.progress.check()?;
+            report.removed += u64::from(self.remove(path)?);
+            index.remove_all(path);
+        }
+        Ok(())
     }
 
     fn remove(&self, path: &RepoPath) -> Result<bool, RepoError> {

@@ -5,6 +5,7 @@ use rustix::fs::{FileType, Stat};
 mod add;
 mod checkout;
 pub mod dirs;
+mod obstacles;
 mod remove;
 mod rename;
 mod scan;
