@@ -62,8 +62,20 @@ impl Twins {
 }
 
 const NAMES: [&str; 14] = [
-    "a", "b.mov", "dir/a", "dir/b", "dir.x", "dir/sub/c", "dir/sub/d", "new/x", "new/y", "new/deep/z", "skip/1", "x.log",
-    "new/y.log", "with space",
+    "a",
+    "b.mov",
+    "dir/a",
+    "dir/b",
+    "dir.x",
+    "dir/sub/c",
+    "dir/sub/d",
+    "new/x",
+    "new/y",
+    "new/deep/z",
+    "skip/1",
+    "x.log",
+    "new/y.log",
+    "with space",
 ];
 
 /// A content that no other call gives, so that git's idea of similar files plays no part.
@@ -110,7 +122,11 @@ fn step(twins: &mut Twins, random: &mut SplitMix64) {
             let mode = fs::metadata(&path).unwrap().permissions().mode() ^ 0o111;
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         }),
-        7 if here && name != other && !other.starts_with(&format!("{name}/")) && !name.starts_with(&format!("{other}/")) => {
+        7 if here
+            && name != other
+            && !other.starts_with(&format!("{name}/"))
+            && !name.starts_with(&format!("{other}/")) =>
+        {
             twins.change(format!("move {name} to {other}"), |root| {
                 let bytes = fs::read(root.join(name)).unwrap();
                 let mode = fs::metadata(root.join(name)).unwrap().permissions();

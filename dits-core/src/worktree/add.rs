@@ -193,7 +193,7 @@ impl Repository {
     }
 
     /// Refuses names that Windows or macOS could not hold, unless `core.portable` is off.
-    fn check_portable(&self, index: &LockedIndex, new: &[RepoPath]) -> Result<(), RepoError> {
+    pub(crate) fn check_portable(&self, index: &Index, new: &[RepoPath]) -> Result<(), RepoError> {
         if new.is_empty() || !self.config().get_bool("core.portable")?.unwrap_or(true) {
             return Ok(());
         }
