@@ -2,4 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod faults;
+mod media;
 mod skeleton;

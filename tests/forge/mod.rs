@@ -181,9 +181,8 @@ fn bad_manifests(repo: &Repository) -> Vec<(String, TreeId)> {
         let bytes = node(0, entries.len() as u64, entries, extensions);
         ManifestId::from_digest(put(repo, ObjectKind::Manifest, &bytes))
     };
-    let named = |size: u64, manifest: ManifestId| {
-        tree(repo, &[item(b"film", Mode::File, size, Content::Manifest(manifest))])
-    };
+    let named =
+        |size: u64, manifest: ManifestId| tree(repo, &[item(b"film", Mode::File, size, Content::Manifest(manifest))]);
     let good = with(&[chunk(70_000), chunk(70_000)], profile.clone());
     let wrong_lengths = with(&[chunk(60_000), chunk(80_000)], profile.clone());
     let no_length = with(&[chunk(70_000), chunk(0)], profile.clone());
