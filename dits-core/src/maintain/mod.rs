@@ -2,6 +2,7 @@
 
 mod fsck;
 mod gc;
+mod leftovers;
 mod mark;
 mod roots;
 mod shape;
@@ -9,4 +10,4 @@ mod shape;
 pub use fsck::{Finding, FsckOptions, FsckReport, Severity};
 pub use gc::{GcOptions, GcReport};
 pub use mark::{Mark, Met, References, references};
-pub use roots::{Root, roots};
+pub use roots::{Root, roots, roots_with};
