@@ -112,8 +112,7 @@ impl Repository {
             usage.chunks.add(plain, stored);
             if !known.several {
                 let group = &mut usage.groups[known.group].1;
-                let amount =
-                    if elsewhere.contains(digest) { &mut group.shared_elsewhere } else { &mut group.unique };
+                let amount = if elsewhere.contains(digest) { &mut group.shared_elsewhere } else { &mut group.unique };
                 amount.add(plain, stored);
             }
         }
@@ -123,12 +122,7 @@ impl Repository {
         Ok(usage)
     }
 
-    fn count_chunk(
-        &self,
-        chunks: &mut HashMap<Digest, Known>,
-        digest: Digest,
-        group: usize,
-    ) -> Result<(), RepoError> {
+    fn count_chunk(&self, chunks: &mut HashMap<Digest, Known>, digest: Digest, group: usize) -> Result<(), RepoError> {
         if let Some(known) = chunks.get_mut(&digest) {
             known.several |= known.group != group;
             return Ok(());
@@ -178,11 +172,7 @@ impl Repository {
     }
 
     /// The chunks that versions other than `commit` have, as far as something leads to them.
-    fn chunks_of_other_versions(
-        &self,
-        commit: CommitId,
-        progress: &dyn Progress,
-    ) -> Result<Reached, RepoError> {
+    fn chunks_of_other_versions(&self, commit: CommitId, progress: &dyn Progress) -> Result<Reached, RepoError> {
         let mut mark = Mark::default();
         // As if it was followed already, so that it is not; its parents are.
         mark.meta.insert(*commit.digest());
