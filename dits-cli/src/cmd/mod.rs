@@ -14,6 +14,8 @@ use crate::output::table::{Align, pad};
 mod cat_file;
 mod check_attr;
 mod check_ignore;
+mod add;
+mod commit;
 mod completions;
 mod config;
 mod count_objects;
@@ -26,6 +28,7 @@ mod init;
 mod ls_files;
 mod ls_tree;
 mod man;
+mod status;
 mod version;
 
 /// Under which heading the overview lists a command.
@@ -81,6 +84,8 @@ commands! {
     CatFile: cat_file, Inside;
     CheckAttr: check_attr, Inside;
     CheckIgnore: check_ignore, Inside;
+    Add: add, Change;
+    Commit: commit, Change;
     Completions: completions, Help;
     Config: config, Start;
     CountObjects: count_objects, Store;
@@ -93,6 +98,7 @@ commands! {
     LsFiles: ls_files, Inside;
     LsTree: ls_tree, Inside;
     Man: man, Help;
+    Status: status, Change;
     Version: version, Help;
 }
 

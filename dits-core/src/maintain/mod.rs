@@ -5,6 +5,7 @@ mod gc;
 mod leftovers;
 mod mark;
 mod roots;
+mod shape;
 mod usage;
 
 pub use fsck::{Finding, FsckOptions, FsckReport, Severity};

@@ -2,6 +2,7 @@
 
 use super::sizes::Sizes;
 use super::{FsckReport, RESTORE, Severity};
+use crate::maintain::shape;
 use crate::maintain::{Mark, Met, Root};
 use crate::object::{Digest, ObjectKind};
 use crate::progress::Progress;
@@ -52,6 +53,9 @@ impl Repository {
             };
             mark.reach(self.store(), kind, root.digest, progress, &mut met)?;
         }
+        shape::check(self.store(), &mark, progress, &mut |error| {
+            report.add(Severity::Error, None, error.to_string(), Some(RESTORE));
+        })?;
         for what in sizes.wrong() {
             report.add(Severity::Error, None, what, Some("commit the folder's files again: the sizes are made anew"));
         }
