@@ -7,6 +7,7 @@
 mod alias;
 mod app;
 mod cmd;
+mod content_id;
 mod context;
 mod date;
 mod editor;
