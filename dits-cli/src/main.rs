@@ -7,6 +7,7 @@
 mod alias;
 mod app;
 mod cmd;
+mod conflicts;
 mod context;
 mod date;
 mod editor;
@@ -17,6 +18,7 @@ mod guide;
 mod identity;
 mod output;
 mod pathspec;
+mod picking;
 mod progress;
 mod repository;
 mod settings;

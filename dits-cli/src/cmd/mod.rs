@@ -12,11 +12,18 @@ use crate::exit::Exit;
 use crate::output::table::{Align, pad};
 
 mod add;
+mod cherry_pick;
 mod commit;
 mod completions;
 mod help;
 mod init;
 mod man;
+mod merge;
+mod mv;
+mod resolve;
+mod revert;
+mod rm;
+mod stash;
 mod version;
 
 /// Under which heading the overview lists a command.
@@ -70,11 +77,18 @@ macro_rules! commands {
 
 commands! {
     Add: add, Change;
+    CherryPick: cherry_pick, Branches;
     Commit: commit, Change;
     Completions: completions, Help;
     Help: help, Help;
     Init: init, Start;
     Man: man, Help;
+    Merge: merge, Branches;
+    Mv: mv, Change;
+    Resolve: resolve, Branches;
+    Revert: revert, Branches;
+    Rm: rm, Change;
+    Stash: stash, Branches;
     Version: version, Help;
 }
 
