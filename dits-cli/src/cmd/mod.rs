@@ -24,6 +24,7 @@ mod resolve;
 mod revert;
 mod rm;
 mod stash;
+mod status;
 mod version;
 
 /// Under which heading the overview lists a command.
@@ -89,6 +90,7 @@ commands! {
     Revert: revert, Branches;
     Rm: rm, Change;
     Stash: stash, Branches;
+    Status: status, Change;
     Version: version, Help;
 }
 

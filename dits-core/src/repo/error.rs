@@ -92,6 +92,14 @@ pub enum RepoError {
         /// The other worktree.
         worktree: PathBuf,
     },
+    /// A branch or tag that is to be made is there already.
+    #[error("{kind} `{name}` exists already")]
+    RefExists {
+        /// `branch` or `tag`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// A folder that must be new or empty is not.
     #[error("{} exists and is not empty", .path.display())]
     FolderNotEmpty {
@@ -146,6 +154,14 @@ pub enum RepoError {
     UnknownPath {
         /// The path.
         path: RepoPath,
+    },
+    /// A path in conflict that one side has removed.
+    #[error("`{path}` does not have {side} version")]
+    NoSuchSide {
+        /// The path.
+        path: RepoPath,
+        /// `our` or `their`.
+        side: &'static str,
     },
     /// There is nothing to go on with or to undo.
     #[error("there is no {command} in progress")]
@@ -295,6 +311,7 @@ impl RepoError {
             Self::Store(e) => e.is_corruption(),
             Self::Ref(e) => e.is_corruption(),
             Self::Index(e) => e.is_corruption(),
+            Self::Config(e) => e.is_corruption(),
             Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } => true,
             _ => false,
         }
