@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod faults;
+mod hostile;
 mod media;
+mod scale;
 mod skeleton;
