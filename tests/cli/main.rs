@@ -7,3 +7,4 @@ mod hostile;
 mod media;
 mod scale;
 mod skeleton;
+mod status_git;

@@ -17,6 +17,7 @@ mod completions;
 mod help;
 mod init;
 mod man;
+mod status;
 mod version;
 
 /// Under which heading the overview lists a command.
@@ -75,6 +76,7 @@ commands! {
     Help: help, Help;
     Init: init, Start;
     Man: man, Help;
+    Status: status, Change;
     Version: version, Help;
 }
 

@@ -193,7 +193,7 @@ impl Repository {
     }
 
     /// Refuses names that Windows or macOS could not hold, unless `core.portable` is off.
-    fn check_portable(&self, index: &LockedIndex, new: &[RepoPath]) -> Result<(), RepoError> {
+    pub(crate) fn check_portable(&self, index: &Index, new: &[RepoPath]) -> Result<(), RepoError> {
         if new.is_empty() || !self.config().get_bool("core.portable")?.unwrap_or(true) {
             return Ok(());
         }
@@ -345,7 +345,7 @@ fn stat(file: &File, path: &RepoPath) -> Result<Meta, RepoError> {
     Ok(Meta::of(&stat))
 }
 
-fn ingest_error(path: &RepoPath, error: IngestError) -> RepoError {
+pub(super) fn ingest_error(path: &RepoPath, error: IngestError) -> RepoError {
     match error {
         IngestError::Read(source) => {
             RepoError::Io(crate::durable::IoError { op: "read", path: path.as_path().to_owned(), source })
