@@ -94,8 +94,8 @@ impl Rig {
     }
 
     fn outcome(&self, at: &Path) -> String {
-        let head = self.sandbox.dits_in(at, ["rev-parse", "HEAD"]).ok().out();
-        head + &self.sandbox.dits_in(at, ["status", "--porcelain", "-b"]).ok().out()
+        let head = dits_core::repo::Repository::discover(at, &Default::default()).unwrap().head().unwrap();
+        format!("{:?}\n", head.commit()) + &self.sandbox.dits_in(at, ["status", "--porcelain", "-b"]).ok().out()
     }
 
     /// After a fault: the repository is whole, and the same command leads where it should.
