@@ -1,8 +1,16 @@
 //! What differs between two versions of a project.
 
+mod content;
+mod lines;
+mod origin;
 mod rename;
+mod selected;
 
+pub use content::{ContentDiff, Extent, Region, contents, extent, spans};
+pub use lines::{Hunk, LineChange, LineDiff, lines_of};
+pub use origin::origin_of;
 pub use rename::{Rename, RenameOptions, find_renames};
+pub use selected::{differ_in, trees_in};
 
 use crate::index::EntryView;
 use crate::object::{ObjectRead, TreeId};

@@ -2,7 +2,6 @@
 
 use super::checkout::entry;
 use super::{ScanOptions, Selection, Skipped, scan};
-use crate::diff::FileVersion;
 use crate::index::{Entry, FileStat, Flags, Index, LockedIndex, Stage, fs_clock};
 use crate::path::{RepoPath, portable};
 use crate::progress::Progress;
@@ -14,6 +13,7 @@ mod take_in;
 
 pub(crate) use take_in::Staged;
 use take_in::Staging;
+pub(super) use take_in::ingest_error;
 
 /// What to stage.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +62,8 @@ pub struct AddPlan<'a> {
     clock: (i64, u32),
     options: AddOptions,
     report: AddReport,
-    /// Paths that are in conflict until then, and what the other side has there.
-    resolved: Vec<(RepoPath, Option<FileVersion>)>,
+    /// Paths that are in conflict until then.
+    resolved: Vec<RepoPath>,
 }
 
 impl AddPlan<'_> {
@@ -96,7 +96,9 @@ impl AddPlan<'_> {
         let guard = self.repo.stage(&mut self.index, &mut self.report, self.clock, progress)?;
         self.index.commit()?;
         drop(guard);
-        self.repo.settle_beside(&self.resolved, progress)?;
+        if !self.resolved.is_empty() {
+            self.repo.decided(&self.resolved)?;
+        }
         Ok(self.report)
     }
 }
@@ -141,11 +143,10 @@ impl Repository {
         let mut report = AddReport { skipped: found.skipped, beside, ..AddReport::default() };
         let mut resolved = Vec::new();
         if !options.intent {
-            let theirs = |path: &RepoPath| index.get(path, Stage::Theirs).as_ref().map(FileVersion::from);
-            resolved.extend(found.conflicted.iter().map(|path| (path.clone(), theirs(path))));
+            resolved.extend(found.conflicted.iter().cloned());
             report.added.extend(found.modified.into_iter().chain(found.unsure).chain(found.conflicted));
             if options.removals {
-                resolved.extend(found.conflicted_gone.iter().map(|path| (path.clone(), theirs(path))));
+                resolved.extend(found.conflicted_gone.iter().cloned());
                 report.removed = found.deleted;
                 report.removed.extend(found.conflicted_gone);
                 report.removed.sort();
@@ -227,7 +228,7 @@ impl Repository {
     }
 
     /// Refuses names that Windows or macOS could not hold, unless `core.portable` is off.
-    fn check_portable(&self, index: &LockedIndex, new: &[RepoPath]) -> Result<(), RepoError> {
+    pub(crate) fn check_portable(&self, index: &Index, new: &[RepoPath]) -> Result<(), RepoError> {
         if new.is_empty() || !self.config().get_bool("core.portable")?.unwrap_or(true) {
             return Ok(());
         }

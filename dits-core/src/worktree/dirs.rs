@@ -20,6 +20,7 @@ use crate::durable::{IoContext, IoError};
 use crate::path::RepoPath;
 use crate::rules_file::{self, FolderFiles, RulesError};
 
+mod below;
 #[cfg(test)]
 mod tests;
 
@@ -265,27 +266,12 @@ impl WorkDirs {
         Ok(names)
     }
 
-    /// Removes a folder with nothing but folders in it; what holds a file stays, with the folders around it.
+    /// The file system that the top folder is on.
     ///
     /// # Errors
-    /// When a folder cannot be read or removed.
-    pub fn remove_empty_tree(&self, folder: &RepoPath) -> Result<(), IoError> {
-        let mut folders = vec![folder.clone()];
-        let mut next = 0;
-        while let Some(folder) = folders.get(next).cloned() {
-            next += 1;
-            for name in self.names_in(&folder)? {
-                if let Ok(path) = folder.join(&name)
-                    && self.stat(&path)?.is_some_and(|meta| meta.is_dir())
-                {
-                    folders.push(path);
-                }
-            }
-        }
-        for folder in folders.iter().rev() {
-            self.remove_empty_dir(folder)?;
-        }
-        Ok(())
+    /// When that cannot be found out.
+    pub fn device(&self) -> Result<u64, IoError> {
+        Ok(Meta::of(&rustix::fs::fstat(&self.top).at("look at", &self.root)?).dev)
     }
 
     /// Removes the folders around a removed file, from the innermost out, as far as they are empty. The top folder

@@ -141,7 +141,7 @@ fn stat(file: &File, path: &RepoPath) -> Result<Meta, RepoError> {
     Ok(Meta::of(&stat))
 }
 
-fn ingest_error(path: &RepoPath, error: IngestError) -> RepoError {
+pub(in crate::worktree) fn ingest_error(path: &RepoPath, error: IngestError) -> RepoError {
     match error {
         IngestError::Read(source) => {
             RepoError::Io(crate::durable::IoError { op: "read", path: path.as_path().to_owned(), source })
