@@ -15,6 +15,7 @@ mod error;
 mod exit;
 mod guide;
 mod identity;
+mod moves;
 mod output;
 mod pathspec;
 mod progress;

@@ -12,12 +12,21 @@ use crate::exit::Exit;
 use crate::output::table::{Align, pad};
 
 mod add;
+mod branch;
+mod checkout;
 mod commit;
 mod completions;
 mod help;
 mod init;
 mod man;
+mod reflog;
+mod reset;
+mod restore;
+mod rev_parse;
+mod switch;
+mod tag;
 mod version;
+mod worktree;
 
 /// Under which heading the overview lists a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,12 +79,26 @@ macro_rules! commands {
 
 commands! {
     Add: add, Change;
+    Branch: branch, Branches;
+    Checkout: checkout, Branches;
     Commit: commit, Change;
     Completions: completions, Help;
     Help: help, Help;
     Init: init, Start;
     Man: man, Help;
+    Reflog: reflog, History;
+    Reset: reset, Branches;
+    Restore: restore, Change;
+    RevParse: rev_parse, Inside;
+    Switch: switch, Branches;
+    Tag: tag, Branches;
     Version: version, Help;
+    Worktree: worktree, Branches;
+}
+
+/// Whether the name of a branch or tag matches a pattern, in which `*` also matches slashes.
+fn glob(pattern: &str, name: &str) -> bool {
+    gix_glob::wildmatch(pattern.into(), name.into(), gix_glob::wildmatch::Mode::empty())
 }
 
 /// The commands by group, each with the first line of its help.

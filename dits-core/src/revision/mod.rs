@@ -1,9 +1,11 @@
 //! Names of commits and of what is in them, as people type them: `HEAD~2`, `main`, `3f1c`, `@{1}`, `v1:shots/a.mov`,
 //! `A..B`. The grammar is the part of gitrevisions(7) that dits has use for.
 
+mod abbrev;
 mod parse;
 mod resolve;
 
+pub use abbrev::SHORTEST;
 pub use parse::{Navigation, Range, Revision};
 pub use resolve::Resolved;
 
