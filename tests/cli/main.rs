@@ -2,4 +2,5 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod git_twin;
 mod skeleton;
