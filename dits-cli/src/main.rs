@@ -7,6 +7,8 @@
 mod alias;
 mod app;
 mod cmd;
+mod content_id;
+mod conflicts;
 mod context;
 mod date;
 mod editor;
@@ -18,6 +20,7 @@ mod identity;
 mod moves;
 mod output;
 mod pathspec;
+mod picking;
 mod progress;
 mod repository;
 mod settings;

@@ -40,11 +40,11 @@ impl Context {
         })
     }
 
-    /// Opens the repository that the user is in, or that was named.
+    /// Where the repository is that the user is in, or that was named. Nothing of it is read yet.
     ///
     /// # Errors
-    /// When there is none, or it cannot be used.
-    pub fn open(&self) -> Result<Opened, CliError> {
+    /// When there is none.
+    pub fn layout(&self) -> Result<Layout, CliError> {
         let cwd = std::fs::canonicalize(&self.cwd).at("look at", &self.cwd)?;
         let named = self.globals.dits_dir.as_ref().or(self.env.dits_dir.as_ref());
         let mut layout = match named {
@@ -57,6 +57,16 @@ impl Context {
         if let Some(top) = self.globals.work_tree.as_ref().or(self.env.work_tree.as_ref()) {
             layout.worktree = Some(std::fs::canonicalize(cwd.join(top)).at("open the worktree", top)?);
         }
+        Ok(layout)
+    }
+
+    /// Opens the repository that the user is in, or that was named.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used.
+    pub fn open(&self) -> Result<Opened, CliError> {
+        let cwd = std::fs::canonicalize(&self.cwd).at("look at", &self.cwd)?;
+        let layout = self.layout()?;
         let repo = Repository::open(layout, &self.environment()?)?;
         let place = repo.layout().worktree.as_ref().and_then(|root| {
             let prefix = cwd.strip_prefix(root).ok()?.as_os_str().as_bytes().to_vec();
@@ -88,8 +98,18 @@ impl Opened {
     /// A path as the user sees it: relative to the current folder, odd characters quoted.
     #[must_use]
     pub fn show(&self, path: &RepoPath) -> String {
+        quote_text(&self.from_here(path.as_bytes()))
+    }
+
+    /// A path's bytes, perhaps with a slash at the end, as seen from the current folder.
+    #[must_use]
+    pub fn from_here(&self, path: &[u8]) -> Vec<u8> {
         let prefix = self.place.as_ref().map_or(&[][..], |place| &place.prefix);
-        quote_text(&relative_to(prefix, path.as_bytes()))
+        let mut shown = relative_to(prefix, path);
+        if path.ends_with(b"/") && !shown.ends_with(b"/") {
+            shown.push(b'/');
+        }
+        shown
     }
 
     /// Who does something now, by the repository's settings too.

@@ -3,4 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod git_twin;
+mod faults;
+mod hostile;
+mod media;
+mod scale;
 mod skeleton;
+mod staging;
+mod status_git;
+mod status_times;

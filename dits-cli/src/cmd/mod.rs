@@ -11,13 +11,25 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::table::{Align, pad};
 
+mod cat_file;
+mod check_attr;
+mod check_ignore;
 mod add;
 mod branch;
 mod checkout;
+mod cherry_pick;
 mod commit;
 mod completions;
+mod config;
+mod count_objects;
+mod du;
+mod fsck;
+mod gc;
+mod hash_object;
 mod help;
 mod init;
+mod ls_files;
+mod ls_tree;
 mod man;
 mod reflog;
 mod reset;
@@ -25,6 +37,13 @@ mod restore;
 mod rev_parse;
 mod switch;
 mod tag;
+mod merge;
+mod mv;
+mod resolve;
+mod revert;
+mod rm;
+mod stash;
+mod status;
 mod version;
 mod worktree;
 
@@ -78,13 +97,25 @@ macro_rules! commands {
 }
 
 commands! {
+    CatFile: cat_file, Inside;
+    CheckAttr: check_attr, Inside;
+    CheckIgnore: check_ignore, Inside;
     Add: add, Change;
     Branch: branch, Branches;
     Checkout: checkout, Branches;
+    CherryPick: cherry_pick, Branches;
     Commit: commit, Change;
     Completions: completions, Help;
+    Config: config, Start;
+    CountObjects: count_objects, Store;
+    Du: du, Store;
+    Fsck: fsck, Store;
+    Gc: gc, Store;
+    HashObject: hash_object, Inside;
     Help: help, Help;
     Init: init, Start;
+    LsFiles: ls_files, Inside;
+    LsTree: ls_tree, Inside;
     Man: man, Help;
     Reflog: reflog, History;
     Reset: reset, Branches;
@@ -92,6 +123,13 @@ commands! {
     RevParse: rev_parse, Inside;
     Switch: switch, Branches;
     Tag: tag, Branches;
+    Merge: merge, Branches;
+    Mv: mv, Change;
+    Resolve: resolve, Branches;
+    Revert: revert, Branches;
+    Rm: rm, Change;
+    Stash: stash, Branches;
+    Status: status, Change;
     Version: version, Help;
     Worktree: worktree, Branches;
 }

@@ -1,9 +1,18 @@
 //! What differs between two versions of a project.
 
+mod content;
+mod lines;
+mod origin;
 mod rename;
+mod selected;
 
+pub use content::{ContentDiff, Extent, Region, contents, extent, spans};
+pub use lines::{Hunk, LineChange, LineDiff, lines_of};
+pub use origin::origin_of;
 pub use rename::{Rename, RenameOptions, find_renames};
+pub use selected::{differ_in, trees_in};
 
+use crate::index::EntryView;
 use crate::object::{ObjectRead, TreeId};
 use crate::path::RepoPath;
 use crate::store::StoreError;
@@ -23,6 +32,12 @@ pub struct FileVersion {
 impl From<TreeEntry> for FileVersion {
     fn from(entry: TreeEntry) -> Self {
         Self { mode: entry.mode, size: entry.size, content: entry.content }
+    }
+}
+
+impl From<&EntryView<'_>> for FileVersion {
+    fn from(entry: &EntryView<'_>) -> Self {
+        Self { mode: entry.mode, size: entry.size, content: entry.content.clone() }
     }
 }
 

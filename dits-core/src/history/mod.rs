@@ -1,7 +1,9 @@
 //! Walking the graph of commits.
 
 mod ancestry;
+mod limited;
 mod walk;
 
 pub use ancestry::{Divergence, divergence, is_ancestor, merge_base, merge_bases};
+pub use limited::{Interest, Limited, Step, connected};
 pub use walk::{Order, Walk};

@@ -99,8 +99,18 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Takes the next commit without going on to its parents: [`Walk::add`] does that for those that are wanted.
+    pub(super) fn pop(&mut self) -> Result<Option<(CommitId, Commit)>, StoreError> {
+        Ok(self.heap.pop().and_then(|pending| self.found.remove_entry(&pending.id)))
+    }
+
+    /// Adds a commit to walk over, unless it is hidden or was seen.
+    pub(super) fn add(&mut self, id: CommitId) -> Result<(), StoreError> {
+        self.push(id)
+    }
+
     fn step(&mut self) -> Result<Option<(CommitId, Commit)>, StoreError> {
-        let Some((id, commit)) = self.heap.pop().and_then(|p| self.found.remove_entry(&p.id)) else { return Ok(None) };
+        let Some((id, commit)) = self.pop()? else { return Ok(None) };
         let parents = if self.first_parent { &commit.parents[..commit.parents.len().min(1)] } else { &commit.parents };
         for parent in parents.iter().copied() {
             self.push(parent)?;
@@ -120,20 +130,29 @@ impl Iterator for Walk<'_> {
     }
 }
 
-/// Kahn's algorithm, taking the most recently freed commit first so that a line of history stays together.
 fn topological(commits: Vec<(CommitId, Commit)>) -> Vec<(CommitId, Commit)> {
-    let mut children: HashMap<CommitId, usize> = commits.iter().map(|(id, _)| (*id, 0)).collect();
-    for parent in commits.iter().flat_map(|(_, commit)| &commit.parents) {
+    let order = topological_order(commits.iter().map(|(id, commit)| (*id, &commit.parents[..])));
+    let mut by_id: HashMap<CommitId, Commit> = commits.into_iter().collect();
+    order.into_iter().filter_map(|id| by_id.remove_entry(&id)).collect()
+}
+
+/// Kahn's algorithm on commits and their parents, taking the most recently freed commit first so that a line of history
+/// stays together. Of a merge's parents the last comes first, as in git.
+pub(super) fn topological_order<'p>(
+    commits: impl Iterator<Item = (CommitId, &'p [CommitId])> + Clone,
+) -> Vec<CommitId> {
+    let mut children: HashMap<CommitId, usize> = commits.clone().map(|(id, _)| (id, 0)).collect();
+    for parent in commits.clone().flat_map(|(_, parents)| parents) {
         if let Some(count) = children.get_mut(parent) {
             *count += 1;
         }
     }
-    let mut ready: Vec<CommitId> = commits.iter().rev().map(|(id, _)| *id).filter(|id| children[id] == 0).collect();
-    let mut by_id: HashMap<CommitId, Commit> = commits.into_iter().collect();
-    let mut sorted = Vec::with_capacity(by_id.len());
+    let parents: HashMap<CommitId, &[CommitId]> = commits.clone().collect();
+    let mut ready: Vec<CommitId> = commits.map(|(id, _)| id).filter(|id| children[id] == 0).collect();
+    ready.reverse();
+    let mut sorted = Vec::with_capacity(parents.len());
     while let Some(id) = ready.pop() {
-        let Some(commit) = by_id.remove(&id) else { continue };
-        for parent in commit.parents.iter().rev() {
+        for parent in parents[&id] {
             if let Some(count) = children.get_mut(parent) {
                 *count = count.saturating_sub(1);
                 if *count == 0 {
@@ -141,7 +160,7 @@ fn topological(commits: Vec<(CommitId, Commit)>) -> Vec<(CommitId, Commit)> {
                 }
             }
         }
-        sorted.push((id, commit));
+        sorted.push(id);
     }
     sorted
 }

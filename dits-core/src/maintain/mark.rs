@@ -108,15 +108,16 @@ impl Hasher for DigestHasher {
     fn write_usize(&mut self, _: usize) {}
 }
 
-type DigestSet = HashSet<Digest, BuildHasherDefault<DigestHasher>>;
+/// Objects that were reached.
+pub type Reached = HashSet<Digest, BuildHasherDefault<DigestHasher>>;
 
 /// The objects that were reached.
 #[derive(Debug, Default)]
 pub struct Mark {
     /// Chunks.
-    pub content: DigestSet,
+    pub content: Reached,
     /// Everything else.
-    pub meta: DigestSet,
+    pub meta: Reached,
 }
 
 impl Mark {

@@ -50,8 +50,10 @@ pub fn roots_with(repo: &Repository, keep: &dyn Fn(&LogEntry) -> bool) -> Result
         }
         add_index(&mut roots, &layout)?;
         if let Some(pending) = Pending::of(&layout)? {
-            let commits = pending.heads.iter().chain([&pending.original]);
-            roots.extend(commits.map(|id| required(ObjectKind::Commit, *id.digest(), "an unfinished merge")));
+            let named_by = format!("an unfinished {}", pending.kind.command());
+            let commits = pending.heads.iter().chain(&pending.todo).chain([&pending.start, &pending.original]);
+            roots.extend(commits.map(|id| required(ObjectKind::Commit, *id.digest(), &named_by)));
+            roots.push(required(ObjectKind::Tree, *pending.ours.digest(), &named_by));
         }
     }
     roots.sort_by_key(|root| !root.required);
@@ -75,7 +77,8 @@ fn add_ref(
     // The log of the stash is its list of entries: what it names is not history but work put aside.
     let required = *name == RefName::stash();
     for entry in refs.log(name, usize::MAX)?.into_iter().filter(|entry| required || keep(entry)) {
-        for digest in entry.new.into_iter().chain(entry.old) {
+        // In it a line's `old` may be an entry that was dropped.
+        for digest in entry.new.into_iter().chain(entry.old.filter(|_| !required)) {
             roots.push(Root { kind: None, digest, named_by: format!("the log of {name}"), required });
         }
     }

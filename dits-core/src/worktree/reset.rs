@@ -177,7 +177,7 @@ impl Repository {
     /// When its record or a file cannot be removed.
     pub fn discard_pending(&self) -> Result<(), RepoError> {
         if let Some(pending) = self.pending()? {
-            self.remove_beside(&pending.beside)?;
+            self.remove_beside(&pending.beside, &self.merged_again(&pending)?)?;
             self.clear_pending()?;
         }
         Ok(())

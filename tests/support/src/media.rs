@@ -33,6 +33,14 @@ pub struct Version {
     args: &'static [&'static str],
 }
 
+impl Version {
+    /// The arguments for [`derive`].
+    #[must_use]
+    pub fn args(&self) -> &'static [&'static str] {
+        self.args
+    }
+}
+
 /// The base file's name.
 pub const BASE: &str = "base.mp4";
 

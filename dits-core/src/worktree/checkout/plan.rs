@@ -94,13 +94,13 @@ impl Planner<'_, '_> {
             }
         }
         if let Some(new) = &change.new
-            && self.holds(&change.path, &meta, new)?
+            && self.checkout.holds(&change.path, &meta, new)?
         {
             return Ok(Found::InPlace(meta));
         }
         match &change.old {
             _ if self.checkout.force => Ok(Found::Replaceable),
-            Some(old) if self.holds(&change.path, &meta, old)? => Ok(Found::Replaceable),
+            Some(old) if self.checkout.holds(&change.path, &meta, old)? => Ok(Found::Replaceable),
             Some(_) => Ok(Found::Changed),
             None => Ok(Found::Untracked),
         }
@@ -148,10 +148,20 @@ impl Planner<'_, '_> {
         }
         Ok(())
     }
+}
+
+impl Checkout<'_> {
+    /// Makes sure that nothing unrecorded would be lost, and changes nothing.
+    ///
+    /// # Errors
+    /// [`RepoError::InTheWay`], or when a file cannot be looked at.
+    pub fn check(&self, index: &Index, changes: &[Change]) -> Result<(), RepoError> {
+        Plan::make(self, index, changes).map(drop)
+    }
 
     /// Whether the file in the worktree is this version, byte for byte.
-    fn holds(&self, path: &RepoPath, meta: &Meta, version: &FileVersion) -> Result<bool, RepoError> {
-        let Checkout { dirs, repo, progress, .. } = self.checkout;
+    pub(crate) fn holds(&self, path: &RepoPath, meta: &Meta, version: &FileVersion) -> Result<bool, RepoError> {
+        let Self { dirs, repo, progress, .. } = self;
         if meta.kind().mode() != Some(version.mode) || meta.size != version.size {
             return Ok(false);
         }
