@@ -17,6 +17,7 @@ mod error;
 mod exit;
 mod guide;
 mod identity;
+mod moves;
 mod output;
 mod pathspec;
 mod picking;

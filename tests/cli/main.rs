@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod git_twin;
 mod faults;
 mod hostile;
 mod media;
