@@ -8,6 +8,7 @@ mod alias;
 mod app;
 mod cmd;
 mod conflicts;
+mod content_id;
 mod context;
 mod date;
 mod editor;

@@ -5,4 +5,6 @@
 mod faults;
 mod media;
 mod skeleton;
+mod staging;
 mod status_git;
+mod status_times;
