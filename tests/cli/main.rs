@@ -4,6 +4,8 @@
 
 mod faults;
 mod media;
+mod merging;
+mod moving;
 mod skeleton;
 mod staging;
 mod status_git;

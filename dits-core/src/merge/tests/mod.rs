@@ -19,6 +19,7 @@ mod merging;
 mod picking;
 mod property;
 mod stashing;
+mod twin;
 mod versions;
 
 pub(super) struct Rig {

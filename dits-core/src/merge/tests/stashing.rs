@@ -2,7 +2,7 @@ use super::*;
 use crate::stash::StashOptions;
 
 fn push(rig: &Rig, options: StashOptions) -> Option<CommitId> {
-    rig.repo.stash_push(None, options, &rig.who(), &Silent).unwrap()
+    rig.repo.stash_push(None, options, &rig.who(), &Silent).unwrap().map(|made| made.commit)
 }
 
 fn staged(rig: &Rig) -> Vec<String> {
