@@ -7,6 +7,8 @@ mod faults;
 mod hostile;
 mod media;
 mod scale;
+mod merging;
+mod moving;
 mod skeleton;
 mod staging;
 mod status_git;
