@@ -4,6 +4,7 @@ mod both;
 mod check;
 pub mod condemned;
 mod error;
+mod filter;
 pub mod folder;
 pub mod frame;
 mod lockfile;

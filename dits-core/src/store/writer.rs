@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::StoreError;
 use super::condemned::DigestSet;
+use super::filter::Filter;
 use super::folder::FileBlob;
 use super::frame::{self, Encoding, Header};
 use super::odb::{Odb, open_frame};
@@ -97,7 +98,7 @@ pub struct Writer {
     /// What the unfinished pack holds. Looked at before `sealed`: an entry moves there before it leaves here.
     pending: RwLock<HashMap<Digest, Entry>>,
     /// Full packs, in files without a name yet.
-    sealed: RwLock<Vec<Arc<Pack>>>,
+    sealed: RwLock<Vec<(Filter, Arc<Pack>)>>,
     state: Mutex<State>,
     stats: Counters,
 }
@@ -159,8 +160,10 @@ impl Writer {
     }
 
     fn in_sealed(&self, digest: &Digest) -> Result<Option<(Arc<Pack>, Entry)>, StoreError> {
-        for pack in self.sealed.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            if let Some(entry) = pack.index().find(digest)? {
+        for (filter, pack) in self.sealed.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            if filter.may_contain(digest)
+                && let Some(entry) = pack.index().find(digest)?
+            {
                 return Ok(Some((Arc::clone(pack), entry)));
             }
         }
@@ -245,11 +248,12 @@ impl Writer {
     /// Seals the pack in hand and begins another.
     fn roll(&self, state: &mut State) -> Result<(), StoreError> {
         let entries = self.entries();
+        let filter = Filter::of(entries.iter().map(|entry| &entry.digest));
         let next = PackBuilder::new(Arc::clone(self.odb.packs()));
         let sealed = std::mem::replace(&mut state.builder, next).seal(entries)?;
         let pack = open_sealed(&sealed)?;
         state.drafts.push(sealed);
-        self.sealed.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(pack));
+        self.sealed.write().unwrap_or_else(PoisonError::into_inner).push((filter, Arc::new(pack)));
         self.pending.write().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(())
     }
