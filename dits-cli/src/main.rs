@@ -7,6 +7,8 @@
 mod alias;
 mod app;
 mod cmd;
+mod content_id;
+mod conflicts;
 mod context;
 mod date;
 mod editor;
@@ -17,6 +19,7 @@ mod guide;
 mod identity;
 mod output;
 mod pathspec;
+mod picking;
 mod progress;
 mod repository;
 mod settings;

@@ -7,4 +7,6 @@ mod hostile;
 mod media;
 mod scale;
 mod skeleton;
+mod staging;
 mod status_git;
+mod status_times;
