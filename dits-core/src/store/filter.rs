@@ -4,9 +4,9 @@
 
 use crate::object::Digest;
 
-/// Bits per digest. With [`PROBES`] about one question in four hundred is answered wrongly with "perhaps".
-const BITS_EACH: usize = 13;
-const PROBES: usize = 5;
+/// Bits per digest. With [`PROBES`] fewer than one question in ten thousand is answered wrongly with "perhaps".
+const BITS_EACH: usize = 20;
+const PROBES: usize = 8;
 
 /// The digests of one pack.
 pub(super) struct Filter {
@@ -52,7 +52,7 @@ mod tests {
         let filter = Filter::of(held.iter());
         assert!(held.iter().all(|digest| filter.may_contain(digest)));
         let wrong = (5000..25_000).filter(|i| filter.may_contain(&digest(*i))).count();
-        assert!(wrong < 200, "{wrong} of 20000");
+        assert!(wrong < 20, "{wrong} of 20000");
         assert!(!Filter::of([].iter()).may_contain(&digest(1)));
     }
 }

@@ -12,6 +12,7 @@ mod loose;
 mod map;
 mod odb;
 pub mod pack;
+mod pending;
 mod remove;
 mod salvage;
 mod writer;
