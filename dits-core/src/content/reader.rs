@@ -120,7 +120,7 @@ mod tests {
         let store = MemoryObjects::new();
         let whole: Vec<u8> = (0..5000u32).flat_map(|n| n.to_le_bytes()).collect();
         let chunks: Vec<ChunkRef> = whole.chunks(777).map(ChunkRef::of).collect();
-        whole.chunks(777).for_each(|bytes| drop(store.write(ObjectKind::Chunk, bytes).unwrap()));
+        whole.chunks(777).for_each(|bytes| { let _ = store.write(ObjectKind::Chunk, bytes).unwrap(); });
         let content = manifest::write(Profile::SMALL, chunks, &store).unwrap();
         let mut reader = ContentReader::open(&store, &content, whole.len() as u64).unwrap();
         let mut all = Vec::new();

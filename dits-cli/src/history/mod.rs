@@ -1,0 +1,6 @@
+//! Showing commits: for `log` and `show`.
+
+pub mod decorate;
+pub mod format;
+pub mod graph;
+pub mod json;
