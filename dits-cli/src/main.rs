@@ -6,6 +6,7 @@
 
 mod alias;
 mod app;
+mod changes;
 mod cmd;
 mod context;
 mod date;
@@ -14,11 +15,13 @@ mod env;
 mod error;
 mod exit;
 mod guide;
+mod history;
 mod identity;
 mod output;
 mod pathspec;
 mod progress;
 mod repository;
+mod revisions;
 mod settings;
 
 fn main() -> std::process::ExitCode {

@@ -10,6 +10,7 @@ use anstyle::Style;
 
 use crate::error::CliError;
 
+pub mod amounts;
 pub mod color;
 pub mod json;
 pub mod pager;

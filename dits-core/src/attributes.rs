@@ -4,12 +4,12 @@
 //! decides; a deeper folder's file comes after those above it, `.dits/info/attributes` after all. `[attr]name …`
 //! defines a macro, in the top folder's file and in `info/attributes` only. `binary` is one: `-diff -merge -text`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::path::RepoPath;
-use crate::rules_file::{FolderFiles, RulesError};
+use crate::rules_file::{FolderFiles, FolderRules, RulesError, RulesLookup};
 
 mod parse;
 mod typed;
@@ -160,49 +160,22 @@ impl Attributes {
     }
 }
 
-/// Finds the attributes of any path, in any order, reading the files of its folders as needed and keeping them.
-pub struct AttributeLookup<F> {
-    files: F,
-    global: AttributeRules,
-    known: Mutex<HashMap<Option<RepoPath>, AttributeRules>>,
+/// Finds the attributes of any path, in any order.
+pub type AttributeLookup<F> = RulesLookup<F, AttributeRules>;
+
+impl FolderRules for AttributeRules {
+    const FILE: &'static str = ATTRIBUTES_FILE;
+
+    fn inside(&self, folder: Option<&RepoPath>, content: Option<&[u8]>) -> Result<Self, RulesError> {
+        self.enter(folder, content)
+    }
 }
 
 impl<F: FolderFiles> AttributeLookup<F> {
-    /// `global` are the rules that hold everywhere.
-    pub fn new(files: F, global: AttributeRules) -> Self {
-        Self { files, global, known: Mutex::default() }
-    }
-
-    /// The rules in force inside `folder`.
-    ///
-    /// # Errors
-    /// When the file of a folder on the way cannot be used.
-    pub fn rules_in(&self, folder: Option<&RepoPath>) -> Result<AttributeRules, RulesError> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut missing = Vec::new();
-        let mut at = folder.cloned();
-        let mut rules = loop {
-            if let Some(rules) = known.get(&at) {
-                break rules.clone();
-            }
-            missing.push(at.clone());
-            match at {
-                None => break self.global.clone(),
-                Some(inner) => at = inner.parent(),
-            }
-        };
-        for folder in missing.into_iter().rev() {
-            let content = self.files.rules_file(folder.as_ref(), ATTRIBUTES_FILE)?;
-            rules = rules.enter(folder.as_ref(), content.as_deref())?;
-            known.insert(folder, rules.clone());
-        }
-        Ok(rules)
-    }
-
     /// The attributes of `path`.
     ///
     /// # Errors
-    /// As [`AttributeLookup::rules_in`].
+    /// When the file of a folder on the way cannot be used.
     pub fn attributes_of(&self, path: &RepoPath) -> Result<Attributes, RulesError> {
         Ok(self.rules_in(path.parent().as_ref())?.attributes_of(path))
     }

@@ -74,7 +74,7 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// A setting that cannot be read or written. Users write these files, so none of this is called corrupt.
+/// A setting that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// Not TOML.
@@ -130,10 +130,10 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Whether stored data is damaged: never, since these files are the user's own.
+    /// Whether a file cannot be read as settings at all. Nothing that is stored is lost by that.
     #[must_use]
     pub fn is_corruption(&self) -> bool {
-        false
+        matches!(self, Self::Syntax { .. } | Self::NotUtf8 { .. })
     }
 }
 

@@ -46,9 +46,16 @@ impl<T> IoContext<T> for rustix::io::Result<T> {
 /// When any step fails; the file is then as it was before.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let mut temp = tempfile::Builder::new().prefix(".tmp-").tempfile_in(dir).at("create a file in", dir)?;
+    let mut temp = new_temp(dir, ".tmp-").at("create a file in", dir)?;
     temp.write_all(bytes).at("write", temp.path())?;
     publish(temp, path)
+}
+
+/// A new temporary file with the permissions that the user's umask gives any new file.
+fn new_temp(dir: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt;
+    let permissions = fs::Permissions::from_mode(0o666);
+    tempfile::Builder::new().prefix(prefix).permissions(permissions).tempfile_in(dir)
 }
 
 /// Gives a fully written temporary file its name, durably. The temporary file must be on the same file system.

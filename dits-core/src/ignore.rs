@@ -4,15 +4,14 @@
 //! `.dits/info/exclude`, which comes after `core.excludesFile`. Below an ignored folder everything is ignored and no
 //! rule there is read. [`IgnoreRules`] is immutable and extended folder by folder, so parallel walkers share it.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bstr::BString;
 
 use crate::glob::PathPattern;
 use crate::path::RepoPath;
-use crate::rules_file::{FolderFiles, RulesError, lines};
+use crate::rules_file::{FolderFiles, FolderRules, RulesError, RulesLookup, lines};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -154,52 +153,26 @@ fn without_trailing_spaces(text: &[u8]) -> &[u8] {
     &text[..end]
 }
 
-/// Decides about any path, in any order, reading the rules of its folders as needed and keeping them.
-pub struct IgnoreLookup<F> {
-    files: F,
-    global: IgnoreRules,
-    known: Mutex<HashMap<Option<RepoPath>, IgnoreRules>>,
+/// Decides about any path, in any order.
+pub type IgnoreLookup<F> = RulesLookup<F, IgnoreRules>;
+
+impl FolderRules for IgnoreRules {
+    const FILE: &'static str = IGNORE_FILE;
+
+    fn heeds_files(&self) -> bool {
+        self.folder_ignored.is_none()
+    }
+
+    fn inside(&self, folder: Option<&RepoPath>, content: Option<&[u8]>) -> Result<Self, RulesError> {
+        Ok(self.enter(folder, content))
+    }
 }
 
 impl<F: FolderFiles> IgnoreLookup<F> {
-    /// `global` are the rules that hold everywhere.
-    pub fn new(files: F, global: IgnoreRules) -> Self {
-        Self { files, global, known: Mutex::default() }
-    }
-
-    /// The rules in force inside `folder`.
-    ///
-    /// # Errors
-    /// When the rules of a folder on the way cannot be used.
-    pub fn rules_in(&self, folder: Option<&RepoPath>) -> Result<IgnoreRules, RulesError> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut missing = Vec::new();
-        let mut at = folder.cloned();
-        let mut rules = loop {
-            if let Some(rules) = known.get(&at) {
-                break rules.clone();
-            }
-            missing.push(at.clone());
-            match at {
-                None => break self.global.clone(),
-                Some(inner) => at = inner.parent(),
-            }
-        };
-        for folder in missing.into_iter().rev() {
-            let content = match rules.folder_ignored() {
-                Some(_) => None,
-                None => self.files.rules_file(folder.as_ref(), IGNORE_FILE)?,
-            };
-            rules = rules.enter(folder.as_ref(), content.as_deref());
-            known.insert(folder, rules.clone());
-        }
-        Ok(rules)
-    }
-
     /// The rule that decides about `path`, its own or that of an ignored folder around it.
     ///
     /// # Errors
-    /// As [`IgnoreLookup::rules_in`].
+    /// When the rules of a folder on the way cannot be used.
     pub fn matched(&self, path: &RepoPath, is_dir: bool) -> Result<Option<Match>, RulesError> {
         Ok(self.rules_in(path.parent().as_ref())?.matched(path, is_dir))
     }

@@ -188,6 +188,19 @@ impl<'a> Manifest<'a> {
         }
     }
 
+    /// [`Manifest::open`] for a file that must have `size` bytes.
+    ///
+    /// # Errors
+    /// As there, and when the recipe is of a file of another length.
+    pub fn open_sized(read: &'a dyn ObjectRead, id: ManifestId, size: u64) -> Result<Self, StoreError> {
+        let manifest = Self::open(read, id)?;
+        if manifest.len() == size {
+            return Ok(manifest);
+        }
+        let what = format!("it makes a file of {} bytes, where one of {size} is named", manifest.len());
+        Err(StoreError::Malformed { kind: ObjectKind::Manifest, digest: *id.digest(), what })
+    }
+
     /// How the file was cut.
     #[must_use]
     pub fn profile(&self) -> Profile {

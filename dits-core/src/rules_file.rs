@@ -1,9 +1,11 @@
 //! Reading the rules that users write into `.ditsignore` and `.ditsattributes`, from folders that are not trusted.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -48,6 +50,65 @@ pub trait FolderFiles {
     /// # Errors
     /// When the file is there and cannot be used.
     fn rules_file(&self, folder: Option<&RepoPath>, name: &str) -> Result<Option<Vec<u8>>, RulesError>;
+}
+
+/// The rules in force in one folder, whatever they are about. Cloning is cheap.
+pub trait FolderRules: Clone {
+    /// The name of a folder's file of such rules.
+    const FILE: &'static str;
+
+    /// Whether files of rules are heeded here at all.
+    fn heeds_files(&self) -> bool {
+        true
+    }
+
+    /// The rules in force inside `folder` (`None`: the top one), given the content of its file; `self` is in force in the
+    /// folder around it.
+    ///
+    /// # Errors
+    /// When a line cannot be understood.
+    fn inside(&self, folder: Option<&RepoPath>, content: Option<&[u8]>) -> Result<Self, RulesError>;
+}
+
+/// Finds the rules of any folder, in any order, reading the files of the folders around it as needed and keeping them.
+pub struct RulesLookup<F, R> {
+    files: F,
+    global: R,
+    known: Mutex<HashMap<Option<RepoPath>, R>>,
+}
+
+impl<F: FolderFiles, R: FolderRules> RulesLookup<F, R> {
+    /// `global` are the rules that hold everywhere.
+    pub fn new(files: F, global: R) -> Self {
+        Self { files, global, known: Mutex::default() }
+    }
+
+    /// The rules in force inside `folder`.
+    ///
+    /// # Errors
+    /// When the file of a folder on the way cannot be used.
+    pub fn rules_in(&self, folder: Option<&RepoPath>) -> Result<R, RulesError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut missing = Vec::new();
+        let mut at = folder.cloned();
+        let mut rules = loop {
+            if let Some(rules) = known.get(&at) {
+                break rules.clone();
+            }
+            missing.push(at.clone());
+            match at {
+                None => break self.global.clone(),
+                Some(inner) => at = inner.parent(),
+            }
+        };
+        for folder in missing.into_iter().rev() {
+            let heeded = rules.heeds_files();
+            let content = if heeded { self.files.rules_file(folder.as_ref(), R::FILE)? } else { None };
+            rules = rules.inside(folder.as_ref(), content.as_deref())?;
+            known.insert(folder, rules.clone());
+        }
+        Ok(rules)
+    }
 }
 
 /// Reads the file `name` of an open folder; `None` when there is none. `shown` is what errors call it.

@@ -5,7 +5,7 @@
 //! log of `refs/stash`, newest first.
 
 use crate::commit::Commit;
-use crate::diff::RenameOptions;
+use crate::diff::{Change, RenameOptions};
 use crate::index::{Index, fs_clock};
 use crate::merge::{Applied, Merged, three_way};
 use crate::object::{CommitId, TreeId};
@@ -16,7 +16,7 @@ use crate::repo::{Pending, PendingKind, RepoError, Repository, write_tree};
 use crate::signature::Signature;
 use crate::store::StoreWriter;
 use crate::tree;
-use crate::worktree::{Everything, ScanOptions, check_resolved, entry, scan};
+use crate::worktree::{Everything, Meta, ScanOptions, entry, scan};
 
 /// How to put changes aside.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,9 +39,9 @@ impl Repository {
         who: &Signature,
         progress: &dyn Progress,
     ) -> Result<Option<CommitId>, RepoError> {
+        self.check_nothing_pending()?;
         let (head, commit) = self.head_commit()?;
         let index = self.index()?;
-        check_resolved(&index)?;
         let writer = self.writer()?;
         let staged = write_tree(&index, &writer)?;
         let (work, untracked) = self.write_worktree(index, options.untracked, &writer, progress)?;
@@ -59,10 +59,13 @@ impl Repository {
         let id = put(&writer, work, parents, text.clone(), who)?;
         let _guard = writer.finish()?.guard;
         self.log_stash(id, text, who)?;
-        for path in untracked.into_iter().flat_map(|(_, paths)| paths) {
-            let dirs = self.work_dirs()?;
-            dirs.unlink(&path)?;
-            dirs.remove_empty_parents(&path)?;
+        let dirs = self.work_dirs()?;
+        for (path, meta) in untracked.into_iter().flat_map(|(_, files)| files) {
+            // One that was written to meanwhile is not what the entry has.
+            if dirs.stat(&path)? == Some(meta) {
+                dirs.unlink(&path)?;
+                dirs.remove_empty_parents(&path)?;
+            }
         }
         self.reset_hard(Some(if options.keep_index { staged } else { commit.tree }), progress)?;
         Ok(Some(id))
@@ -76,7 +79,7 @@ impl Repository {
         with_untracked: bool,
         writer: &StoreWriter,
         progress: &dyn Progress,
-    ) -> Result<(TreeId, Option<(TreeId, Vec<RepoPath>)>), RepoError> {
+    ) -> Result<(TreeId, Option<(TreeId, Vec<(RepoPath, Meta)>)>), RepoError> {
         let clock = fs_clock(&self.layout().private)?;
         let wanted = ScanOptions { untracked: with_untracked, ignored: false, each_untracked: true, settle: true };
         let mut found = scan(self, &index, &Everything, wanted, progress)?;
@@ -93,9 +96,9 @@ impl Repository {
         }
         let mut taken = self.take_in(&found.untracked, writer, progress)?;
         taken.sort_by(|a, b| a.0.cmp(&b.0));
-        let paths = taken.iter().map(|(path, ..)| path.clone()).collect();
+        let files = taken.iter().map(|(path, _, meta)| (path.clone(), *meta)).collect();
         let flat = taken.into_iter().map(|(path, version, _)| (path, version.mode, version.size, version.content));
-        Ok((work, Some((tree::from_paths(flat, writer)?, paths))))
+        Ok((work, Some((tree::from_paths(flat, writer)?, files))))
     }
 
     fn log_stash(&self, id: CommitId, text: String, who: &Signature) -> Result<(), RepoError> {
@@ -131,54 +134,66 @@ impl Repository {
     }
 
     /// Brings the changes of an entry back into the worktree; with `staged`, into the staging area too. The entry
-    /// stays.
+    /// stays. With conflicts the operation is pending until all are decided.
     ///
     /// # Errors
-    /// When files stand in the way, or something is staged already.
+    /// When files stand in the way, another operation waits, or what was staged would be in conflict.
     pub fn stash_apply(&self, number: usize, staged: bool, progress: &dyn Progress) -> Result<Applied, RepoError> {
-        self.check_can_merge()?;
+        self.check_nothing_pending()?;
         let id = self.stash_commit(number)?;
-        let stash = Commit::read(self.store(), id)?;
-        let tree_of = |n: usize| stash.parents.get(n).map(|id| Commit::read(self.store(), *id)).transpose();
-        let base = tree_of(0)?.map(|commit| commit.tree);
-        let staged_tree = tree_of(1)?.map(|commit| commit.tree);
-        let ours = self.head_tree()?;
-        let mut merged = three_way(self.store(), base, ours, Some(stash.tree), RenameOptions::default())?;
-        if let Some(untracked) = tree_of(2)? {
-            merged.changes.extend(crate::diff::trees(self.store(), None, Some(untracked.tree))?);
-            merged.changes.sort_by(|a, b| a.path.cmp(&b.path));
-        }
         let (head, _) = self.head_commit()?;
+        let index = self.lock_index()?;
+        // The guard keeps garbage collection away from the tree until the record names it.
+        let writer = self.writer()?;
+        let ours = write_tree(&index, &writer)?;
+        let _guard = writer.finish()?.guard;
+        let restaged = if staged { self.staged_again(id, ours)? } else { Vec::new() };
+        let pending = Pending {
+            kind: PendingKind::Stash,
+            start: head,
+            original: head,
+            ours,
+            heads: vec![id],
+            mainline: 1,
+            todo: Vec::new(),
+            message: String::new(),
+            applied: false,
+            beside: Vec::new(),
+        };
+        let merged = self.merged_again(&pending)?;
+        let untracked = self.stashed_untracked(id)?;
+        let applied = self.apply_merged(index, pending, &merged, progress)?;
         let mut index = self.lock_index()?;
-        let applied = self.apply_merged(&mut index, &merged, progress)?;
+        for change in &untracked {
+            index.remove_all(&change.path);
+        }
         if applied.conflicts.is_empty() {
             unstage(&mut index, &merged)?;
+            restaged.iter().try_for_each(|change| crate::worktree::stage_version(&mut index, change))?;
             index.commit()?;
-            if staged && staged_tree != base {
-                self.restage(base, ours, staged_tree)?;
-            }
+            self.clear_pending()?;
         } else {
-            self.set_pending(&Pending {
-                kind: PendingKind::Stash,
-                original: head,
-                heads: vec![id],
-                message: String::new(),
-                beside: applied.beside.clone(),
-            })?;
             index.commit()?;
         }
         Ok(applied)
     }
 
-    /// Stages again what was staged when the entry was made, where that can be done without a conflict.
-    fn restage(&self, base: Option<TreeId>, ours: Option<TreeId>, staged: Option<TreeId>) -> Result<(), RepoError> {
-        let merged = three_way(self.store(), base, ours, staged, RenameOptions::default())?;
-        let mut index = self.lock_index()?;
-        for change in &merged.changes {
-            crate::worktree::stage_version(&mut index, change)?;
-        }
-        index.commit()?;
-        Ok(())
+    /// The files of an entry that were not tracked, as additions.
+    pub(crate) fn stashed_untracked(&self, entry: CommitId) -> Result<Vec<Change>, RepoError> {
+        let Some(id) = Commit::read(self.store(), entry)?.parents.get(2).copied() else { return Ok(Vec::new()) };
+        let tree = Commit::read(self.store(), id)?.tree;
+        Ok(crate::diff::trees(self.store(), None, Some(tree))?)
+    }
+
+    /// What was staged when the entry was made, where that can be staged again without a conflict.
+    fn staged_again(&self, entry: CommitId, ours: TreeId) -> Result<Vec<Change>, RepoError> {
+        let parents = Commit::read(self.store(), entry)?.parents;
+        let tree = |at: usize| match parents.get(at) {
+            Some(id) => Ok(Some(Commit::read(self.store(), *id)?.tree)),
+            None => Err(RepoError::NotAStash { commit: entry }),
+        };
+        let merged = three_way(self.store(), tree(0)?, Some(ours), tree(1)?, RenameOptions::default())?;
+        if merged.conflicts.is_empty() { Ok(merged.changes) } else { Err(RepoError::StagedConflicts) }
     }
 
     /// Forgets an entry.
@@ -216,7 +231,7 @@ impl Repository {
 /// Changes brought back are in the worktree only, except for files that HEAD does not have: those would be untracked.
 fn unstage(index: &mut Index, merged: &Merged) -> Result<(), RepoError> {
     for change in merged.changes.iter().filter(|change| change.old.is_some()) {
-        let back = crate::diff::Change { path: change.path.clone(), old: None, new: change.old.clone() };
+        let back = Change { path: change.path.clone(), old: None, new: change.old.clone() };
         crate::worktree::stage_version(index, &back)?;
     }
     Ok(())

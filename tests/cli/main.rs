@@ -2,4 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod faults;
+mod media;
 mod skeleton;
+mod status_git;

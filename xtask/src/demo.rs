@@ -93,9 +93,11 @@ impl Demo {
         let name = largest.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let folder = largest.parent().unwrap_or(&self.project);
         let trimmed = format!("trimmed-{name}");
-        if is_video(&name) && dits_testkit::installed("ffmpeg") {
-            self.show("ffmpeg", &["-ss", "4.5", "-i", &name, "-c", "copy", &trimmed]);
-            media::derive(folder, &trimmed, &["-ss", "4.5", "-i", &name, "-map", "0", "-c", "copy"])?;
+        let ffmpeg = ["-ss", "4.5", "-i", &name, "-map", "0", "-c", "copy"];
+        let by_ffmpeg =
+            is_video(&name) && dits_testkit::installed("ffmpeg") && media::derive(folder, &trimmed, &ffmpeg).is_ok(); // not all that is called .mov is a movie
+        if by_ffmpeg {
+            self.show("ffmpeg", &[ffmpeg.as_slice(), &[&trimmed]].concat());
         } else {
             let cut = fs::metadata(&largest)?.len() / 20;
             self.show("tail", &["-c", &format!("+{}", cut + 1), &name, ">", &trimmed]);

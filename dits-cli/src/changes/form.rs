@@ -2,7 +2,6 @@
 
 use dits_core::diff::RenameOptions;
 
-use crate::context::Context;
 use crate::error::CliError;
 use crate::settings::Settings;
 
@@ -92,9 +91,8 @@ impl FormArgs {
     ///
     /// # Errors
     /// When one makes no sense.
-    pub fn resolve(&self, cx: &Context, settings: &dyn Settings, patch: bool) -> Result<Form, CliError> {
+    pub fn resolve(&self, settings: &dyn Settings, patch: bool) -> Result<Form, CliError> {
         let asked = self.stat || self.numstat || self.shortstat || self.name_only || self.name_status || self.no_patch;
-        let _ = cx;
         Ok(Form {
             patch: self.patch || (patch && !asked),
             stat: self.stat,

@@ -151,6 +151,24 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
+    /// Prints the changes, one file after the other where the form allows it.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the output not be written.
+    pub fn print(&self, items: &[Item]) -> Result<(), CliError> {
+        let mut text = Vec::new();
+        if self.form.patch && !self.form.stat && !self.form.numstat && !self.form.shortstat {
+            for item in items {
+                self.write(std::slice::from_ref(item), &mut text)?;
+                self.cx.out().write_bytes(&text)?;
+                text.clear();
+            }
+            return Ok(());
+        }
+        self.write(items, &mut text)?;
+        self.cx.out().write_bytes(&text)
+    }
+
     /// The files of a change, as lines or not.
     fn body(&self, item: &Item) -> Result<Body, CliError> {
         let sides = [(item.old_path(), &item.old), (&item.path, &item.new)];

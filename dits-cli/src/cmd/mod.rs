@@ -11,10 +11,17 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::table::{Align, pad};
 
+mod add;
+mod commit;
 mod completions;
+mod diff;
 mod help;
 mod init;
+mod inspect;
+mod log;
 mod man;
+mod show;
+mod status;
 mod version;
 
 /// Under which heading the overview lists a command.
@@ -67,10 +74,17 @@ macro_rules! commands {
 }
 
 commands! {
+    Add: add, Change;
+    Commit: commit, Change;
     Completions: completions, Help;
+    Diff: diff, Change;
     Help: help, Help;
     Init: init, Start;
+    Inspect: inspect, Inside;
+    Log: log, History;
     Man: man, Help;
+    Show: show, History;
+    Status: status, Change;
     Version: version, Help;
 }
 

@@ -10,6 +10,8 @@ impl From<ConfigError> for CliError {
         match error {
             ConfigError::Io(error) => error.into(),
             error @ ConfigError::Locked(_) => Self::new(Exit::Lock, error.to_string()),
+            error if error.is_corruption() => Self::new(Exit::Corruption, error.to_string())
+                .hint("`dits config edit` opens this repository's settings, `dits config edit --global` yours"),
             error => Self::usage(error.to_string()),
         }
     }

@@ -10,6 +10,10 @@ use crate::exit::Exit;
 impl From<IoError> for CliError {
     fn from(error: IoError) -> Self {
         let kind = error.source.kind();
+        // Content that was streamed to the output.
+        if kind == io::ErrorKind::BrokenPipe {
+            return Self::broken_pipe();
+        }
         with_hint(Self::new(Exit::Usage, error.to_string()), kind)
     }
 }

@@ -4,3 +4,4 @@ pub mod decorate;
 pub mod format;
 pub mod graph;
 pub mod json;
+pub mod options;

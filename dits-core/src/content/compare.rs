@@ -55,7 +55,7 @@ pub fn compare(
         Content::Empty => true,
         Content::Chunk(id) => matches(ChunkRef { id: *id, len: size as u32 })?,
         Content::Manifest(id) => {
-            let manifest = Manifest::open(read, *id).map_err(RepoError::from)?;
+            let manifest = Manifest::open_sized(read, *id, size).map_err(RepoError::from)?;
             let mut same = true;
             for item in manifest.iter_from(0).map_err(RepoError::from)? {
                 same = same && matches(item.map_err(RepoError::from)?.1)?;

@@ -41,14 +41,20 @@ impl<'a> Exporter<'a> {
     /// # Errors
     /// When a chunk is missing or damaged, or the file cannot be written.
     pub fn export(&self, content: &Content, size: u64, file: &File, path: &Path) -> Result<(), RepoError> {
-        file.set_len(size).at("set the length of", path)?;
+        let set_len = || file.set_len(size).at("set the length of", path);
         match content {
             Content::Empty => Ok(()),
             Content::Chunk(id) => {
+                set_len()?;
                 let chunk = ChunkRef { id: *id, len: size as u32 };
                 self.write_run(std::iter::once(Ok((0, chunk))), u64::MAX, file, path)
             }
-            Content::Manifest(id) => self.write_segments(&Manifest::open(self.store, *id)?, file, path),
+            Content::Manifest(id) => {
+                // Before the file gets its length: a size that lies fills no disk.
+                let manifest = Manifest::open_sized(self.store, *id, size)?;
+                set_len()?;
+                self.write_segments(&manifest, file, path)
+            }
             other => Err(RepoError::NotAFile { content: format!("{other:?}") }),
         }
     }

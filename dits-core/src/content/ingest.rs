@@ -24,7 +24,7 @@ const PIPELINED_FROM: u64 = 8 << 20;
 const BATCH: usize = 1 << 20;
 
 /// How many bytes at the front of a file decide its type.
-const HEAD: usize = 64 << 10;
+pub(super) const HEAD: usize = 64 << 10;
 
 /// Why a file's content could not be taken in.
 #[derive(Debug, thiserror::Error)]

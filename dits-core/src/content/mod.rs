@@ -2,6 +2,7 @@
 
 mod compare;
 mod export;
+mod identify;
 mod ingest;
 mod reader;
 mod rehearse;
@@ -9,6 +10,7 @@ mod sharing;
 
 pub use compare::{CompareError, Comparison, compare};
 pub use export::{Exporter, copy_to};
+pub use identify::{Identified, identify};
 pub use ingest::{IngestError, Ingested, Ingestor, Source, profile_of};
 pub use reader::{ContentReader, detect_stored, store_error};
 pub use rehearse::Rehearsal;

@@ -120,13 +120,15 @@ mod tests {
         let store = MemoryObjects::new();
         let whole: Vec<u8> = (0..5000u32).flat_map(|n| n.to_le_bytes()).collect();
         let chunks: Vec<ChunkRef> = whole.chunks(777).map(ChunkRef::of).collect();
-        whole.chunks(777).for_each(|bytes| { let _ = store.write(ObjectKind::Chunk, bytes).unwrap(); });
+        whole.chunks(777).for_each(|bytes| _ = store.write(ObjectKind::Chunk, bytes).unwrap());
         let content = manifest::write(Profile::SMALL, chunks, &store).unwrap();
         let mut reader = ContentReader::open(&store, &content, whole.len() as u64).unwrap();
         let mut all = Vec::new();
         reader.read_to_end(&mut all).unwrap();
         assert_eq!(all, whole);
-        for (to, expected) in [(SeekFrom::Start(776), 776), (SeekFrom::End(-3), 19_997), (SeekFrom::Current(-5), 19_995)] {
+        for (to, expected) in
+            [(SeekFrom::Start(776), 776), (SeekFrom::End(-3), 19_997), (SeekFrom::Current(-5), 19_995)]
+        {
             assert_eq!(reader.seek(to).unwrap(), expected);
             let mut two = [0; 3];
             reader.read_exact(&mut two).unwrap();

@@ -230,7 +230,8 @@ mod tests {
     #[test]
     fn a_large_file_with_one_edit_reads_few_nodes() {
         let store = MemoryObjects::new();
-        let list = |edit: u32| (0..40_000u32).map(move |n| ChunkRef::of(&(n + u32::from(n == edit) * 99_999).to_le_bytes()));
+        let list =
+            |edit: u32| (0..40_000u32).map(move |n| ChunkRef::of(&(n + u32::from(n == edit) * 99_999).to_le_bytes()));
         let old = manifest::write(Profile::SMALL, list(u32::MAX), &store).unwrap();
         let new = manifest::write(Profile::SMALL, list(20_000), &store).unwrap();
         store.reset();

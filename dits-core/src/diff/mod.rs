@@ -12,6 +12,7 @@ pub use origin::origin_of;
 pub use rename::{Rename, RenameOptions, find_renames};
 pub use selected::{differ_in, trees_in};
 
+use crate::index::EntryView;
 use crate::object::{ObjectRead, TreeId};
 use crate::path::RepoPath;
 use crate::store::StoreError;
@@ -31,6 +32,12 @@ pub struct FileVersion {
 impl From<TreeEntry> for FileVersion {
     fn from(entry: TreeEntry) -> Self {
         Self { mode: entry.mode, size: entry.size, content: entry.content }
+    }
+}
+
+impl From<&EntryView<'_>> for FileVersion {
+    fn from(entry: &EntryView<'_>) -> Self {
+        Self { mode: entry.mode, size: entry.size, content: entry.content.clone() }
     }
 }
 

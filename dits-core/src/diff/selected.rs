@@ -67,10 +67,7 @@ fn compare(
         })?;
         let ((old_file, old_folder), (new_file, new_folder)) = (split(before), split(after));
         let differs = old_file.is_some() || new_file.is_some();
-        if differs
-            && selection.includes(&path)
-            && !found(Change { path: path.clone(), old: old_file, new: new_file })
-        {
+        if differs && selection.includes(&path) && !found(Change { path: path.clone(), old: old_file, new: new_file }) {
             return Ok(false);
         }
         if (old_folder.is_some() || new_folder.is_some())

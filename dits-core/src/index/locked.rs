@@ -146,22 +146,33 @@ impl LockedIndex {
     /// # Errors
     /// When they cannot be written; then the index on disk is as it was.
     pub fn commit(mut self) -> Result<Index, IndexError> {
+        self.save()?;
+        Ok(self.index)
+    }
+
+    /// [`LockedIndex::commit`] that keeps the lock: for what else must happen before anybody sees the index.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save(&mut self) -> Result<(), IndexError> {
         if !self.index.is_changed() {
-            return Ok(self.index);
+            return Ok(());
         }
         let limit = (self.index.base.bytes().len() as u64 / 4).clamp(MIN_LIMIT, MAX_LIMIT);
         let append = self.has_base && !self.index.replaced;
         let batch = if append { self.index.batch() } else { Vec::new() };
         if append && self.journal.unwrap_or(0) + (batch.len() as u64) < limit {
-            self.append(&batch)?;
+            self.journal = Some(self.append(&batch)?);
             self.index.changed.clear();
             self.index.saved_tree = self.index.tree;
-            return Ok(self.index);
+            return Ok(());
         }
-        self.write_base()
+        self.index = self.write_base()?;
+        (self.journal, self.has_base) = (None, true);
+        Ok(())
     }
 
-    fn write_base(self) -> Result<Index, IndexError> {
+    fn write_base(&self) -> Result<Index, IndexError> {
         let mut generation = Generation::default();
         let random = Path::new("/dev/urandom");
         File::open(random).and_then(|mut f| f.read_exact(&mut generation)).at("read", random)?;
@@ -172,12 +183,14 @@ impl LockedIndex {
         Ok(Index::of_base(base))
     }
 
-    fn append(&self, batch: &[u8]) -> Result<(), IoError> {
+    /// Returns how long the journal is then.
+    fn append(&self, batch: &[u8]) -> Result<u64, IoError> {
         let (path, generation) = (beside(&self.path, ".journal"), &self.index.base.generation);
         let Some(at) = self.journal else {
             let frame = journal::frame(generation, journal::HEADER as u64, batch);
-            let header = journal::header(generation, (journal::HEADER + frame.len()) as u64);
-            return write_atomic(&path, &[header, frame].concat());
+            let length = (journal::HEADER + frame.len()) as u64;
+            let header = journal::header(generation, length);
+            return write_atomic(&path, &[header, frame].concat()).map(|()| length);
         };
         let frame = journal::frame(generation, at, batch);
         let mut file = File::options().read(true).append(true).open(&path).at("open", &path)?;
@@ -189,7 +202,8 @@ impl LockedIndex {
         written?;
         // Not synced: it only lets readers tell damage from an unfinished write.
         let file = File::options().write(true).open(&path).at("open", &path)?;
-        let _ = file.write_all_at(&journal::header(generation, at + frame.len() as u64), 0);
-        Ok(())
+        let length = at + frame.len() as u64;
+        let _ = file.write_all_at(&journal::header(generation, length), 0);
+        Ok(length)
     }
 }

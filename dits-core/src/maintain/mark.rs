@@ -21,14 +21,26 @@ pub struct References {
     pub chunks: Vec<(Digest, u64)>,
     /// Whether it holds an extension of a later version, which may refer to more.
     pub unknown: bool,
+    /// For nodes of a Merkle tree: their own child nodes, which are in `meta` too.
+    pub nodes: Vec<Digest>,
+    /// For leaves: the sum of what they say their items' sizes are, in bytes.
+    pub bytes: u64,
+    /// Files and folders with the sizes that are said of them.
+    pub sizes: Vec<(Digest, u64)>,
 }
 
 impl References {
     fn content(&mut self, content: &Content, size: u64) {
         match content {
             Content::Chunk(id) => self.chunks.push((*id.digest(), size)),
-            Content::Manifest(id) => self.meta.push((ObjectKind::Manifest, *id.digest())),
-            Content::Tree(id) => self.meta.push((ObjectKind::Tree, *id.digest())),
+            Content::Manifest(id) => {
+                self.meta.push((ObjectKind::Manifest, *id.digest()));
+                self.sizes.push((*id.digest(), size));
+            }
+            Content::Tree(id) => {
+                self.meta.push((ObjectKind::Tree, *id.digest()));
+                self.sizes.push((*id.digest(), size));
+            }
             Content::Recipe(_) => self.unknown = true,
             Content::Empty | Content::Symlink(_) => {}
         }
@@ -45,14 +57,18 @@ pub fn references(kind: ObjectKind, digest: &Digest, bytes: &[u8]) -> Result<Ref
         ObjectKind::Chunk => {}
         ObjectKind::Manifest => {
             let node = manifest::references(digest, bytes)?;
-            found.meta.extend(node.nodes.into_iter().map(|child| (ObjectKind::Manifest, child)));
+            found.meta.extend(node.nodes.iter().map(|child| (ObjectKind::Manifest, *child)));
+            found.nodes = node.nodes;
+            found.bytes = node.chunks.iter().map(|chunk| u64::from(chunk.len)).sum();
             found.chunks.extend(node.chunks.iter().map(|chunk| (*chunk.id.digest(), u64::from(chunk.len))));
             found.unknown = node.unknown_extensions;
         }
         ObjectKind::Tree => {
             let node = tree::references(digest, bytes)?;
             found.unknown = node.unknown_extensions;
-            found.meta.extend(node.nodes.into_iter().map(|child| (ObjectKind::Tree, child)));
+            found.meta.extend(node.nodes.iter().map(|child| (ObjectKind::Tree, *child)));
+            found.nodes = node.nodes;
+            found.bytes = node.entries.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.size));
             node.entries.iter().for_each(|entry| found.content(&entry.content, entry.size));
         }
         ObjectKind::Commit => {
@@ -92,15 +108,16 @@ impl Hasher for DigestHasher {
     fn write_usize(&mut self, _: usize) {}
 }
 
-type DigestSet = HashSet<Digest, BuildHasherDefault<DigestHasher>>;
+/// Objects that were reached.
+pub type Reached = HashSet<Digest, BuildHasherDefault<DigestHasher>>;
 
 /// The objects that were reached.
 #[derive(Debug, Default)]
 pub struct Mark {
     /// Chunks.
-    pub content: DigestSet,
+    pub content: Reached,
     /// Everything else.
-    pub meta: DigestSet,
+    pub meta: Reached,
 }
 
 impl Mark {
@@ -115,7 +132,7 @@ impl Mark {
         kind: ObjectKind,
         digest: Digest,
         progress: &dyn Progress,
-        met: &mut dyn FnMut(ObjectKind, Digest, Met) -> Result<(), RepoError>,
+        met: &mut dyn FnMut(ObjectKind, Digest, Met<'_>) -> Result<(), RepoError>,
     ) -> Result<(), RepoError> {
         let mut stack = vec![(kind, digest)];
         while let Some((kind, digest)) = stack.pop() {
@@ -134,6 +151,7 @@ impl Mark {
                     if found.unknown {
                         met(kind, digest, Met::Unknown)?;
                     }
+                    met(kind, digest, Met::Node(&found))?;
                     for (chunk, len) in &found.chunks {
                         if self.content.insert(*chunk) {
                             met(ObjectKind::Chunk, *chunk, Met::NewChunk { len: *len, named_by: digest })?;
@@ -151,7 +169,9 @@ impl Mark {
 
 /// What [`Mark::reach`] met.
 #[derive(Debug)]
-pub enum Met {
+pub enum Met<'a> {
+    /// An object of metadata, and what it refers to.
+    Node(&'a References),
     /// A chunk, for the first time. Whether it is there is for the listener to find out.
     NewChunk {
         /// The length it must have.

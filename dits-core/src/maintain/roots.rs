@@ -2,7 +2,7 @@
 
 use crate::index::Index;
 use crate::object::{Digest, ObjectKind};
-use crate::refs::{FolderRefs, RefName, RefStore, Target};
+use crate::refs::{FolderRefs, LogEntry, RefName, RefStore, Target};
 use crate::repo::{Layout, Pending, RepoError, Repository};
 use crate::tree::Content;
 
@@ -19,27 +19,44 @@ pub struct Root {
     pub required: bool,
 }
 
-/// Everything that keeps objects alive.
+/// Everything that keeps objects alive; what must be there comes first.
 ///
 /// # Errors
 /// When one of the places cannot be read: then nothing may be removed.
 pub fn roots(repo: &Repository) -> Result<Vec<Root>, RepoError> {
+    roots_with(repo, &|_| true)
+}
+
+/// [`roots`], as if the logs held only the lines that `keep` keeps. The log of the stash is not asked about.
+///
+/// # Errors
+/// As [`roots`].
+pub fn roots_with(repo: &Repository, keep: &dyn Fn(&LogEntry) -> bool) -> Result<Vec<Root>, RepoError> {
     let mut roots = Vec::new();
     for (name, target) in repo.refs().list("refs/")? {
-        add_ref(&mut roots, repo.refs(), &name, Some(&target))?;
+        add_ref(&mut roots, repo.refs(), &name, Some(&target), keep)?;
+    }
+    // A deleted ref takes its log with it, so this is a log whose ref was lost: it may be all that knows the commits.
+    for name in repo.refs().logs()? {
+        if !name.is_per_worktree() && repo.refs().read(&name)?.is_none() {
+            add_ref(&mut roots, repo.refs(), &name, None, keep)?;
+        }
     }
     for private in repo.private_folders()? {
         let layout = Layout { private: private.clone(), ..repo.layout().clone() };
         let refs = FolderRefs::open(&layout.common, layout.worktree_id())?;
         for (name, target) in refs.list("")?.into_iter().filter(|(name, _)| name.is_per_worktree()) {
-            add_ref(&mut roots, &refs, &name, Some(&target))?;
+            add_ref(&mut roots, &refs, &name, Some(&target), keep)?;
         }
         add_index(&mut roots, &layout)?;
         if let Some(pending) = Pending::of(&layout)? {
-            let commits = pending.heads.iter().chain([&pending.original]);
-            roots.extend(commits.map(|id| required(ObjectKind::Commit, *id.digest(), "an unfinished merge")));
+            let named_by = format!("an unfinished {}", pending.kind.command());
+            let commits = pending.heads.iter().chain(&pending.todo).chain([&pending.start, &pending.original]);
+            roots.extend(commits.map(|id| required(ObjectKind::Commit, *id.digest(), &named_by)));
+            roots.push(required(ObjectKind::Tree, *pending.ours.digest(), &named_by));
         }
     }
+    roots.sort_by_key(|root| !root.required);
     Ok(roots)
 }
 
@@ -47,14 +64,21 @@ fn required(kind: ObjectKind, digest: Digest, named_by: &str) -> Root {
     Root { kind: Some(kind), digest, named_by: named_by.to_owned(), required: true }
 }
 
-fn add_ref(roots: &mut Vec<Root>, refs: &FolderRefs, name: &RefName, target: Option<&Target>) -> Result<(), RepoError> {
+fn add_ref(
+    roots: &mut Vec<Root>,
+    refs: &FolderRefs,
+    name: &RefName,
+    target: Option<&Target>,
+    keep: &dyn Fn(&LogEntry) -> bool,
+) -> Result<(), RepoError> {
     if let Some(Target::Id(digest)) = target {
         roots.push(Root { kind: None, digest: *digest, named_by: name.to_string(), required: true });
     }
     // The log of the stash is its list of entries: what it names is not history but work put aside.
     let required = *name == RefName::stash();
-    for entry in refs.log(name, usize::MAX)? {
-        for digest in entry.new.into_iter().chain(entry.old) {
+    for entry in refs.log(name, usize::MAX)?.into_iter().filter(|entry| required || keep(entry)) {
+        // In it a line's `old` may be an entry that was dropped.
+        for digest in entry.new.into_iter().chain(entry.old.filter(|_| !required)) {
             roots.push(Root { kind: None, digest, named_by: format!("the log of {name}"), required });
         }
     }

@@ -1,10 +1,10 @@
 //! `dits merge`.
 
-use super::{Applied, three_way};
-use crate::commit::Commit;
-use crate::diff::RenameOptions;
+use super::Applied;
+use super::bases::merge_commits;
 use crate::history;
-use crate::object::CommitId;
+use crate::index::Index;
+use crate::object::{CommitId, TreeId};
 use crate::progress::Progress;
 use crate::repo::{CommitOptions, Head, NewCommit, Pending, PendingKind, RepoError, Repository};
 use crate::signature::Signature;
@@ -43,9 +43,14 @@ pub enum MergeOutcome {
     /// There was nothing to merge.
     UpToDate,
     /// The branch was moved forward.
-    FastForwarded(CheckoutReport),
+    FastForwarded {
+        /// Where it was; `None` before its first commit.
+        from: Option<CommitId>,
+        /// What was done to files.
+        report: CheckoutReport,
+    },
     /// A merge commit was made.
-    Merged(Box<NewCommit>),
+    Merged(Box<NewCommit>, Applied),
     /// The result is staged and waits for a commit.
     Staged(Applied),
     /// There are conflicts.
@@ -63,7 +68,7 @@ impl Repository {
         options: &MergeOptions,
         progress: &dyn Progress,
     ) -> Result<MergeOutcome, RepoError> {
-        self.check_can_merge()?;
+        self.check_nothing_pending()?;
         let head = self.head()?;
         let Some(ours) = head.commit() else { return self.fast_forward(&head, theirs, options, progress) };
         if history::is_ancestor(self.store(), theirs, ours)? {
@@ -77,44 +82,33 @@ impl Repository {
             }
             _ => {}
         }
-        let base = history::merge_base(self.store(), ours, theirs)?;
-        if base.is_none() && !options.unrelated {
-            return Err(RepoError::UnrelatedHistories);
-        }
-        self.true_merge(base, ours, theirs, options, progress)
+        self.true_merge(ours, theirs, options, progress)
     }
 
     fn true_merge(
         &self,
-        base: Option<CommitId>,
         ours: CommitId,
         theirs: CommitId,
         options: &MergeOptions,
         progress: &dyn Progress,
     ) -> Result<MergeOutcome, RepoError> {
-        let tree = |id| Commit::read(self.store(), id).map(|commit| commit.tree);
-        let base = base.map(tree).transpose()?;
-        let merged = three_way(self.store(), base, Some(tree(ours)?), Some(tree(theirs)?), RenameOptions::default())?;
-        let mut index = self.lock_index()?;
-        let mut pending = Pending {
+        let index = self.lock_index()?;
+        let tree = self.check_nothing_staged(&index)?;
+        let merged = merge_commits(self.store(), ours, theirs, options.unrelated)?;
+        let merged = merged.ok_or(RepoError::UnrelatedHistories)?;
+        let pending = Pending {
             kind: PendingKind::Merge,
+            start: ours,
             original: ours,
+            ours: tree,
             heads: vec![theirs],
+            mainline: 0,
+            todo: Vec::new(),
             message: options.message.clone(),
+            applied: false,
             beside: Vec::new(),
         };
-        // Known before the first file is touched, so that an interrupted merge can be aborted.
-        self.set_pending(&pending)?;
-        let applied = match self.apply_merged(&mut index, &merged, progress) {
-            Err(error @ (RepoError::InTheWay(_) | RepoError::FileAndFolder { .. })) => {
-                self.clear_pending()?;
-                return Err(error);
-            }
-            applied => applied?,
-        };
-        pending.beside.clone_from(&applied.beside);
-        self.set_pending(&pending)?;
-        index.commit()?;
+        let applied = self.apply_merged(index, pending, &merged, progress)?;
         if !applied.conflicts.is_empty() {
             return Ok(MergeOutcome::Conflicts(applied));
         }
@@ -128,7 +122,7 @@ impl Repository {
             amend: false,
             allow_empty: true,
         })?;
-        Ok(MergeOutcome::Merged(Box::new(commit)))
+        Ok(MergeOutcome::Merged(Box::new(commit), applied))
     }
 
     fn fast_forward(
@@ -139,36 +133,27 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<MergeOutcome, RepoError> {
         let report = self.checkout_commit_files(to, progress)?;
-        self.advance_head(head, to, &options.who, "merge: fast-forward")?;
-        Ok(MergeOutcome::FastForwarded(report))
+        let name = options.message.lines().next().unwrap_or_default();
+        self.advance_head(head, to, &options.who, &format!("merge: fast-forward: {name}"))?;
+        Ok(MergeOutcome::FastForwarded { from: head.commit(), report })
     }
 
-    /// A merge starts from a staging area without conflicts and without changes of its own.
-    pub(crate) fn check_can_merge(&self) -> Result<(), RepoError> {
+    /// No other operation waits and no path is in conflict.
+    pub(crate) fn check_nothing_pending(&self) -> Result<(), RepoError> {
         if let Some(pending) = self.pending()? {
             return Err(RepoError::OperationPending { command: pending.kind.command() });
         }
-        let index = self.index()?;
-        crate::worktree::check_resolved(&index)?;
-        let staged = crate::worktree::changes_to_tree(self, &index, self.head_tree()?)?;
+        crate::worktree::check_resolved(&self.index()?)
+    }
+
+    /// The staging area is that of HEAD, whose tree is returned.
+    pub(super) fn check_nothing_staged(&self, index: &Index) -> Result<TreeId, RepoError> {
+        let (_, head) = self.head_commit()?;
+        let staged = crate::worktree::changes_to_tree(self, index, Some(head.tree))?;
         if staged.is_empty() {
-            return Ok(());
+            return Ok(head.tree);
         }
         let changed = staged.into_iter().map(|change| change.path).collect();
         Err(RepoError::InTheWay(crate::worktree::InTheWay { changed, untracked: Vec::new() }))
-    }
-
-    /// Gives up a pending merge, revert or stash: tracked files are as they were at HEAD, and files put beside others
-    /// are gone.
-    ///
-    /// # Errors
-    /// When nothing is pending, or a file cannot be written.
-    pub fn abort_pending(&self, kind: PendingKind, progress: &dyn Progress) -> Result<(), RepoError> {
-        let pending = self.pending()?.filter(|pending| pending.kind == kind);
-        let pending = pending.ok_or(RepoError::NothingPending { command: kind.command() })?;
-        let tree = Commit::read(self.store(), pending.original)?.tree;
-        self.remove_beside(&pending.beside)?;
-        self.reset_hard(Some(tree), progress)?;
-        self.clear_pending()
     }
 }

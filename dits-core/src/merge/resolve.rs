@@ -1,11 +1,16 @@
 //! `dits resolve`: deciding a conflict.
 
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use crate::diff::FileVersion;
+use crate::durable::{self, IoContext};
 use crate::index::{LockedIndex, Stage, fs_clock};
 use crate::path::RepoPath;
 use crate::progress::Progress;
-use crate::repo::{RepoError, Repository};
-use crate::worktree::{AddOptions, Exactly, entry, write_version};
+use crate::repo::{PendingKind, RepoError, Repository};
+use crate::worktree::{AddOptions, Exactly, Replace, entry, write_version};
 
 /// Which version of a file in conflict is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,19 +38,66 @@ impl Repository {
         if let Some(path) = paths.iter().find(|path| {
             ![Stage::Base, Stage::Ours, Stage::Theirs].iter().any(|stage| index.get(path, *stage).is_some())
         }) {
-            return Err(RepoError::UnknownPath { path: path.clone() });
+            return Err(RepoError::NotInConflict { path: path.clone() });
         }
-        if choice == Choice::Worktree {
-            drop(index);
-            self.add(&Exactly::new(paths), AddOptions { force: true, ..AddOptions::default() }, progress)?;
-        } else {
-            let stage = if choice == Choice::Ours { Stage::Ours } else { Stage::Theirs };
-            for path in paths {
-                self.take_stage(&mut index, path, stage, progress)?;
+        match choice {
+            Choice::Worktree => self.take_worktree(index, paths, progress)?,
+            Choice::Ours | Choice::Theirs => {
+                durable::create_dir_all(&self.layout().temp())?;
+                let stage = if choice == Choice::Ours { Stage::Ours } else { Stage::Theirs };
+                for path in paths {
+                    self.take_stage(&mut index, path, stage, progress)?;
+                }
+                index.commit()?;
             }
-            index.commit()?;
         }
-        self.forget_beside(paths)
+        self.decided(paths)
+    }
+
+    /// Decides a conflict for the content of another file, which is copied into place.
+    ///
+    /// # Errors
+    /// As [`Repository::resolve_conflicts`], and when the file cannot be read or copied.
+    pub fn resolve_with(&self, path: &RepoPath, file: &Path, progress: &dyn Progress) -> Result<(), RepoError> {
+        let index = self.index()?;
+        if !index.conflicts().iter().any(|conflict| conflict.path == *path) {
+            return Err(RepoError::NotInConflict { path: path.clone() });
+        }
+        let temp = self.layout().temp();
+        durable::create_dir_all(&temp)?;
+        let mut from = File::open(file).at("open", file)?;
+        let mode = from.metadata().at("look at", file)?.permissions().mode();
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("resolve-").permissions(PermissionsExt::from_mode(0o666 | (mode & 0o111)));
+        let mut copy = builder.tempfile_in(&temp).at("create a file in", &temp)?;
+        std::io::copy(&mut from, copy.as_file_mut()).at("copy", file)?;
+        let named = copy.into_temp_path();
+        self.work_dirs()?.rename_into(&named, path, Replace::Yes)?;
+        // It has been renamed: there is nothing left to remove.
+        let _ = named.keep();
+        self.resolve_conflicts(std::slice::from_ref(path), Choice::Worktree, progress)
+    }
+
+    /// Stages what is in the worktree; a file that is gone stays gone.
+    fn take_worktree(
+        &self,
+        mut index: LockedIndex,
+        paths: &[RepoPath],
+        progress: &dyn Progress,
+    ) -> Result<(), RepoError> {
+        let dirs = self.work_dirs()?;
+        let mut there = Vec::new();
+        for path in paths {
+            match dirs.stat(path)?.filter(|meta| !meta.is_dir()) {
+                Some(_) => there.push(path.clone()),
+                None => _ = index.remove_all(path),
+            }
+        }
+        index.commit()?;
+        if !there.is_empty() {
+            self.add(&Exactly::new(&there), AddOptions { force: true, ..AddOptions::default() }, progress)?;
+        }
+        Ok(())
     }
 
     fn take_stage(
@@ -78,22 +130,18 @@ impl Repository {
         Ok(())
     }
 
-    fn forget_beside(&self, paths: &[RepoPath]) -> Result<(), RepoError> {
+    /// Removes the files beside those decided. A stash that waited for the last of them waits no more.
+    fn decided(&self, paths: &[RepoPath]) -> Result<(), RepoError> {
         let Some(mut pending) = self.pending()? else { return Ok(()) };
-        let (done, left) = pending.beside.into_iter().partition(|(path, _)| paths.contains(path));
+        let (done, left): (Vec<_>, _) =
+            std::mem::take(&mut pending.beside).into_iter().partition(|(path, _)| paths.contains(path));
         pending.beside = left;
-        self.remove_beside(&done)?;
-        self.set_pending(&pending)
-    }
-
-    /// Removes files that a conflict put beside others.
-    pub(crate) fn remove_beside(&self, beside: &[(RepoPath, RepoPath)]) -> Result<(), RepoError> {
-        let dirs = self.work_dirs()?;
-        for (_, file) in beside {
-            if dirs.stat(file)?.is_some_and(|meta| !meta.is_dir()) {
-                dirs.unlink(file)?;
-            }
+        if !done.is_empty() {
+            self.remove_beside(&done, &self.merged_again(&pending)?)?;
         }
-        Ok(())
+        if pending.kind == PendingKind::Stash && !self.index()?.has_conflicts() {
+            return self.clear_pending();
+        }
+        self.set_pending(&pending)
     }
 }

@@ -52,6 +52,12 @@ impl RefName {
         Self("HEAD".to_owned())
     }
 
+    /// `ORIG_HEAD`: where HEAD was before the last reset or merge.
+    #[must_use]
+    pub fn orig_head() -> Self {
+        Self("ORIG_HEAD".to_owned())
+    }
+
     /// The newest entry of the stash.
     #[must_use]
     pub fn stash() -> Self {

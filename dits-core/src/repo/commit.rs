@@ -51,6 +51,9 @@ impl Repository {
         crate::worktree::check_resolved(&index)?;
         let head = self.head()?;
         let pending = self.pending()?;
+        if let Some(pending) = pending.as_ref().filter(|pending| !pending.applied) {
+            return Err(RepoError::HalfDone { command: pending.kind.command() });
+        }
         let (parents, compare_to) = self.parents(&head, pending.as_ref(), options.amend)?;
         let writer = self.writer()?;
         let tree = write_tree(&index, &writer)?;
@@ -65,7 +68,7 @@ impl Repository {
         let commit = Commit {
             parents,
             tree,
-            author: options.author.clone(),
+            author: self.author(pending.as_ref(), options)?,
             committer: options.committer.clone(),
             message: options.message.clone(),
             moves: moves(&writer, &changes)?,
@@ -78,8 +81,33 @@ impl Repository {
         self.advance_head(&head, id, &options.committer, &reason)?;
         index.set_tree(Some(tree));
         index.commit()?;
-        self.clear_pending()?;
+        self.step_done(pending, id)?;
         Ok(NewCommit { id, commit, branch: head.branch().cloned(), changes, stats: finished.meta })
+    }
+
+    /// A commit that is picked keeps its author.
+    fn author(&self, pending: Option<&Pending>, options: &CommitOptions) -> Result<Signature, RepoError> {
+        let picked = pending.filter(|pending| pending.kind == PendingKind::CherryPick);
+        match picked.and_then(|pending| pending.heads.first()) {
+            Some(id) => Ok(Commit::read(self.store(), *id)?.author),
+            None => Ok(options.author.clone()),
+        }
+    }
+
+    /// The pending step was committed: what it left behind goes, and the next one waits if there is one.
+    pub(crate) fn step_done(&self, pending: Option<Pending>, made: CommitId) -> Result<(), RepoError> {
+        let Some(mut pending) = pending else { return Ok(()) };
+        if !pending.beside.is_empty() {
+            let merged = self.merged_again(&pending)?;
+            self.remove_beside(&pending.beside, &merged)?;
+        }
+        if pending.todo.is_empty() {
+            return self.clear_pending();
+        }
+        pending.original = made;
+        pending.heads.clear();
+        pending.beside.clear();
+        self.set_pending(&pending)
     }
 
     /// The parents of the commit to be made, and the tree it is compared with.
@@ -151,6 +179,7 @@ fn reason(pending: Option<&Pending>, head: &Head, options: &CommitOptions) -> St
     let what = match pending.map(|p| p.kind) {
         Some(PendingKind::Merge) => "commit (merge)",
         Some(PendingKind::Revert) => "revert",
+        Some(PendingKind::CherryPick) => "cherry-pick",
         _ if options.amend => "commit (amend)",
         _ if head.commit().is_none() => "commit (initial)",
         _ => "commit",

@@ -11,6 +11,7 @@ use crate::durable::IoError;
 use crate::index::IndexError;
 use crate::lockfile::LockError;
 use crate::manifest::ManifestError;
+use crate::object::CommitId;
 use crate::path::{PathError, RepoPath, portable::PortableError};
 use crate::progress::Interrupted;
 use crate::record::RecordError;
@@ -19,8 +20,8 @@ use crate::revision::RevisionError;
 use crate::rules_file::RulesError;
 use crate::store::StoreError;
 use crate::tree::TreeError;
-use crate::worktree::InTheWay;
 use crate::worktree::walk::WalkError;
+use crate::worktree::{InTheWay, MoveProblem, Unsafe};
 
 /// An operation on a repository that failed. Errors of the parts are passed on as they are.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,14 @@ pub enum RepoError {
         /// The other worktree.
         worktree: PathBuf,
     },
+    /// A branch or tag that is to be made is there already.
+    #[error("{kind} `{name}` exists already")]
+    RefExists {
+        /// `branch` or `tag`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// A folder that must be new or empty is not.
     #[error("{} exists and is not empty", .path.display())]
     FolderNotEmpty {
@@ -146,11 +155,71 @@ pub enum RepoError {
         /// The path.
         path: RepoPath,
     },
+    /// A path in conflict that one side has removed.
+    #[error("`{path}` does not have {side} version")]
+    NoSuchSide {
+        /// The path.
+        path: RepoPath,
+        /// `our` or `their`.
+        side: &'static str,
+    },
     /// There is nothing to go on with or to undo.
     #[error("there is no {command} in progress")]
     NothingPending {
         /// Which command.
         command: &'static str,
+    },
+    /// An operation was killed before it had brought everything.
+    #[error("the {command} was interrupted before it was complete")]
+    HalfDone {
+        /// Which command.
+        command: &'static str,
+    },
+    /// A merge commit is to be undone or picked, and nothing says from which side to see it.
+    #[error("{commit} is a merge of {parents} commits")]
+    NeedsMainline {
+        /// The commit.
+        commit: CommitId,
+        /// How many parents it has.
+        parents: usize,
+    },
+    /// A parent that a commit does not have.
+    #[error("{commit} has {parents} parents, no number {number}")]
+    NoSuchParent {
+        /// The commit.
+        commit: CommitId,
+        /// The parent asked for, from 1.
+        number: usize,
+        /// How many parents it has.
+        parents: usize,
+    },
+    /// A commit that no stash made.
+    #[error("{commit} is not a stash entry")]
+    NotAStash {
+        /// The commit.
+        commit: CommitId,
+    },
+    /// What was staged cannot be staged again on top of what is there now.
+    #[error("what was staged in the entry is in conflict with what is there now; nothing was changed")]
+    StagedConflicts,
+    /// A path that is not in conflict.
+    #[error("`{path}` is not in conflict")]
+    NotInConflict {
+        /// The path.
+        path: RepoPath,
+    },
+    /// Removing files would lose something.
+    #[error("{}", unsafe_removal(.0))]
+    UnsafeRemoval(Unsafe),
+    /// Something cannot be moved.
+    #[error("cannot move `{from}` to `{to}`: {why}")]
+    CannotMove {
+        /// From where.
+        from: RepoPath,
+        /// To where.
+        to: RepoPath,
+        /// Why.
+        why: MoveProblem,
     },
     /// The stash has no such entry.
     #[error("there is no stash entry {number}")]
@@ -216,13 +285,13 @@ pub enum RepoError {
     Attribute(#[from] AttributeError),
     /// From a manifest.
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    Manifest(ManifestError),
     /// From a tree.
     #[error(transparent)]
-    Tree(#[from] TreeError),
+    Tree(TreeError),
     /// From a commit or tag.
     #[error(transparent)]
-    Commit(#[from] CommitError),
+    Commit(CommitError),
     /// From a lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -242,6 +311,7 @@ impl RepoError {
             Self::Store(e) => e.is_corruption(),
             Self::Ref(e) => e.is_corruption(),
             Self::Index(e) => e.is_corruption(),
+            Self::Config(e) => e.is_corruption(),
             Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } => true,
             _ => false,
         }
@@ -256,19 +326,49 @@ impl RepoError {
     }
 }
 
+/// A failure of the store stays one, whoever met it: kinds, hints and exit codes hang on that.
+macro_rules! from_with_store {
+    ($($error:ident => $variant:ident;)*) => {
+        $(impl From<$error> for RepoError {
+            fn from(error: $error) -> Self {
+                match error {
+                    $error::Store(error) => Self::Store(error),
+                    error => Self::$variant(error),
+                }
+            }
+        })*
+    };
+}
+
+from_with_store! {
+    ManifestError => Manifest;
+    TreeError => Tree;
+    CommitError => Commit;
+}
+
 fn in_the_way(files: &InTheWay) -> String {
-    let mut text = String::new();
-    for (what, paths) in [
+    lists(&[
         ("changes that are not committed would be lost", &files.changed),
         ("files that are not tracked would be overwritten", &files.untracked),
-    ] {
-        if !paths.is_empty() {
-            let separator = if text.is_empty() { "" } else { "\n" };
-            text.push_str(&format!("{separator}{what}:"));
-            paths.iter().take(10).for_each(|path| text.push_str(&format!("\n  {path}")));
-            if paths.len() > 10 {
-                text.push_str(&format!("\n  and {} more", paths.len() - 10));
-            }
+    ])
+}
+
+fn unsafe_removal(files: &Unsafe) -> String {
+    lists(&[
+        ("what is staged is neither in the file nor in the last commit", &files.only_staged),
+        ("what is staged is not committed yet", &files.staged),
+        ("changed since the last commit", &files.changed),
+    ])
+}
+
+fn lists(lists: &[(&str, &Vec<RepoPath>)]) -> String {
+    let mut text = String::new();
+    for (what, paths) in lists.iter().filter(|(_, paths)| !paths.is_empty()) {
+        let separator = if text.is_empty() { "" } else { "\n" };
+        text.push_str(&format!("{separator}{what}:"));
+        paths.iter().take(10).for_each(|path| text.push_str(&format!("\n  {path}")));
+        if paths.len() > 10 {
+            text.push_str(&format!("\n  and {} more", paths.len() - 10));
         }
     }
     text

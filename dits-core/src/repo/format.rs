@@ -28,7 +28,8 @@ pub fn write(file: &Path) -> Result<(), RepoError> {
 /// [`RepoError::Format`] when it is damaged, newer, or asks for something unknown.
 pub fn check(file: &Path) -> Result<(), RepoError> {
     let refuse = |why: String| RepoError::Format { file: file.to_owned(), why };
-    let bytes = durable::read_limited(file, 64 << 10)?.ok_or_else(|| refuse("it is missing".to_owned()))?;
+    let bytes = durable::read_limited(file, 64 << 10)?
+        .ok_or_else(|| refuse("it is missing; `dits init` writes it again".to_owned()))?;
     let text = String::from_utf8(bytes).map_err(|_| refuse("it is not text".to_owned()))?;
     let mut lines = text.lines();
     match lines.next().map(str::parse::<u32>) {

@@ -38,10 +38,16 @@ impl Repository {
         for sub in ["objects", "manifests", "refs/branches", "refs/tags", "logs", "info", "tmp"] {
             durable::create_dir_all(&dits.join(sub))?;
         }
-        durable::write_atomic(&layout.config(), CONFIG.as_bytes())?;
-        durable::write_atomic(&layout.exclude(), EXCLUDE.as_bytes())?;
+        // What is there already stays: this may be a repository that lost only its format.
+        for (file, text) in [(layout.config(), CONFIG), (layout.exclude(), EXCLUDE)] {
+            if !file.exists() {
+                durable::write_atomic(&file, text.as_bytes())?;
+            }
+        }
         let refs = crate::refs::FolderRefs::open(&layout.common, None)?;
-        refs.transaction(vec![RefEdit::set(RefName::head(), Expected::Any, head)])?;
+        if refs.read(&RefName::head())?.is_none() {
+            refs.transaction(vec![RefEdit::set(RefName::head(), Expected::Any, head)])?;
+        }
         // Last: from here on it is a repository.
         format::write(&layout.format())?;
         Ok((Self::open(layout, environment)?, true))

@@ -44,7 +44,7 @@ impl Layout {
         for folder in start.ancestors() {
             let dits = folder.join(DITS);
             match fs::symlink_metadata(&dits) {
-                Ok(meta) if meta.is_dir() && is_repository(&dits) => return Ok(Self::main(&dits)),
+                Ok(meta) if meta.is_dir() && was_repository(&dits) => return Ok(Self::main(&dits)),
                 Ok(meta) if meta.is_file() => return Self::linked(folder, &dits),
                 Ok(_) => {}
                 Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
@@ -129,6 +129,12 @@ impl Layout {
     pub fn format(&self) -> PathBuf {
         self.common.join("format")
     }
+}
+
+/// Whether this `.dits` is a repository, even one that lost its format: passing over it in silence would lead to a
+/// repository around it, or to the advice to make one.
+fn was_repository(dits: &Path) -> bool {
+    ["format", "refs", "objects", "manifests"].iter().any(|name| dits.join(name).exists())
 }
 
 /// Whether this folder is itself a repository.

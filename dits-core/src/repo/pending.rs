@@ -7,8 +7,9 @@ use bincode::{Decode, Encode};
 
 use super::{Layout, RepoError, Repository};
 use crate::codec;
+use crate::commit::Commit;
 use crate::durable;
-use crate::object::CommitId;
+use crate::object::{CommitId, TreeId};
 use crate::path::RepoPath;
 use crate::record::RecordKind;
 
@@ -25,6 +26,8 @@ pub enum PendingKind {
     Revert,
     /// `dits stash apply` or `pop`: nothing will be committed.
     Stash,
+    /// `dits cherry-pick`.
+    CherryPick,
 }
 
 impl PendingKind {
@@ -35,6 +38,7 @@ impl PendingKind {
             Self::Merge => "merge",
             Self::Revert => "revert",
             Self::Stash => "stash",
+            Self::CherryPick => "cherry-pick",
         }
     }
 }
@@ -44,12 +48,23 @@ impl PendingKind {
 pub struct Pending {
     /// Which operation.
     pub kind: PendingKind,
-    /// Where HEAD was when it began: what an abort goes back to.
+    /// Where HEAD was when the command was given: what an abort goes back to.
+    pub start: CommitId,
+    /// Where HEAD was before the step that waits: further than `start` when commits were made on the way.
     pub original: CommitId,
-    /// The commits that are being merged or reverted.
+    /// What was staged before the step that waits.
+    pub ours: TreeId,
+    /// The commits that are being merged, reverted or picked.
     pub heads: Vec<CommitId>,
+    /// The parent that a revert or cherry-pick compares with, from 1; 0 where there is no choice.
+    pub mainline: u32,
+    /// The commits whose turn comes after this one.
+    pub todo: Vec<CommitId>,
     /// The message prepared for the commit.
     pub message: String,
+    /// Whether files and staging area have all that the operation brings. If not, it was interrupted, and can only be
+    /// aborted.
+    pub applied: bool,
     /// Their versions of files in conflict, which were put beside ours: (path in conflict, the file beside it).
     pub beside: Vec<(RepoPath, RepoPath)>,
 }
@@ -73,7 +88,22 @@ impl Repository {
     /// # Errors
     /// When its record is damaged.
     pub fn pending(&self) -> Result<Option<Pending>, RepoError> {
-        Pending::of(self.layout())
+        match Pending::of(self.layout())? {
+            Some(pending) if self.is_committed(&pending)? => Ok(None),
+            pending => Ok(pending),
+        }
+    }
+
+    /// Whether HEAD is the commit that the operation was to make: then only its record was left behind, by a command
+    /// that was killed just then.
+    fn is_committed(&self, pending: &Pending) -> Result<bool, RepoError> {
+        let Some(head) = self.head()?.commit().filter(|head| *head != pending.original) else { return Ok(false) };
+        let made = Commit::read(self.store(), head)?.parents;
+        Ok(match pending.kind {
+            PendingKind::Merge => made.first() == Some(&pending.original) && made[1..] == pending.heads,
+            PendingKind::Revert | PendingKind::CherryPick => made == [pending.original] && pending.todo.is_empty(),
+            PendingKind::Stash => false,
+        })
     }
 
     /// Remembers an operation that waits.

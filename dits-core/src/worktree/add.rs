@@ -11,7 +11,7 @@ use crate::chunk::Profile;
 use crate::content::{IngestError, Ingested, Ingestor, Source};
 use crate::diff::FileVersion;
 use crate::durable::IoContext;
-use crate::index::{LockedIndex, Stage, fs_clock};
+use crate::index::{Index, LockedIndex, Stage, fs_clock};
 use crate::manifest::ManifestError;
 use crate::path::{RepoPath, portable};
 use crate::progress::Progress;
@@ -61,6 +61,44 @@ pub struct AddReport {
     pub ignored: Vec<RepoPath>,
 }
 
+/// What [`Repository::add`] is about to do, with the staging area locked until it is done or dropped.
+pub struct AddPlan<'a> {
+    repo: &'a Repository,
+    index: LockedIndex,
+    clock: (i64, u32),
+    options: AddOptions,
+    report: AddReport,
+}
+
+impl AddPlan<'_> {
+    /// What would be staged. [`AddReport::added`] may have files whose content turns out not to have changed.
+    #[must_use]
+    pub fn report(&self) -> &AddReport {
+        &self.report
+    }
+
+    /// The staging area as it is.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Does it, all or nothing; only reports when it is a dry run.
+    ///
+    /// # Errors
+    /// When a file cannot be read or keeps changing, or the store or staging area cannot be written.
+    pub fn run(mut self, progress: &dyn Progress) -> Result<AddReport, RepoError> {
+        if self.options.dry_run {
+            return Ok(self.report);
+        }
+        // The guard keeps garbage collection away from the new content until the index names it.
+        let guard = self.repo.stage(&mut self.index, &mut self.report, self.clock, progress)?;
+        self.index.commit()?;
+        drop(guard);
+        Ok(self.report)
+    }
+}
+
 impl Repository {
     /// Stages the changes in the worktree that `selection` includes. Either all of them are staged or none.
     ///
@@ -72,7 +110,20 @@ impl Repository {
         options: AddOptions,
         progress: &dyn Progress,
     ) -> Result<AddReport, RepoError> {
-        let mut index = self.lock_index()?;
+        self.plan_add(selection, options, progress)?.run(progress)
+    }
+
+    /// Finds what [`Repository::add`] would stage, for looking at it before it happens.
+    ///
+    /// # Errors
+    /// When something cannot be looked at, or a name is refused.
+    pub fn plan_add(
+        &self,
+        selection: &dyn Selection,
+        options: AddOptions,
+        progress: &dyn Progress,
+    ) -> Result<AddPlan<'_>, RepoError> {
+        let index = self.lock_index()?;
         let clock = fs_clock(&self.layout().private)?;
         let wanted = ScanOptions {
             untracked: options.new_files,
@@ -96,14 +147,7 @@ impl Repository {
         if options.removals {
             report.removed = found.deleted;
         }
-        if options.dry_run {
-            return Ok(report);
-        }
-        // The guard keeps garbage collection away from the new content until the index names it.
-        let guard = self.stage(&mut index, &mut report, clock, progress)?;
-        index.commit()?;
-        drop(guard);
-        Ok(report)
+        Ok(AddPlan { repo: self, index, clock, options, report })
     }
 
     fn stage(
@@ -149,7 +193,7 @@ impl Repository {
     }
 
     /// Refuses names that Windows or macOS could not hold, unless `core.portable` is off.
-    fn check_portable(&self, index: &LockedIndex, new: &[RepoPath]) -> Result<(), RepoError> {
+    pub(crate) fn check_portable(&self, index: &Index, new: &[RepoPath]) -> Result<(), RepoError> {
         if new.is_empty() || !self.config().get_bool("core.portable")?.unwrap_or(true) {
             return Ok(());
         }

@@ -20,6 +20,7 @@ use crate::durable::{IoContext, IoError};
 use crate::path::RepoPath;
 use crate::rules_file::{self, FolderFiles, RulesError};
 
+mod below;
 #[cfg(test)]
 mod tests;
 
@@ -246,6 +247,31 @@ impl WorkDirs {
             Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR | Errno::BUSY) => Ok(false),
             Err(errno) => Err(errno).at("remove the folder", &self.shown(Some(folder))),
         }
+    }
+
+    /// The names in a folder, in no certain order.
+    ///
+    /// # Errors
+    /// When it is missing, no folder, or cannot be read.
+    pub fn names_in(&self, folder: &RepoPath) -> Result<Vec<Vec<u8>>, IoError> {
+        let shown = self.shown(Some(folder));
+        let dir = self.dir_for(Some(folder), false)?;
+        let mut names = Vec::new();
+        for found in rustix::fs::Dir::read_from(&dir).at("list", &shown)? {
+            let name = found.at("list", &shown)?.file_name().to_bytes().to_vec();
+            if !matches!(&name[..], b"." | b"..") {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The file system that the top folder is on.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn device(&self) -> Result<u64, IoError> {
+        Ok(Meta::of(&rustix::fs::fstat(&self.top).at("look at", &self.root)?).dev)
     }
 
     /// Removes the folders around a removed file, from the innermost out, as far as they are empty. The top folder

@@ -5,19 +5,30 @@ use rustix::fs::{FileType, Stat};
 mod add;
 mod checkout;
 pub mod dirs;
+mod obstacles;
 mod rehearse;
+mod remove;
+mod rename;
+mod reset;
+mod restore;
 mod scan;
 mod select;
+mod status;
 mod switch;
 pub mod walk;
 
-pub use add::{AddOptions, AddReport};
+pub use add::{AddOptions, AddPlan, AddReport};
 pub use checkout::{Checkout, CheckoutReport, InTheWay, entry, write_version};
 pub use dirs::{Replace, WorkDirs};
 pub use rehearse::{Rehearsed, rehearse};
+pub use remove::{RemoveOptions, Unsafe};
+pub use rename::{MoveOptions, MoveProblem, Moved};
+pub use reset::{ResetMode, ResetReport};
+pub use restore::{Restore, RestoreFrom, RestoreReport};
 pub use scan::{Scan, ScanOptions, Skipped, scan};
 pub use select::{Everything, Exactly, Selection};
-pub use switch::{Destination, changes_to_tree, check_resolved, stage_version};
+pub use status::{StagedChange, Status, StatusOptions, UnstagedChange, Untracked, UntrackedMode};
+pub use switch::{Destination, NewBranch, SwitchOptions, changes_to_tree, check_resolved, stage_version};
 
 use crate::tree::Mode;
 

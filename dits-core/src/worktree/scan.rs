@@ -6,19 +6,24 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::walk::{self, Folder, Problem, Visitor, WalkOptions};
-use super::{EntryKind, Meta, Selection, WorkDirs};
-use crate::content::{Comparison, compare};
+use super::{EntryKind, Meta, Selection};
 use crate::durable::IoError;
 use crate::ignore::Match;
 use crate::index::{EntryView, FileStat, Index, Stage};
 use crate::path::{PathError, RepoPath};
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
-use crate::tree::Content;
+use crate::tree::Mode;
+
+mod collapse;
+mod settle;
+
+use collapse::{Collapse, collapse_ignored};
+use settle::settle;
 
 /// How far a scan goes.
 #[derive(Clone, Copy, Debug)]
@@ -52,24 +57,44 @@ pub enum Skipped {
     Refused(Option<RepoPath>, Vec<u8>, PathError),
 }
 
+impl Skipped {
+    fn nested(&self) -> Option<&RepoPath> {
+        match self {
+            Self::Nested(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    fn sort_key(&self) -> (&[u8], &[u8]) {
+        match self {
+            Self::Nested(path) | Self::Special(path) => (path.as_bytes(), b""),
+            Self::Refused(folder, name, _) => (folder.as_ref().map_or(b"", |folder| folder.as_bytes()), name),
+        }
+    }
+}
+
 /// What a scan found. All lists are sorted.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Tracked files whose content, mode or type changed.
     pub modified: Vec<RepoPath>,
+    /// Those of them that became a link, or stopped being one.
+    pub retyped: Vec<RepoPath>,
     /// Tracked files whose stat data proves nothing, when the scan does not settle by content.
     pub unsure: Vec<RepoPath>,
     /// Tracked files that are gone.
     pub deleted: Vec<RepoPath>,
     /// Paths in conflict that have a file.
     pub conflicted: Vec<RepoPath>,
+    /// Paths in conflict that have none.
+    pub conflicted_gone: Vec<RepoPath>,
     /// Files that are not tracked.
     pub untracked: Vec<RepoPath>,
     /// Folders in which nothing is tracked and something is not ignored.
     pub untracked_folders: Vec<RepoPath>,
     /// Files that are not tracked because they are ignored.
     pub ignored: Vec<RepoPath>,
-    /// Ignored folders in which nothing is tracked.
+    /// Folders in which everything is ignored and there is something.
     pub ignored_folders: Vec<RepoPath>,
     /// What was passed over.
     pub skipped: Vec<Skipped>,
@@ -94,9 +119,11 @@ impl Scan {
     fn sort(&mut self) {
         for list in [
             &mut self.modified,
+            &mut self.retyped,
             &mut self.unsure,
             &mut self.deleted,
             &mut self.conflicted,
+            &mut self.conflicted_gone,
             &mut self.untracked,
             &mut self.untracked_folders,
             &mut self.ignored,
@@ -106,6 +133,7 @@ impl Scan {
             list.dedup();
         }
         self.unchanged.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        self.skipped.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         self.unreadable.sort_by(|a, b| a.0.cmp(&b.0));
     }
 }
@@ -125,6 +153,7 @@ pub fn scan(
     let scanner = Scanner::new(index, selection, options, progress);
     let walk_options = WalkOptions { threads: repo.threads(), ignore: repo.ignore_rules()?, progress };
     walk::walk(repo.worktree()?, &walk_options, &scanner)?;
+    scanner.look_into_nested(repo)?;
     let (mut scan, unsure) = scanner.finish();
     if options.settle {
         settle(repo, &unsure, &mut scan, progress)?;
@@ -145,6 +174,7 @@ struct Scanner<'a> {
     options: ScanOptions,
     progress: &'a dyn Progress,
     found: Mutex<Scan>,
+    collapse: Mutex<Collapse>,
     unsure: Mutex<Vec<(usize, Meta)>>,
 }
 
@@ -170,8 +200,8 @@ impl<'a> Scanner<'a> {
         }
         let by_path = entries.iter().enumerate().map(|(i, entry)| (entry.path, i)).collect();
         let seen = entries.iter().map(|_| AtomicBool::new(false)).collect();
-        let (found, unsure) = (Mutex::default(), Mutex::default());
-        Self { entries, by_path, folders, conflicts, seen, selection, options, progress, found, unsure }
+        let (found, collapse, unsure) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { entries, by_path, folders, conflicts, seen, selection, options, progress, found, collapse, unsure }
     }
 
     fn found(&self) -> MutexGuard<'_, Scan> {
@@ -192,7 +222,11 @@ impl<'a> Scanner<'a> {
             return;
         }
         if !same_mode || entry.size != meta.size || entry.flags.intent_to_add {
-            self.found().modified.push(path);
+            let mut found = self.found();
+            if (kind == EntryKind::Symlink) != (entry.mode == Mode::Symlink) {
+                found.retyped.push(path.clone());
+            }
+            found.modified.push(path);
         } else {
             self.unsure.lock().unwrap_or_else(PoisonError::into_inner).push((number, *meta));
         }
@@ -209,12 +243,21 @@ impl<'a> Scanner<'a> {
             return;
         }
         let ignored = matched().is_some_and(|found| !found.negated);
-        match (ignored, self.collapses_into(&path)) {
-            (true, _) if self.options.ignored => self.found().ignored.push(path),
-            (true, _) => {}
-            (false, Some(folder)) => self.found().untracked_folders.push(folder),
-            (false, None) => self.found().untracked.push(path),
+        if ignored {
+            if self.options.ignored {
+                self.collapse().saw_ignored(&path);
+                self.found().ignored.push(path);
+            }
+            return;
         }
+        match self.collapses_into(&path) {
+            Some(folder) => self.collapse().saw_untracked(folder, self.options.ignored.then_some(&path)),
+            None => self.found().untracked.push(path),
+        }
+    }
+
+    fn collapse(&self) -> MutexGuard<'_, Collapse> {
+        self.collapse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The outermost folder around `path` in which nothing is tracked, when such folders are listed as a whole.
@@ -231,6 +274,28 @@ impl<'a> Scanner<'a> {
         outermost
     }
 
+    /// A walk does not enter repositories inside the repository, but a folder may have become one with tracked files in
+    /// it: these are looked at one by one.
+    fn look_into_nested(&self, repo: &Repository) -> Result<(), RepoError> {
+        let nested: Vec<RepoPath> = self.found().skipped.iter().filter_map(Skipped::nested).cloned().collect();
+        if nested.iter().all(|folder| !self.folders.contains(folder.as_bytes())) {
+            return Ok(());
+        }
+        let dirs = repo.work_dirs()?;
+        for (number, entry) in self.entries.iter().enumerate() {
+            let path = entry.repo_path();
+            if !nested.iter().any(|folder| path.is_within(folder)) {
+                continue;
+            }
+            match dirs.stat(&path) {
+                Ok(Some(meta)) if !meta.is_dir() => self.tracked(number, meta.kind(), &meta),
+                Ok(_) => {}
+                Err(error) => self.found().unreadable.push((path, error)),
+            }
+        }
+        Ok(())
+    }
+
     fn finish(self) -> (Scan, Vec<(EntryView<'a>, Meta)>) {
         let mut scan = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (entry, seen) in self.entries.iter().zip(&self.seen) {
@@ -243,6 +308,15 @@ impl<'a> Scanner<'a> {
                 scan.deleted.push(path);
             }
         }
+        let there: HashSet<&[u8]> = scan.conflicted.iter().map(RepoPath::as_bytes).collect();
+        let gone = self.conflicts.iter().filter(|path| !there.contains(*path)).map(|path| RepoPath::from_checked(path));
+        let gone = gone.filter(|path| !scan.unreadable.iter().any(|(blocked, _)| path.is_within(blocked)));
+        scan.conflicted_gone = gone.filter(|path| self.selection.includes(path)).collect();
+        let collapse = self.collapse.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if self.options.ignored && !self.options.each_untracked {
+            (scan.ignored, scan.ignored_folders) = collapse_ignored(scan.ignored, &self.folders, &collapse);
+        }
+        scan.untracked_folders = collapse.into_folders();
         let unsure = self.unsure.into_inner().unwrap_or_else(PoisonError::into_inner);
         let unsure = unsure.into_iter().map(|(number, meta)| (self.entries[number].clone(), meta)).collect();
         (scan, unsure)
@@ -260,18 +334,14 @@ impl Visitor for Scanner<'_> {
         if !self.options.untracked {
             return false;
         }
-        let each_ignored = self.options.ignored && self.options.each_untracked;
-        if ignored.is_some() && !each_ignored {
-            if self.options.ignored {
-                self.found().ignored_folders.push(folder.clone());
-            }
-            return false;
+        if ignored.is_some() {
+            // One file is enough to list an ignored folder as a whole.
+            return self.options.ignored && (self.options.each_untracked || self.collapse().enters_ignored(folder));
         }
-        // One file is enough to list a folder as a whole.
-        let mut found = self.found();
-        match self.collapses_into(folder) {
-            Some(around) => !found.untracked_folders.contains(&around),
-            None => !found.untracked_folders.iter_mut().any(|known| known == folder),
+        match self.collapses_into(folder).or_else(|| (!self.options.each_untracked).then(|| folder.clone())) {
+            // The same holds for an untracked one, unless there could be ignored files in it to be listed.
+            Some(outermost) => self.options.ignored || !self.collapse().is_listed(&outermost),
+            None => true,
         }
     }
 
@@ -311,62 +381,4 @@ impl Visitor for Scanner<'_> {
             }
         }
     }
-}
-
-/// Reads the files that stat data says nothing about.
-fn settle(
-    repo: &Repository,
-    unsure: &[(EntryView<'_>, Meta)],
-    scan: &mut Scan,
-    progress: &dyn Progress,
-) -> Result<(), RepoError> {
-    if unsure.is_empty() {
-        return Ok(());
-    }
-    let bytes = unsure.iter().map(|(entry, _)| entry.size).sum();
-    progress.stage("Comparing contents", Some(bytes), Some(unsure.len() as u64));
-    let dirs = repo.work_dirs()?;
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::with_capacity(unsure.len()));
-    let work = || {
-        while let Some((entry, _)) = unsure.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let outcome = holds(repo, &dirs, entry, progress);
-            progress.advance(entry.size, 1);
-            results.lock().unwrap_or_else(PoisonError::into_inner).push((entry.repo_path(), outcome));
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..repo.threads().min(unsure.len()) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    for (path, outcome) in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        match outcome {
-            Ok(Some(stat)) => scan.unchanged.push((path, stat)),
-            Ok(None) => scan.modified.push(path),
-            Err(RepoError::Io(error)) => scan.unreadable.push((path, error)),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// What a file looks like now, if it holds what was recorded.
-fn holds(
-    repo: &Repository,
-    dirs: &WorkDirs,
-    entry: &EntryView<'_>,
-    progress: &dyn Progress,
-) -> Result<Option<FileStat>, RepoError> {
-    let path = entry.repo_path();
-    if let Content::Symlink(target) = &entry.content {
-        let same = dirs.read_link(&path)? == *target;
-        let meta = dirs.stat(&path)?;
-        return Ok(meta.filter(|_| same).map(|meta| FileStat::from(&meta)));
-    }
-    let (mut file, before) = dirs.open_file(&path)?;
-    let outcome = compare(repo.store(), &mut file, entry.size, &entry.content, progress);
-    let same = outcome.map_err(|e| RepoError::comparing(&path, e))? == Comparison::Same;
-    Ok(same.then(|| FileStat::from(&before)))
 }

@@ -19,7 +19,29 @@ pub enum Destination {
     Commit(CommitId),
 }
 
-/// The changes that lead from what is staged to `tree`.
+/// How to go there.
+#[derive(Clone, Debug, Default)]
+pub struct SwitchOptions {
+    /// Throws away what is not committed, instead of refusing.
+    pub force: bool,
+    /// What the user called the destination, for the log; without it, the branch's name or the commit's id.
+    pub named: Option<String>,
+    /// Makes the branch first.
+    pub create: Option<NewBranch>,
+}
+
+/// A branch to be made.
+#[derive(Clone, Debug)]
+pub struct NewBranch {
+    /// Where it begins; `None` for one without history.
+    pub commit: Option<CommitId>,
+    /// What the user called that, for the log.
+    pub from: String,
+    /// Moves the branch there if it exists.
+    pub reset: bool,
+}
+
+/// The changes that lead from what is staged to `tree`. A path in conflict is always among them.
 ///
 /// # Errors
 /// When the tree cannot be read.
@@ -32,6 +54,12 @@ pub fn changes_to_tree(repo: &Repository, index: &Index, tree: Option<TreeId>) -
         wanted.insert(change.path, change.new);
     }
     let mut changes = Vec::new();
+    for conflict in index.conflicts() {
+        let side = conflict.ours.or(conflict.theirs).or(conflict.base);
+        let old = side.map(|entry| FileVersion { mode: entry.mode, size: entry.size, content: entry.content });
+        let new = wanted.remove(&conflict.path).flatten();
+        changes.push(Change { path: conflict.path, old, new });
+    }
     for entry in index.entries().filter(|entry| entry.stage == Stage::Normal) {
         let path = entry.repo_path();
         let old = FileVersion { mode: entry.mode, size: entry.size, content: entry.content.clone() };
@@ -58,53 +86,118 @@ impl Repository {
         force: bool,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
-        let index = self.lock_index()?;
-        if !force {
+        self.switch_with(to, &SwitchOptions { force, ..SwitchOptions::default() }, who, progress)
+    }
+
+    /// [`Repository::switch`] with all that can be chosen.
+    ///
+    /// # Errors
+    /// As there, and when a branch that is to be made exists.
+    pub fn switch_with(
+        &self,
+        to: &Destination,
+        options: &SwitchOptions,
+        who: &Signature,
+        progress: &dyn Progress,
+    ) -> Result<CheckoutReport, RepoError> {
+        let mut index = self.lock_index()?;
+        if !options.force {
             self.check_settled(&index)?;
         }
-        let (target, commit) = match to {
-            Destination::Branch(branch) => {
+        let (edits, commit) = self.head_edits(to, options, who)?;
+        let tree = commit.map(|id| Commit::read(self.store(), id)).transpose()?.map(|commit| commit.tree);
+        let report = if options.force {
+            self.overwrite(&mut index, tree, progress)?
+        } else {
+            let changes = self.two_way(&index, self.head_tree()?, tree)?;
+            self.checkout_all(&mut index, &changes, tree, progress)?
+        };
+        // HEAD moves while the index is locked, so that nobody commits the new files on the old branch.
+        self.refs().transaction(edits)?;
+        drop(index);
+        if options.force {
+            self.discard_pending()?;
+        }
+        Ok(report)
+    }
+
+    /// What makes HEAD, and perhaps a new branch, be where `to` says; and the commit that is.
+    fn head_edits(
+        &self,
+        to: &Destination,
+        options: &SwitchOptions,
+        who: &Signature,
+    ) -> Result<(Vec<RefEdit>, Option<CommitId>), RepoError> {
+        let mut edits = Vec::new();
+        let (target, commit) = match (to, &options.create) {
+            (Destination::Commit(commit), _) => (Target::Id(*commit.digest()), Some(*commit)),
+            (Destination::Branch(branch), Some(new)) => {
+                edits.extend(self.branch_edit(branch, new, who)?);
+                (Target::Symbolic(branch.clone()), new.commit)
+            }
+            (Destination::Branch(branch), None) => {
                 self.check_branch_free(branch)?;
                 let digest = self.refs().resolve(branch)?.map(|(_, digest)| CommitId::from_digest(digest));
                 (Target::Symbolic(branch.clone()), digest)
             }
-            Destination::Commit(commit) => (Target::Id(*commit.digest()), Some(*commit)),
         };
-        let tree = commit.map(|id| Commit::read(self.store(), id)).transpose()?.map(|commit| commit.tree);
-        let changes =
-            if force { changes_to_tree(self, &index, tree)? } else { self.two_way(&index, self.head_tree()?, tree)? };
-        let report = self.checkout_all(index, &changes, tree, force, progress)?;
-        let reason = format!("checkout: moving from {} to {}", self.describe_head()?, describe(to));
+        let named = options.named.clone().unwrap_or_else(|| describe(to));
         let old = self.refs().read(&RefName::head())?;
         let log = LogLine {
             old: self.refs().resolve(&RefName::head())?.map(|(_, digest)| digest),
             new: commit.map(|commit| *commit.digest()),
             who: who.clone(),
-            message: reason,
+            message: format!("checkout: moving from {} to {named}", self.describe_head()?),
         };
         let expected = old.map_or(Expected::Absent, Expected::Is);
-        self.refs().transaction(vec![RefEdit::set(RefName::head(), expected, target).with_log(log)])?;
-        if force {
-            self.clear_pending()?;
-        }
-        Ok(report)
+        edits.push(RefEdit::set(RefName::head(), expected, target).with_log(log));
+        Ok((edits, commit))
     }
 
-    /// Applies changes and writes the index; `tree` is what it then equals, if it was equal to HEAD before.
+    /// What makes a branch; nothing for one without history, which comes to be with its first commit.
+    ///
+    /// # Errors
+    /// When there is such a branch and it is not to be moved, or a worktree is on it.
+    pub fn branch_edit(
+        &self,
+        branch: &RefName,
+        new: &NewBranch,
+        who: &Signature,
+    ) -> Result<Option<RefEdit>, RepoError> {
+        let old = self.refs().read(branch)?;
+        if old.is_some() && !new.reset {
+            return Err(RepoError::RefExists { kind: "branch", name: branch.short().to_owned() });
+        }
+        self.check_branch_free(branch)?;
+        let Some(commit) = new.commit else { return Ok(None) };
+        let message = if old.is_some() { "branch: Reset to " } else { "branch: Created from " };
+        let log = LogLine {
+            old: self.refs().resolve(branch)?.map(|(_, digest)| digest),
+            new: Some(*commit.digest()),
+            who: who.clone(),
+            message: format!("{message}{}", new.from),
+        };
+        let expected = old.map_or(Expected::Absent, Expected::Is);
+        Ok(Some(RefEdit::set(branch.clone(), expected, Target::Id(*commit.digest())).with_log(log)))
+    }
+
+    /// Applies changes and writes the index; `tree` is what it then equals, if that is known.
     fn checkout_all(
         &self,
-        mut index: LockedIndex,
+        index: &mut LockedIndex,
         changes: &[Change],
         tree: Option<TreeId>,
-        force: bool,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
-        let clean = force || index.matches_tree().is_some();
-        let report = Checkout::new(self, progress, force)?.apply(&mut index, changes)?;
+        let clean = match self.head_tree()? {
+            None => index.is_empty(),
+            head => index.matches_tree() == head,
+        };
+        let report = Checkout::new(self, progress, false)?.apply(index, changes)?;
         if clean {
             index.set_tree(tree);
         }
-        index.commit()?;
+        index.save()?;
         Ok(report)
     }
 
@@ -136,48 +229,10 @@ impl Repository {
         commit: CommitId,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
-        let index = self.lock_index()?;
+        let mut index = self.lock_index()?;
         let tree = Commit::read(self.store(), commit)?.tree;
         let changes = self.two_way(&index, self.head_tree()?, Some(tree))?;
-        self.checkout_all(index, &changes, Some(tree), false, progress)
-    }
-
-    /// Makes index and worktree be `tree`, throwing away everything else that is tracked (`reset --hard`).
-    ///
-    /// # Errors
-    /// When the tree cannot be read or a file cannot be written.
-    pub fn reset_hard(&self, tree: Option<TreeId>, progress: &dyn Progress) -> Result<CheckoutReport, RepoError> {
-        let mut index = self.lock_index()?;
-        drop_conflicts(&mut index);
-        let mut changes = changes_to_tree(self, &index, tree)?;
-        let listed: std::collections::HashSet<_> = changes.iter().map(|change| change.path.clone()).collect();
-        let scan = super::scan(self, &index, &super::Everything, super::ScanOptions::tracked_only(), progress)?;
-        for path in scan.modified.into_iter().chain(scan.deleted).filter(|path| !listed.contains(path)) {
-            if let Some(entry) = index.get(&path, Stage::Normal) {
-                let version = FileVersion { mode: entry.mode, size: entry.size, content: entry.content.clone() };
-                changes.push(Change { path, old: Some(version.clone()), new: Some(version) });
-            }
-        }
-        let report = Checkout::new(self, progress, true)?.apply(&mut index, &changes)?;
-        index.set_tree(tree);
-        index.commit()?;
-        Ok(report)
-    }
-
-    /// Makes the staging area be `tree`, leaving files alone (`reset --mixed`). Entries whose content stays keep what
-    /// is known of their files.
-    ///
-    /// # Errors
-    /// When the tree cannot be read or the index cannot be written.
-    pub fn reset_index(&self, tree: Option<TreeId>) -> Result<(), RepoError> {
-        let mut index = self.lock_index()?;
-        drop_conflicts(&mut index);
-        for change in changes_to_tree(self, &index, tree)? {
-            stage_version(&mut index, &change)?;
-        }
-        index.set_tree(tree);
-        index.commit()?;
-        Ok(())
+        self.checkout_all(&mut index, &changes, Some(tree), progress)
     }
 
     fn check_settled(&self, index: &Index) -> Result<(), RepoError> {
@@ -231,13 +286,6 @@ pub fn stage_version(index: &mut Index, change: &Change) -> Result<(), RepoError
 pub fn check_resolved(index: &Index) -> Result<(), RepoError> {
     let paths: Vec<_> = index.conflicts().into_iter().map(|conflict| conflict.path).collect();
     if paths.is_empty() { Ok(()) } else { Err(RepoError::Unresolved { paths }) }
-}
-
-/// Forgets the sides of conflicts.
-fn drop_conflicts(index: &mut Index) {
-    for conflict in index.conflicts() {
-        index.remove_all(&conflict.path);
-    }
 }
 
 fn describe(to: &Destination) -> String {

@@ -33,6 +33,14 @@ pub struct Version {
     args: &'static [&'static str],
 }
 
+impl Version {
+    /// The arguments for [`derive`].
+    #[must_use]
+    pub fn args(&self) -> &'static [&'static str] {
+        self.args
+    }
+}
+
 /// The base file's name.
 pub const BASE: &str = "base.mp4";
 
@@ -138,8 +146,8 @@ pub fn base(folder: &Path, scale: Scale) -> io::Result<PathBuf> {
 /// # Errors
 /// As [`make`].
 pub fn prores(folder: &Path) -> io::Result<PathBuf> {
-    let video = "testsrc2=s=1920x1080:r=25:d=40,noise=alls=20:allf=t:all_seed=11";
-    derive(folder, PRORES, &["-f", "lavfi", "-i", video, "-c:v", "prores_ks", "-profile:v", "3"])
+    let video = "testsrc2=s=1920x1080:r=25:d=17,noise=alls=20:allf=t:all_seed=11";
+    derive(folder, PRORES, &["-f", "lavfi", "-i", video, "-c:v", "prores_aw", "-profile:v", "3", "-qscale:v", "4"])
 }
 
 /// Runs ffmpeg in `folder` and gives its output the name only when it is whole.

@@ -1,7 +1,7 @@
 //! Faults at system calls, through `strace -e inject`: kills and errors at the n-th mutating call of a command.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub const MUTATING: &str = "write,pwrite64,writev,pwritev,openat,rename,renameat
 pub enum Fault {
     /// The process is killed on entering the call: the call does not happen.
     Kill,
+    /// The user presses Ctrl-C when the call is made.
+    Interrupt,
     /// The call fails with this error's name, such as `EIO` or `ENOSPC`.
     Error(&'static str),
 }
@@ -35,13 +37,27 @@ pub fn available(test: &str) -> bool {
 /// `command` under strace, with the fault at the `when`-th (from 1, counted per thread) call named in `calls`.
 #[must_use]
 pub fn inject(command: &Command, calls: &str, fault: Fault, when: u32) -> Command {
+    injected(command, calls, fault, &format!(":when={when}"), None)
+}
+
+/// `command` under strace, with the fault at every call named in `calls` that is about the file at `path`.
+#[must_use]
+pub fn inject_on(command: &Command, path: &Path, calls: &str, fault: Fault) -> Command {
+    injected(command, calls, fault, "", Some(path))
+}
+
+fn injected(command: &Command, calls: &str, fault: Fault, when: &str, path: Option<&Path>) -> Command {
     let what = match fault {
         Fault::Kill => "signal=SIGKILL".to_owned(),
+        Fault::Interrupt => "signal=SIGINT".to_owned(),
         Fault::Error(name) => format!("error={name}"),
     };
     let mut traced = Command::new("strace");
     traced.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
-    traced.args(["-e", &format!("inject={calls}:{what}:when={when}"), "--"]);
+    if let Some(path) = path {
+        traced.arg("-P").arg(path);
+    }
+    traced.args(["-e", &format!("inject={calls}:{what}{when}"), "--"]);
     inherit(&mut traced, command);
     traced
 }

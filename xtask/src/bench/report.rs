@@ -8,9 +8,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::Samples;
 use super::measure::Cost;
 use super::tools::Tool;
-use super::{Samples, place};
 
 const HEAD: &str = "# Benchmarks
 
@@ -45,10 +45,9 @@ pub fn write(
     let table = table(samples, sizes);
     print!("{table}");
     let machine = machine();
-    let about = format!(
-        "\n{made}, {rounds} rounds, {} cores of {}, {}.\n",
-        machine["cores"], machine["cpu"], machine["kernel"]
-    );
+    let word = |key: &str| machine[key].as_str().unwrap_or_default().to_owned();
+    let about =
+        format!("\n{made}, {rounds} rounds, {} cores of {}, {}.\n", machine["cores"], word("cpu"), word("kernel"));
     fs::write(out.join("README.md"), format!("{HEAD}{about}{table}"))
 }
 
@@ -122,7 +121,6 @@ fn machine() -> Value {
         "cores": std::thread::available_parallelism().map_or(0, usize::from),
         "memory": line("/proc/meminfo", "MemTotal"),
         "kernel": format!("Linux {}", kernel.trim()),
-        "target": place::target().file_name().map(|name| name.display().to_string()),
     })
 }
 

@@ -68,6 +68,9 @@ pub fn present(dits: &Path, chosen: &[String]) -> Vec<Tool> {
     found
 }
 
+/// Every file goes through git-lfs, except this one.
+const LFS_ATTRIBUTES: &str = "* filter=lfs diff=lfs merge=lfs -text\n.gitattributes !filter !diff !merge text\n";
+
 /// One tool's turn on one set of files.
 pub struct Trial<'a> {
     tool: &'a Tool,
@@ -85,13 +88,16 @@ impl<'a> Trial<'a> {
         let repo = trial.repository().display().to_string();
         let commands: &[&[&str]] = match tool.name {
             "git" => &[&["init", "-q"]],
-            "git-lfs" => &[&["init", "-q"], &["lfs", "install", "--local"], &["lfs", "track", "*"]],
+            "git-lfs" => &[&["init", "-q"], &["lfs", "install", "--local"]],
             "restic" => &[&["-q", "-r", &repo, "init"]],
             "borg" => &[&["init", "-e", "none", &repo]],
             _ => &[&["init"]],
         };
         for args in commands {
             measure::run(&mut trial.command(args, folder)).map_err(Failure::Failed)?;
+        }
+        if tool.name == "git-lfs" {
+            fs::write(folder.join(".gitattributes"), LFS_ATTRIBUTES)?;
         }
         Ok(trial)
     }
@@ -137,6 +143,9 @@ impl<'a> Trial<'a> {
             fs::remove_dir_all(&out).map_err(|e| e.to_string())?;
         }
         let added = self.stored()?.saturating_sub(before);
+        if operation == Operation::Add && added == 0 {
+            return Err("nothing was stored".to_owned());
+        }
         Ok(cost.map(|cost| Cost { added, ..cost }))
     }
 
@@ -157,6 +166,7 @@ impl<'a> Trial<'a> {
             (_, Checkout) => words(&[&["worktree", "add", "-q", "--detach", &out]]),
             (_, Status) => words(&[&["status"]]),
             (_, AddAgain) => words(&[&["add", "-A"]]),
+            ("dits", Add | Insert) => words(&[&["add", "-A"], &["commit", "-m", "A version"]]),
             (_, Add | Insert) => words(&[&["add", "-A"], &["commit", "-q", "-m", "A version"]]),
         }
     }

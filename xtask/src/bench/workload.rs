@@ -66,7 +66,7 @@ fn mixed(folder: &Path, files: u64) -> io::Result<()> {
         let (low, high, compressible) = match sizes.below(100) {
             0..50 => (100, 16 << 10, true),
             50..80 => (16 << 10, 128 << 10, false),
-            80..97 => (64 << 10, 256 << 10, number % 2 == 0),
+            80..98 => (64 << 10, 256 << 10, number % 2 == 0),
             _ => (512 << 10, 2 << 20, false),
         };
         let len = usize::try_from(sizes.between(low, high)).unwrap_or(0);

@@ -131,4 +131,43 @@ impl Odb {
     pub fn uncovered_packs(&self) -> usize {
         self.view().uncovered()
     }
+
+    /// Whether there is a merged index and it cannot be used, so that lookups fail.
+    #[must_use]
+    pub fn merged_is_damaged(&self) -> bool {
+        self.view().check_merged().is_err()
+    }
+
+    /// Whether there is a merged index, damaged or not.
+    #[must_use]
+    pub fn merged_exists(&self) -> bool {
+        self.has_merged_index()
+    }
+
+    /// Removes the merged index; packs are asked one by one then.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_merged_index(&self) -> Result<(), StoreError> {
+        self.inner.packs.delete(&[merged::FILE_NAME.to_owned()])?;
+        self.reload().map(drop)
+    }
+
+    /// How many loose objects there are, counted up to `limit`.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn loose_count(&self, limit: usize) -> Result<usize, StoreError> {
+        let mut count = 0;
+        for byte in 0..=u8::MAX {
+            if count >= limit {
+                break;
+            }
+            self.inner.loose.for_each(byte..=byte, |_, _| {
+                count += 1;
+                Ok::<_, StoreError>(())
+            })?;
+        }
+        Ok(count.min(limit))
+    }
 }

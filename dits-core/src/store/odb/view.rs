@@ -113,7 +113,7 @@ impl View {
         slot.open(&*self.store, &self.opened)
     }
 
-    fn check_merged(&self) -> Result<(), StoreError> {
+    pub(super) fn check_merged(&self) -> Result<(), StoreError> {
         match &self.broken_merged {
             None => Ok(()),
             Some((file, what)) => Err(StoreError::Corrupt { file: file.clone(), what: what.clone() }),

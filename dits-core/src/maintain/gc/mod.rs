@@ -5,20 +5,19 @@
 //! unreachable after the grace period, and after every writer has ended that began before the publication, is removed,
 //! and only the copies that were there at the publication.
 
+mod tidy;
+
 use std::time::{Duration, Instant};
 
-use super::{Mark, Met, roots};
+use super::roots::roots_with;
+use super::{Mark, Met, Root};
 use crate::lockfile::FileLock;
 use crate::object::Digest;
+use crate::object::ObjectKind;
 use crate::progress::Progress;
-use crate::refs::RefStore;
-use crate::repo::{RepoError, Repository};
-use crate::store::{
-    Condemned, CondemnedSet, ConsolidateOptions, DigestSet, Odb, PackId, Removed, StoreError, live_writers_older_than,
-};
-
-/// Packs shorter than this are worth gathering.
-const SMALL_PACK: u64 = 256 << 20;
+use crate::refs::{FolderRefs, LogEntry, RefName, RefStore};
+use crate::repo::{Layout, RepoError, Repository};
+use crate::store::{Condemned, CondemnedSet, DigestSet, Odb, PackId, Removed, StoreError, live_writers_older_than};
 
 /// How thorough to be.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +32,8 @@ pub struct GcOptions {
     pub dry_run: bool,
     /// Small packs are gathered when a database has more of them than this.
     pub max_packs: usize,
+    /// Loose objects are packed when a database has more of them than this.
+    pub max_loose: usize,
     /// Bytes after which a new pack is begun.
     pub pack_limit: u64,
     /// How long to wait for writers that stand in the way.
@@ -58,6 +59,8 @@ pub struct GcReport {
     pub writers: usize,
     /// Packs gathered into others.
     pub packs_gathered: u64,
+    /// Loose objects that were packed.
+    pub loose_packed: u64,
     /// Temporary files removed that killed commands had left.
     pub leftovers: u64,
 }
@@ -78,12 +81,14 @@ impl Repository {
         let _lock = FileLock::acquire(&dits.join("gc.lock"), Duration::ZERO)?;
         let mut report = GcReport::default();
         if !options.dry_run {
+            // A damaged merged index stands in the way of every lookup, and is made anew from the packs.
+            self.refresh_merged_indexes()?;
             self.expire_logs(options)?;
         }
-        let dead = self.dead(&mut report, progress)?;
+        let dead = self.dead(options, &mut report, progress)?;
         let list = Condemned::current(dits)?;
         let list = self.publish(list, &dead, options)?;
-        let ends = list.published.saturating_add(i64::try_from(options.grace.as_secs()).unwrap_or(i64::MAX));
+        let ends = list.published.saturating_add(seconds(options.grace));
         if options.now >= ends {
             self.sweep(&list, dead, options, &mut report, progress)?;
         } else {
@@ -98,47 +103,39 @@ impl Repository {
     }
 
     fn expire_logs(&self, options: &GcOptions) -> Result<(), RepoError> {
-        let Some(age) = options.reflog_expire else { return Ok(()) };
-        let oldest = options.now.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
-        let stash = crate::refs::RefName::stash();
-        for name in self.refs().logs()?.into_iter().filter(|name| *name != stash) {
-            self.refs().expire_log(&name, &mut |entry| entry.who.time >= oldest)?;
+        if options.reflog_expire.is_none() {
+            return Ok(());
+        }
+        for private in self.private_folders()? {
+            let layout = Layout { private, ..self.layout().clone() };
+            let refs = FolderRefs::open(&layout.common, layout.worktree_id())?;
+            let is_main = layout.worktree_id().is_none();
+            // The stash is no history of a ref: its lines are what was put aside.
+            let logs = refs.logs()?.into_iter().filter(|name| *name != RefName::stash());
+            for name in logs.filter(|name| is_main || name.is_per_worktree()) {
+                // A log whose ref was lost is what the ref can be restored from.
+                if refs.read(&name)?.is_some() {
+                    refs.expire_log(&name, &mut |entry| is_recent(entry, options))?;
+                }
+            }
         }
         Ok(())
     }
 
     /// Marks everything that is reachable and lists the rest.
-    fn dead(&self, report: &mut GcReport, progress: &dyn Progress) -> Result<Dead, RepoError> {
+    fn dead(&self, options: &GcOptions, report: &mut GcReport, progress: &dyn Progress) -> Result<Dead, RepoError> {
         progress.stage("Marking", None, None);
         let mut mark = Mark::default();
-        for root in roots(self)? {
-            let kind = match root.kind {
-                Some(kind) => kind,
-                None => match self.store().meta.info(&root.digest)? {
-                    Some(info) => info.kind,
-                    // A log may name what an earlier collection has removed.
-                    None if !root.required => continue,
-                    None => {
-                        let kind = crate::object::ObjectKind::Commit;
-                        return Err(StoreError::Missing { kind, digest: root.digest }.into());
-                    }
-                },
-            };
-            if kind.is_content() {
-                mark.content.insert(root.digest);
-                continue;
+        // Twice: a name that moves while the first pass looks, from a place not yet looked at to one that was, would
+        // be in neither. The second pass costs little, as everything is marked.
+        for _ in 0..2 {
+            for root in roots_with(self, &|entry| is_recent(entry, options))? {
+                self.mark_root(&mut mark, &root, progress)?;
             }
-            let required = root.required;
-            mark.reach(self.store(), kind, root.digest, progress, &mut |kind, digest, met| match met {
-                Met::NewChunk { .. } => Ok(()),
-                Met::Unknown => Err(RepoError::UnknownReferences { what: format!("{kind} {digest}") }),
-                Met::Unreadable(StoreError::Missing { .. }) if !required => Ok(()),
-                Met::Unreadable(error) => Err(error.into()),
-            })?;
         }
         report.reachable = (mark.content.len() + mark.meta.len()) as u64;
         let unmarked = |odb: &Odb, reached: &dyn Fn(&Digest) -> bool| -> Result<CondemnedSet, RepoError> {
-            let packs: Vec<PackId> = odb.pack_ids()?.into_iter().map(|(id, _)| id).collect();
+            let packs = pack_names(odb)?;
             let mut digests = Vec::new();
             odb.for_each(|digest, _| {
                 if !reached(digest) {
@@ -151,6 +148,27 @@ impl Repository {
         Ok(Dead {
             content: unmarked(&self.store().content, &|digest| mark.content.contains(digest))?,
             meta: unmarked(&self.store().meta, &|digest| mark.meta.contains(digest))?,
+        })
+    }
+
+    fn mark_root(&self, mark: &mut Mark, root: &Root, progress: &dyn Progress) -> Result<(), RepoError> {
+        if mark.meta.contains(&root.digest) || mark.content.contains(&root.digest) {
+            return Ok(());
+        }
+        let kind = match root.kind {
+            Some(kind) => kind,
+            None => match self.store().meta.info(&root.digest)? {
+                Some(info) => info.kind,
+                // A log may name what an earlier collection has removed.
+                None if !root.required => return Ok(()),
+                None => return Err(StoreError::Missing { kind: ObjectKind::Commit, digest: root.digest }.into()),
+            },
+        };
+        mark.reach(self.store(), kind, root.digest, progress, &mut |kind, digest, met| match met {
+            Met::NewChunk { .. } | Met::Node(_) => Ok(()),
+            Met::Unknown => Err(RepoError::UnknownReferences { what: format!("{kind} {digest}") }),
+            Met::Unreadable(StoreError::Missing { .. }) if !root.required => Ok(()),
+            Met::Unreadable(error) => Err(error.into()),
         })
     }
 
@@ -190,15 +208,17 @@ impl Repository {
             return Ok(());
         }
         // A writer that has ended meanwhile may have referred to what was dead before.
-        let dead = self.dead(report, progress)?;
+        let dead = self.dead(options, report, progress)?;
         progress.stage("Removing", None, None);
         let both = self.remove(&list.content, &list.meta, &dead, false, progress)?;
         (report.removed, report.removed_bytes) = (both.objects, both.freed);
-        let left = |all: CondemnedSet, gone: &CondemnedSet| {
+        // What has died meanwhile begins to wait. The packs are listed anew, since some were rewritten.
+        let left = |odb: &Odb, all: CondemnedSet, gone: &CondemnedSet| -> Result<CondemnedSet, RepoError> {
             let digests = all.digests.as_slice().iter().filter(|digest| !gone.digests.contains(digest)).copied();
-            CondemnedSet { packs: all.packs, digests: DigestSet::new(digests.collect()).into() }
+            Ok(CondemnedSet { packs: pack_names(odb)?, digests: DigestSet::new(digests.collect()).into() })
         };
-        let (content, meta) = (left(dead.content, &list.content), left(dead.meta, &list.meta));
+        let content = left(&self.store().content, dead.content, &list.content)?;
+        let meta = left(&self.store().meta, dead.meta, &list.meta)?;
         Condemned::publish(&self.layout().common, content, meta, options.now)?;
         Ok(())
     }
@@ -242,21 +262,17 @@ impl Repository {
         }
         Ok(both)
     }
+}
 
-    /// Gathers small packs and loose objects, and refreshes the merged index.
-    fn tidy(&self, options: &GcOptions, report: &mut GcReport, progress: &dyn Progress) -> Result<(), RepoError> {
-        for odb in [&self.store().content, &self.store().meta] {
-            progress.check()?;
-            report.leftovers += odb.remove_dead_temps()?.0;
-            let small = odb.pack_ids()?.iter().filter(|(_, len)| *len < SMALL_PACK).count();
-            if small > options.max_packs {
-                progress.stage("Gathering packs", None, None);
-                let gather =
-                    ConsolidateOptions { smaller_than: SMALL_PACK, loose: true, pack_limit: options.pack_limit };
-                report.packs_gathered += odb.consolidate(gather, progress)?.packs_before;
-            }
-            odb.merge_index()?;
-        }
-        Ok(())
-    }
+/// Whether a line of a log is to be kept.
+fn is_recent(entry: &LogEntry, options: &GcOptions) -> bool {
+    options.reflog_expire.is_none_or(|age| entry.who.time >= options.now.saturating_sub(seconds(age)))
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn pack_names(odb: &Odb) -> Result<Vec<PackId>, StoreError> {
+    Ok(odb.pack_ids()?.into_iter().map(|(id, _)| id).collect())
 }

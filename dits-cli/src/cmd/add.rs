@@ -1,0 +1,131 @@
+//! `dits add`
+
+use std::ffi::OsString;
+
+use dits_core::index::Index;
+use dits_core::worktree::{AddOptions, AddReport, Skipped};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::amounts::Amounts;
+use crate::output::json::Bytes;
+use crate::output::path::quote_text;
+use crate::output::size::plural;
+use crate::pathspec::Pathspecs;
+use crate::repository::Opened;
+
+/// Stage files for the next commit
+///
+/// Takes the content of new and changed files into the repository and notes it for the next commit, and notes which
+/// files are gone. Content that the repository has already is not stored again. Either everything that is named is
+/// staged or nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dits add .               everything below the current folder
+  dits add -A              everything
+  dits add 'shots/*.exr'   what a pattern matches
+  dits add -u              only what is tracked already
+  dits add -n .            show what would be staged")]
+pub struct Args {
+    /// Files, folders and patterns (`dits help pathspecs`)
+    #[arg(value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
+    paths: Vec<OsString>,
+    /// Everything in the worktree, also what is gone
+    #[arg(short = 'A', long)]
+    all: bool,
+    /// Only files that are tracked already
+    #[arg(short, long, conflicts_with = "all")]
+    update: bool,
+    /// Change nothing, show what would happen
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Also files that are ignored
+    #[arg(short, long)]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    dry_run: bool,
+    added: Vec<Bytes>,
+    removed: Vec<Bytes>,
+    #[serde(flatten)]
+    amounts: Amounts,
+}
+
+/// Stages.
+pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
+    if args.paths.is_empty() && !args.all && !args.update {
+        return Err(CliError::usage("nothing was named, so nothing was staged")
+            .hint("`dits add .` stages everything below the current folder"));
+    }
+    let opened = cx.open()?;
+    opened.repo.worktree()?;
+    let specs = opened.select(&args.paths)?;
+    let options =
+        AddOptions { new_files: !args.update, force: args.force, dry_run: args.dry_run, ..AddOptions::default() };
+    let progress = cx.progress();
+    let plan = opened.repo.plan_add(&specs, options, &progress)?;
+    check_used(&specs, plan.index())?;
+    let report = plan.run(&progress)?;
+    drop(progress);
+    warn_skipped(&report.skipped, &opened, cx);
+    show(&args, &report, &opened, cx)?;
+    Ok(Exit::Ok)
+}
+
+/// A pathspec that selects only what has not changed is of use too.
+fn check_used(specs: &Pathspecs, index: &Index) -> Result<(), CliError> {
+    if !specs.unused().is_empty() {
+        index.entries().for_each(|entry| _ = specs.matches(&entry.repo_path(), false));
+    }
+    specs.check_all_used().map_err(|error| CliError { exit: Exit::Usage, ..error })
+}
+
+/// Says what was passed over.
+pub fn warn_skipped(skipped: &[Skipped], opened: &Opened, cx: &Context) {
+    for skipped in skipped {
+        match skipped {
+            Skipped::Nested(path) => {
+                cx.warn(format!("{} is a repository of its own and was left out", opened.show(path)));
+            }
+            Skipped::Special(path) => {
+                cx.warn(format!("{} is not a file, link or folder and was left out", opened.show(path)));
+            }
+            Skipped::Refused(folder, name, why) => {
+                let folder = folder.as_ref().map_or_else(|| "the top folder".to_owned(), |path| opened.show(path));
+                cx.warn(format!("{} in {folder} was left out: {why}", quote_text(name)));
+            }
+        }
+    }
+}
+
+fn show(args: &Args, report: &AddReport, opened: &Opened, cx: &Context) -> Result<(), CliError> {
+    let amounts = Amounts::written(report.logical, &report.stats);
+    if cx.json() {
+        let list = |paths: &[dits_core::path::RepoPath]| paths.iter().map(Bytes::from).collect();
+        let (added, removed) = (list(&report.added), list(&report.removed));
+        return cx.out().json("add", &Answer { dry_run: args.dry_run, added, removed, amounts });
+    }
+    if args.dry_run || cx.verbose() > 0 {
+        let added = report.added.iter().map(|path| ("add", path));
+        for (what, path) in added.chain(report.removed.iter().map(|path| ("remove", path))) {
+            writeln!(cx.out(), "{what} '{}'", opened.show(path))?;
+        }
+    }
+    if args.dry_run || cx.quiet() {
+        return Ok(());
+    }
+    let (added, removed) = (report.added.len() as u64, report.removed.len() as u64);
+    match (added, removed) {
+        (0, 0) => writeln!(cx.out(), "Nothing has changed"),
+        (0, removed) => writeln!(cx.out(), "Staged the removal of {}", plural(removed, "file", "files")),
+        (added, 0) => writeln!(cx.out(), "Staged {}, {amounts}", plural(added, "file", "files")),
+        (added, removed) => {
+            let added = plural(added, "file", "files");
+            writeln!(cx.out(), "Staged {added}, {amounts}; and the removal of {}", plural(removed, "file", "files"))
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! `dits status`
+
+use std::ffi::OsString;
+
+use clap::ValueEnum;
+use dits_core::worktree::{Status, StatusOptions, UntrackedMode};
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::repository::Opened;
+use crate::settings::Settings;
+
+mod answer;
+mod long;
+mod short;
+
+/// Show what has changed
+///
+/// Compares the last commit, what is staged and the files in the worktree. Files are recognised as unchanged by their
+/// times, inodes and sizes; what these leave open is read.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dits status              for people
+  dits status -s           one line per file
+  dits status -z           for scripts: as `git status --porcelain=v1 -z`
+  dits status -uno         without looking for new files
+  dits status shots        only below a folder")]
+pub struct Args {
+    /// Only these files, folders and patterns (`dits help pathspecs`)
+    #[arg(value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
+    paths: Vec<OsString>,
+    /// One line per file
+    #[arg(short, long, overrides_with_all = ["long", "porcelain"])]
+    short: bool,
+    /// The long form, which is the default
+    #[arg(long, overrides_with_all = ["short", "porcelain"])]
+    long: bool,
+    /// The short form, the same in every version and whatever is configured
+    #[arg(long, value_name = "VERSION", num_args = 0..=1, require_equals = true, default_missing_value = "v1",
+          overrides_with_all = ["short", "long"])]
+    porcelain: Option<Porcelain>,
+    /// End lines with NUL and quote no names; implies --porcelain
+    #[arg(short = 'z')]
+    nul: bool,
+    /// Also show the branch, in the short form
+    #[arg(short, long)]
+    branch: bool,
+    /// How to show files that are not tracked; without a value, all
+    #[arg(short, long, value_name = "MODE", num_args = 0..=1, default_missing_value = "all")]
+    untracked_files: Option<Mode>,
+    /// Also show what is ignored
+    #[arg(long)]
+    ignored: bool,
+    /// Do not look for renames
+    #[arg(long)]
+    no_renames: bool,
+}
+
+/// The forms that scripts may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Porcelain {
+    /// git's first
+    #[value(alias = "1")]
+    V1,
+}
+
+/// How untracked files are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Not at all
+    No,
+    /// Folders as a whole where nothing in them is tracked
+    Normal,
+    /// Every file
+    All,
+}
+
+impl From<Mode> for UntrackedMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::No => Self::No,
+            Mode::Normal => Self::Normal,
+            Mode::All => Self::All,
+        }
+    }
+}
+
+/// Shows it.
+pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
+    let opened = cx.open()?;
+    let specs = opened.select(&args.paths)?;
+    let options = options(&args, &opened)?;
+    let progress = cx.progress();
+    let status = opened.repo.status(&specs, options, &progress)?;
+    drop(progress);
+    show(&args, &status, options, &opened, cx)?;
+    report_unreadable(&status, &opened, cx)
+}
+
+fn options(args: &Args, opened: &Opened) -> Result<StatusOptions, CliError> {
+    let configured = || opened.repo.config().get("status.showUntracked").and_then(|s| s.value.to_text());
+    let mode = match args.untracked_files {
+        Some(mode) => mode,
+        None => configured().and_then(|text| Mode::from_str(&text, true).ok()).unwrap_or(Mode::Normal),
+    };
+    let renames = if args.no_renames { None } else { opened.repo.rename_options()? };
+    Ok(StatusOptions { untracked: mode.into(), ignored: args.ignored, renames })
+}
+
+fn show(args: &Args, status: &Status, options: StatusOptions, opened: &Opened, cx: &Context) -> Result<(), CliError> {
+    if cx.json() {
+        return cx.out().json("status", &answer::Answer::new(status));
+    }
+    let form = match (args.porcelain, args.short, args.nul) {
+        (_, _, true) => short::Form::Nul,
+        (Some(Porcelain::V1), ..) => short::Form::Porcelain,
+        (None, true, _) => short::Form::Short,
+        (None, false, _) => {
+            cx.start_pager()?;
+            return long::Long { status, options, opened, cx }.show();
+        }
+    };
+    short::show(status, form, args.branch, opened, cx.out())
+}
+
+/// Nothing is known of these, so the answer is not whole.
+fn report_unreadable(status: &Status, opened: &Opened, cx: &Context) -> Result<Exit, CliError> {
+    let Some((path, error)) = status.unreadable.first() else { return Ok(Exit::Ok) };
+    cx.out().flush()?;
+    let more = match status.unreadable.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more like this)"),
+    };
+    Err(CliError::usage(format!("cannot say anything about {}: {error}{more}", opened.show(path))))
+}

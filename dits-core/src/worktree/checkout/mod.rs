@@ -1,0 +1,206 @@
+//! Making the files of the worktree be those of another version, without losing anything that is not recorded.
+//!
+//! Everything is looked at before anything is touched. Files are prepared in the worktree's private `tmp/` folder and
+//! renamed into place through folder handles that were opened without following symlinks, so that a folder swapped for
+//! a symlink meanwhile leads nowhere. The staging area is written last: after an interruption, files already replaced
+//! show as changed, and the same command run again takes them for what they are.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::diff::{Change, FileVersion};
+use crate::index::{Entry, FileStat, Flags, FsTime, Index, Stage, fs_clock};
+use crate::path::RepoPath;
+use crate::progress::Progress;
+use crate::repo::{RepoError, Repository};
+
+use super::obstacles::Obstacles;
+use super::{Meta, WorkDirs};
+
+mod plan;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use plan::Plan;
+pub use write::write_version;
+
+/// From this size on a single file is written by several threads.
+const LARGE: u64 = 64 << 20;
+
+/// What a checkout did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckoutReport {
+    /// Files written.
+    pub written: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files removed.
+    pub removed: u64,
+}
+
+/// Files that stand in the way of a checkout.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InTheWay {
+    /// Tracked files with changes that are recorded nowhere.
+    pub changed: Vec<RepoPath>,
+    /// Files that are not tracked.
+    pub untracked: Vec<RepoPath>,
+}
+
+/// Makes files and staging area follow `changes`, which lead from what `index` holds now to what it shall hold.
+pub struct Checkout<'a> {
+    repo: &'a Repository,
+    dirs: WorkDirs,
+    progress: &'a dyn Progress,
+    /// Overwrites what is not recorded.
+    force: bool,
+}
+
+/// A file that was written, and what it looks like.
+type Written<'c> = (&'c Change, Meta);
+
+impl<'a> Checkout<'a> {
+    /// Prepares a checkout in the repository's worktree. With `force` it overwrites and removes what is not recorded,
+    /// except for whole repositories.
+    ///
+    /// # Errors
+    /// When there is no worktree.
+    pub fn new(repo: &'a Repository, progress: &'a dyn Progress, force: bool) -> Result<Self, RepoError> {
+        Ok(Self { repo, dirs: repo.work_dirs()?, progress, force })
+    }
+
+    /// Applies changes to worktree and index. The index is changed in memory; the caller commits it.
+    ///
+    /// # Errors
+    /// [`RepoError::InTheWay`] before anything was touched; later, when a file cannot be read or written.
+    pub fn apply(&self, index: &mut Index, changes: &[Change]) -> Result<CheckoutReport, RepoError> {
+        let temp = self.repo.layout().temp();
+        crate::durable::create_dir_all(&temp)?;
+        // Before the first look: what is found to be in place already may change right after.
+        let clock = fs_clock(&temp)?;
+        let plan = Plan::make(self, index, changes)?;
+        let mut report = CheckoutReport::default();
+        let obstacles = Obstacles::of(&plan.todo);
+        let gone = changes.iter().filter(|change| change.new.is_none()).map(|change| &change.path);
+        let (first, last): (Vec<_>, Vec<_>) = gone.partition(|path| obstacles.include(path));
+        self.remove_all(index, &first, &mut report)?;
+        for change in &plan.todo {
+            self.clear_way(&change.path)?;
+        }
+        let bytes = plan.todo.iter().filter_map(|c| c.new.as_ref()).map(|v| v.size).sum();
+        self.progress.stage("Writing files", Some(bytes), Some(plan.todo.len() as u64));
+        let written = self.write_all(&plan.todo)?;
+        report.written = written.len() as u64;
+        report.bytes = bytes;
+        self.remove_all(index, &last, &mut report)?;
+        // A change of one of these files by somebody else bears this time or a later one.
+        record(index, written, fs_clock(&temp)?)?;
+        record(index, plan.in_place, clock)?;
+        Ok(report)
+    }
+
+    fn remove_all(&self, index: &mut Index, paths: &[&RepoPath], report: &mut CheckoutReport) -> Result<(), RepoError> {
+        for path in paths {
+            self.progress.check()?;
+            report.removed += u64::from(self.remove(path)?);
+            index.remove_all(path);
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &RepoPath) -> Result<bool, RepoError> {
+        match self.dirs.stat(path)? {
+            Some(meta) if !meta.is_dir() => {
+                self.dirs.unlink(path)?;
+                self.dirs.remove_empty_parents(path)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Writes all files, several at a time.
+    fn write_all<'c>(&self, todo: &[&'c Change]) -> Result<Vec<Written<'c>>, RepoError> {
+        let (large, small): (Vec<&Change>, Vec<&Change>) =
+            todo.iter().copied().partition(|c| c.new.as_ref().is_some_and(|v| v.size >= LARGE));
+        let done = Mutex::new(Ok(Vec::with_capacity(todo.len())));
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(change) = small.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let written = self.write_one(change, 1);
+                let mut done = done.lock().unwrap_or_else(|e| e.into_inner());
+                match (written, &mut *done) {
+                    (Ok(meta), Ok(list)) => list.push((*change, meta)),
+                    (Err(error), Ok(_)) => {
+                        next.store(usize::MAX / 2, Ordering::Relaxed);
+                        *done = Err(error);
+                    }
+                    (_, Err(_)) => {}
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.repo.threads().min(small.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner())?;
+        for change in large {
+            done.push((change, self.write_one(change, self.repo.threads())?));
+        }
+        Ok(done)
+    }
+
+    /// Removes files where folders are needed, and folders where a file is needed. The plan has made sure that nothing
+    /// in them is lost, or the user wants it so.
+    fn clear_way(&self, path: &RepoPath) -> Result<(), RepoError> {
+        let mut folder = path.parent();
+        while let Some(parent) = folder {
+            match self.dirs.stat(&parent)? {
+                Some(meta) if meta.is_dir() => break,
+                Some(_) => {
+                    self.dirs.unlink(&parent)?;
+                }
+                None => {}
+            }
+            folder = parent.parent();
+        }
+        if self.dirs.stat(path)?.is_some_and(|meta| meta.is_dir()) {
+            self.dirs.remove_folder(path, self.force)?;
+        }
+        Ok(())
+    }
+
+    fn write_one(&self, change: &Change, threads: usize) -> Result<Meta, RepoError> {
+        let Some(new) = &change.new else { return Err(RepoError::UnknownPath { path: change.path.clone() }) };
+        self.progress.check()?;
+        write_version(self.repo, &self.dirs, &change.path, new, self.progress, threads)
+    }
+}
+
+fn record(index: &mut Index, files: Vec<Written<'_>>, clock: FsTime) -> Result<(), RepoError> {
+    for (change, meta) in files {
+        if let Some(new) = &change.new {
+            index.put(entry(&change.path, new, &meta, clock))?;
+        }
+    }
+    Ok(())
+}
+
+/// The entry for a file that was just found or put in the worktree.
+#[must_use]
+pub fn entry(path: &RepoPath, version: &FileVersion, meta: &Meta, clock: FsTime) -> Entry {
+    let stat = FileStat::from(meta);
+    let flags = Flags { racy: stat.is_racy(clock), ..Flags::default() };
+    Entry {
+        path: path.clone(),
+        stage: Stage::Normal,
+        mode: version.mode,
+        size: version.size,
+        content: version.content.clone(),
+        stat,
+        flags,
+    }
+}

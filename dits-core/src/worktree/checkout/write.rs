@@ -1,0 +1,113 @@
+//! Putting one version of a file into the worktree.
+
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::content::Exporter;
+use crate::diff::FileVersion;
+use crate::durable::{IoContext, IoError};
+use crate::path::RepoPath;
+use crate::progress::Progress;
+use crate::repo::{RepoError, Repository};
+use crate::tree::{Content, Mode};
+use crate::worktree::{Meta, Replace, WorkDirs};
+
+/// Puts one version of a file into the worktree, replacing what is there.
+///
+/// # Errors
+/// When the content cannot be read or the file cannot be written; the old file is then still there.
+pub fn write_version(
+    repo: &Repository,
+    dirs: &WorkDirs,
+    path: &RepoPath,
+    version: &FileVersion,
+    progress: &dyn Progress,
+    threads: usize,
+) -> Result<Meta, RepoError> {
+    let export = |file: &File| {
+        let shown = PathBuf::from(path.as_path());
+        Exporter::new(repo.store(), progress, threads).export(&version.content, version.size, file, &shown)
+    };
+    let temp = repo.layout().temp();
+    // A further worktree may be on another file system than the repository, and so may a folder in any worktree.
+    let same_device = std::fs::metadata(&temp).at("look at", &temp)?.dev() == dirs.device()?;
+    match same_device.then(|| put_through(&temp, dirs, path, version, &export)) {
+        Some(Err(RepoError::Io(error))) if !is_cross_device(&error) => return Err(error.into()),
+        Some(Ok(())) => {}
+        Some(Err(RepoError::Io(_))) | None => put_beside(dirs, path, version, &export)?,
+        Some(Err(error)) => return Err(error),
+    }
+    progress.advance(0, 1);
+    let meta = dirs.stat(path)?;
+    meta.ok_or_else(|| RepoError::Vanished { path: path.clone() })
+}
+
+type Export<'a> = &'a dyn Fn(&File) -> Result<(), RepoError>;
+
+/// Prepares the file in the repository and renames it into place.
+fn put_through(
+    temp: &Path,
+    dirs: &WorkDirs,
+    path: &RepoPath,
+    version: &FileVersion,
+    export: Export<'_>,
+) -> Result<(), RepoError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("checkout-");
+    let made = if let Content::Symlink(target) = &version.content {
+        let target = std::ffi::OsStr::from_bytes(target);
+        let link = builder.make_in(temp, |at| std::os::unix::fs::symlink(target, at));
+        link.at("create a link in", temp)?.into_temp_path()
+    } else {
+        let mode = if version.mode == Mode::Executable { 0o777 } else { 0o666 };
+        // The umask of the user takes its part, as for any new file.
+        let file = builder.permissions(PermissionsExt::from_mode(mode)).tempfile_in(temp);
+        let file = file.at("create a file in", temp)?;
+        export(file.as_file())?;
+        file.into_temp_path()
+    };
+    dirs.rename_into(&made, path, Replace::Yes)?;
+    // It has been renamed: there is nothing left to remove.
+    let _ = made.keep();
+    Ok(())
+}
+
+/// Prepares the file under another name in its own folder, for where nothing else is on the same file system.
+fn put_beside(dirs: &WorkDirs, path: &RepoPath, version: &FileVersion, export: Export<'_>) -> Result<(), RepoError> {
+    let beside = unused_name(dirs, path)?;
+    let made = match &version.content {
+        Content::Symlink(target) => dirs.create_link(&beside, target).map_err(RepoError::from),
+        _ => dirs
+            .create_file(&beside, version.mode == Mode::Executable)
+            .map_err(RepoError::from)
+            .and_then(|f| export(&f)),
+    };
+    let placed = made.and_then(|()| {
+        let folder = dirs.dir_for(path.parent().as_ref(), true)?;
+        let name = Path::new(std::ffi::OsStr::from_bytes(beside.name()));
+        Ok(dirs.rename_from(&*folder, name, path, Replace::Yes)?)
+    });
+    if placed.is_err() {
+        // What failed is reported; that this leftover could not be removed either would only hide it.
+        let _ = dirs.unlink(&beside);
+    }
+    placed
+}
+
+fn unused_name(dirs: &WorkDirs, path: &RepoPath) -> Result<RepoPath, RepoError> {
+    let process = std::process::id();
+    for number in 0_u32..=u32::MAX {
+        let name = format!(".checkout-{process}-{number}.tmp");
+        let beside = RepoPath::join_to(path.parent().as_ref(), name.as_bytes())?;
+        if dirs.stat(&beside)?.is_none() {
+            return Ok(beside);
+        }
+    }
+    Err(RepoError::UnknownPath { path: path.clone() })
+}
+
+fn is_cross_device(error: &IoError) -> bool {
+    error.source.kind() == std::io::ErrorKind::CrossesDevices
+}
