@@ -104,7 +104,9 @@ fn run(arguments: Vec<OsString>, env: Env) -> Result<Exit, CliError> {
         env::enter_folder(folder)?;
     }
     let cwd = env::current_folder()?;
-    let cx = Context::new(cli.globals, env, cwd)?;
+    // A file of settings that cannot be read must not be in the way of its repair.
+    let repairs = matches!(cli.command, Command::Config(_));
+    let cx = Context::new(cli.globals, env, cwd, repairs)?;
     let outcome = cmd::run(cli.command, &cx);
     let outcome = match (outcome, cx.finish()) {
         (Ok(_), Err(error)) => Err(error),

@@ -9,6 +9,7 @@ use crate::app::Globals;
 use crate::date::Moment;
 use crate::env::Env;
 use crate::error::CliError;
+use crate::exit::Exit;
 use crate::identity::{Identity, Role};
 use crate::output::Output;
 use crate::output::color::ColorWhen;
@@ -30,12 +31,15 @@ pub struct Context {
 }
 
 impl Context {
-    /// Resolves the global options.
+    /// Resolves the global options. A command that repairs settings goes on without those that cannot be read.
     ///
     /// # Errors
     /// When one of them makes no sense, or the current folder is gone.
-    pub fn new(globals: Globals, env: Env, cwd: PathBuf) -> Result<Self, CliError> {
-        let config = settings::load(&env, &globals.overrides)?;
+    pub fn new(globals: Globals, env: Env, cwd: PathBuf, repairs_settings: bool) -> Result<Self, CliError> {
+        let config = match settings::load(&env, &globals.overrides) {
+            Err(error) if repairs_settings && error.exit == Exit::Corruption => Config::new(),
+            loaded => loaded?,
+        };
         let color = ColorWhen::resolve(globals.color, globals.json, &env, &config)?;
         Ok(Self { out: Output::stdout(color), globals, env, cwd, config })
     }

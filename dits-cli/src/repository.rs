@@ -40,11 +40,11 @@ impl Context {
         })
     }
 
-    /// Opens the repository that the user is in, or that was named.
+    /// Where the repository is that the user is in, or that was named. Nothing of it is read yet.
     ///
     /// # Errors
-    /// When there is none, or it cannot be used.
-    pub fn open(&self) -> Result<Opened, CliError> {
+    /// When there is none.
+    pub fn layout(&self) -> Result<Layout, CliError> {
         let cwd = std::fs::canonicalize(&self.cwd).at("look at", &self.cwd)?;
         let named = self.globals.dits_dir.as_ref().or(self.env.dits_dir.as_ref());
         let mut layout = match named {
@@ -57,6 +57,16 @@ impl Context {
         if let Some(top) = self.globals.work_tree.as_ref().or(self.env.work_tree.as_ref()) {
             layout.worktree = Some(std::fs::canonicalize(cwd.join(top)).at("open the worktree", top)?);
         }
+        Ok(layout)
+    }
+
+    /// Opens the repository that the user is in, or that was named.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be used.
+    pub fn open(&self) -> Result<Opened, CliError> {
+        let cwd = std::fs::canonicalize(&self.cwd).at("look at", &self.cwd)?;
+        let layout = self.layout()?;
         let repo = Repository::open(layout, &self.environment()?)?;
         let place = repo.layout().worktree.as_ref().and_then(|root| {
             let prefix = cwd.strip_prefix(root).ok()?.as_os_str().as_bytes().to_vec();

@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod faults;
+mod hostile;
 mod media;
+mod scale;
 mod skeleton;
+mod staging;
 mod status_git;
+mod status_times;

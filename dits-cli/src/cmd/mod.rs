@@ -11,7 +11,11 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::table::{Align, pad};
 
+mod cat_file;
+mod check_attr;
+mod check_ignore;
 mod add;
+mod cherry_pick;
 mod commit;
 mod completions;
 mod diff;
@@ -21,6 +25,23 @@ mod inspect;
 mod log;
 mod man;
 mod show;
+mod config;
+mod count_objects;
+mod du;
+mod fsck;
+mod gc;
+mod hash_object;
+mod help;
+mod init;
+mod ls_files;
+mod ls_tree;
+mod man;
+mod merge;
+mod mv;
+mod resolve;
+mod revert;
+mod rm;
+mod stash;
 mod status;
 mod version;
 
@@ -74,7 +95,11 @@ macro_rules! commands {
 }
 
 commands! {
+    CatFile: cat_file, Inside;
+    CheckAttr: check_attr, Inside;
+    CheckIgnore: check_ignore, Inside;
     Add: add, Change;
+    CherryPick: cherry_pick, Branches;
     Commit: commit, Change;
     Completions: completions, Help;
     Diff: diff, Change;
@@ -84,6 +109,23 @@ commands! {
     Log: log, History;
     Man: man, Help;
     Show: show, History;
+    Config: config, Start;
+    CountObjects: count_objects, Store;
+    Du: du, Store;
+    Fsck: fsck, Store;
+    Gc: gc, Store;
+    HashObject: hash_object, Inside;
+    Help: help, Help;
+    Init: init, Start;
+    LsFiles: ls_files, Inside;
+    LsTree: ls_tree, Inside;
+    Man: man, Help;
+    Merge: merge, Branches;
+    Mv: mv, Change;
+    Resolve: resolve, Branches;
+    Revert: revert, Branches;
+    Rm: rm, Change;
+    Stash: stash, Branches;
     Status: status, Change;
     Version: version, Help;
 }
