@@ -34,7 +34,8 @@ impl Opened {
                     if !separated && given.paths.is_empty() && exists(cx, argument) && is_plain(argument) {
                         let text = argument.to_string_lossy();
                         let message = format!("`{text}` is both a version and a file");
-                        return Err(CliError::usage(message).hint(format!("`{text} --` means the version, `-- {text}` the file")));
+                        return Err(CliError::usage(message)
+                            .hint(format!("`{text} --` means the version, `-- {text}` the file")));
                     }
                     given.revisions.push(range);
                 }
@@ -43,12 +44,18 @@ impl Opened {
                     let rest = &arguments[number..];
                     let stray = rest.iter().find(|path| !exists(cx, path) && !is_pattern(path));
                     if let Some(stray) = stray {
-                        if stray != argument || !matches!(error, RepoError::Revision(RevisionError::Unknown { .. } | RevisionError::Syntax { .. })) {
+                        if stray != argument
+                            || !matches!(
+                                error,
+                                RepoError::Revision(RevisionError::Unknown { .. } | RevisionError::Syntax { .. })
+                            )
+                        {
                             return Err(error.into());
                         }
                         let text = stray.to_string_lossy();
                         let message = format!("`{text}` is neither a version nor a file in the worktree");
-                        return Err(CliError::usage(message).hint("`--` separates versions from files that are gone: `dits log -- FILE`"));
+                        return Err(CliError::usage(message)
+                            .hint("`--` separates versions from files that are gone: `dits log -- FILE`"));
                     }
                     given.paths.extend(rest.iter().cloned());
                     break;
@@ -75,7 +82,9 @@ impl Opened {
         for end in ends {
             match self.repo.resolve_parsed(end) {
                 Ok(_) => {}
-                Err(error @ (RepoError::Revision(_) | RepoError::Unborn { .. } | RepoError::Path(_))) => return Ok(Err(error)),
+                Err(error @ (RepoError::Revision(_) | RepoError::Unborn { .. } | RepoError::Path(_))) => {
+                    return Ok(Err(error));
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -281,8 +281,7 @@ fn worktree_file(
     let rehearsal = Rehearsal::new(repo.store());
     progress.stage("Reading", None, None);
     let mut each = |chunk, bytes: &[u8]| survey.take(chunk, bytes.iter().all(|byte| *byte == 0));
-    let rehearsed =
-        worktree::rehearse(repo, dirs, &rehearsal, path, (&attributes, recorded), progress, &mut each)?;
+    let rehearsed = worktree::rehearse(repo, dirs, &rehearsal, path, (&attributes, recorded), progress, &mut each)?;
     let state = match entry {
         None => "not tracked",
         Some(entry) if entry.content == rehearsed.version.content => "as it was added",
@@ -292,7 +291,8 @@ fn worktree_file(
         Mode::Symlink => Facts::default(),
         _ => {
             let (mut opened, _): (File, _) = dirs.open_file(path)?;
-            media::facts(&mut opened, rehearsed.file_type, rehearsed.version.size).at("read", &dirs.shown(Some(path)))?
+            media::facts(&mut opened, rehearsed.file_type, rehearsed.version.size)
+                .at("read", &dirs.shown(Some(path)))?
         }
     };
     Ok(Subject {
@@ -370,7 +370,7 @@ fn print(cx: &Context, report: &Report) -> Result<(), CliError> {
     writeln!(out, "{}", out.paint(HEADING, title))?;
     let line = |label: &str, value: String| writeln!(out, "  {label:<13} {value}");
     line("Type", format!("{} ({})", report.description, report.file_type))?;
-    line("Size on disk", format_bytes_exact(report.size))?;
+    line("Length", format_bytes_exact(report.size))?;
     line("State", report.state.to_owned())?;
     for (label, value) in &report.labels {
         line(label, value.clone())?;

@@ -28,12 +28,15 @@ use crate::repository::Opened;
 /// The commits that led to a version, newest first. With files, only those that changed them; of a merge, only a side
 /// that has the files as they are is looked at, if there is one.
 #[derive(Debug, clap::Args)]
-#[command(allow_negative_numbers = true, after_help = "Examples:
+#[command(
+    allow_negative_numbers = true,
+    after_help = "Examples:
   dits log --oneline --graph --all      all branches at a glance
   dits log -3 --stat                    the last three commits and what they changed
   dits log --follow shots/a.mp4         one file, also under its former names
   dits log main..cut                    what `cut` has that `main` has not
-  dits log --since='2 weeks ago' --author=Ada --format='%h %ad %s' --date=short")]
+  dits log --since='2 weeks ago' --author=Ada --format='%h %ad %s' --date=short"
+)]
 pub struct Args {
     /// Versions, then files; -3 is short for -n 3
     #[arg(value_name = "VERSION|FILE")]
@@ -148,7 +151,8 @@ pub fn run(mut args: Args, cx: &Context) -> Result<Exit, CliError> {
         between: None,
     };
     args.emit(filtered, &mut |step| log.show(&step))?;
-    if log.between.is_some() && matches!(formatter.format, Format::Template(_, false)) && !cx.json() {
+    // As in git: in this form line breaks stand between commits only, unless a person would be left beside the text.
+    if log.between.is_some() && matches!(formatter.format, Format::Template(_, false)) && cx.out().is_terminal() {
         writeln!(cx.out())?;
     }
     Ok(Exit::Ok)

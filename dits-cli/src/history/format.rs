@@ -244,7 +244,10 @@ impl Formatter<'_> {
     fn color(&self, code: &str, text: &mut String) -> Option<usize> {
         let (name, length) = match code.strip_prefix('(') {
             Some(inner) => inner.split_once(')').map(|(name, _)| (name, name.len() + 2))?,
-            None => ["reset", "red", "green", "blue"].into_iter().find(|name| code.starts_with(name)).map(|n| (n, n.len()))?,
+            None => ["reset", "red", "green", "blue"]
+                .into_iter()
+                .find(|name| code.starts_with(name))
+                .map(|n| (n, n.len()))?,
         };
         let style = parse_style(name)?;
         if self.out.color() {
