@@ -23,12 +23,15 @@ mod commit;
 mod completions;
 mod config;
 mod count_objects;
+mod diff;
 mod du;
 mod fsck;
 mod gc;
 mod hash_object;
 mod help;
 mod init;
+mod inspect;
+mod log;
 mod ls_files;
 mod ls_tree;
 mod man;
@@ -43,6 +46,7 @@ mod mv;
 mod resolve;
 mod revert;
 mod rm;
+mod show;
 mod stash;
 mod status;
 mod version;
@@ -98,6 +102,7 @@ macro_rules! commands {
 }
 
 commands! {
+    Add: add, Change;
     CatFile: cat_file, Inside;
     CheckAttr: check_attr, Inside;
     CheckIgnore: check_ignore, Inside;
@@ -109,12 +114,15 @@ commands! {
     Completions: completions, Help;
     Config: config, Start;
     CountObjects: count_objects, Store;
+    Diff: diff, Change;
     Du: du, Store;
     Fsck: fsck, Store;
     Gc: gc, Store;
     HashObject: hash_object, Inside;
     Help: help, Help;
     Init: init, Start;
+    Inspect: inspect, Inside;
+    Log: log, History;
     LsFiles: ls_files, Inside;
     LsTree: ls_tree, Inside;
     Man: man, Help;
@@ -129,6 +137,7 @@ commands! {
     Resolve: resolve, Branches;
     Revert: revert, Branches;
     Rm: rm, Change;
+    Show: show, History;
     Stash: stash, Branches;
     Status: status, Change;
     Version: version, Help;
