@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod config;
+mod damage;
 mod faults;
+mod inspect;
 mod media;
 mod skeleton;
+mod space;
 mod status_git;

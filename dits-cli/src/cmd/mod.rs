@@ -11,10 +11,10 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::table::{Align, pad};
 
+mod add;
 mod cat_file;
 mod check_attr;
 mod check_ignore;
-mod add;
 mod commit;
 mod completions;
 mod config;
