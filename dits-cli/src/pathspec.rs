@@ -91,6 +91,22 @@ impl Pathspecs {
         unused.filter(|spec| !spec.pattern.is_empty()).map(|spec| spec.given.as_str()).collect()
     }
 
+    /// The plain names, without wildcards, that have matched nothing so far: as given, and as paths.
+    #[must_use]
+    pub fn unused_names(&self) -> Vec<(&str, RepoPath)> {
+        let unused = self.include.iter().filter(|spec| !spec.used.load(Ordering::Relaxed) && spec.is_name());
+        unused.filter_map(|spec| Some((spec.given.as_str(), RepoPath::parse(&spec.pattern).ok()?))).collect()
+    }
+
+    /// Takes the paths given as plain names for used, as far as `settled` says.
+    pub fn settle_names(&self, settled: impl Fn(&RepoPath) -> bool) {
+        for spec in self.include.iter().filter(|spec| spec.is_name()) {
+            if RepoPath::parse(&spec.pattern).is_ok_and(|path| settled(&path)) {
+                spec.used.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Fails if a pathspec has matched nothing; asked after all paths went through [`Pathspecs::matches`].
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 
+use dits_core::ignore::IgnoreLookup;
 use dits_core::index::Index;
+use dits_core::repo::RepoError;
 use dits_core::worktree::{AddOptions, AddReport, Skipped};
 use serde::Serialize;
 
@@ -44,11 +46,15 @@ pub struct Args {
     /// Also files that are ignored
     #[arg(short, long)]
     force: bool,
+    /// Of files that are not tracked yet, stage only that they are to be added, without their content
+    #[arg(short = 'N', long, conflicts_with_all = ["update", "dry_run"])]
+    intent_to_add: bool,
 }
 
 #[derive(Serialize)]
 struct Answer {
     dry_run: bool,
+    intent_to_add: bool,
     added: Vec<Bytes>,
     removed: Vec<Bytes>,
     #[serde(flatten)]
@@ -64,23 +70,57 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let opened = cx.open()?;
     opened.repo.worktree()?;
     let specs = opened.select(&args.paths)?;
-    let options =
-        AddOptions { new_files: !args.update, force: args.force, dry_run: args.dry_run, ..AddOptions::default() };
+    let options = AddOptions {
+        new_files: !args.update,
+        removals: true,
+        force: args.force,
+        intent: args.intent_to_add,
+        dry_run: args.dry_run,
+    };
     let progress = cx.progress();
     let plan = opened.repo.plan_add(&specs, options, &progress)?;
-    check_used(&specs, plan.index())?;
+    check_used(&specs, plan.index(), args.force, &opened)?;
     let report = plan.run(&progress)?;
     drop(progress);
     warn_skipped(&report.skipped, &opened, cx);
+    for path in &report.beside {
+        let path = opened.show(path);
+        cx.warn(format!(
+            "{path} is the other side's version of a file in conflict and was left out; rename it to keep it"
+        ));
+    }
     show(&args, &report, &opened, cx)?;
     Ok(Exit::Ok)
 }
 
-/// A pathspec that selects only what has not changed is of use too.
-fn check_used(specs: &Pathspecs, index: &Index) -> Result<(), CliError> {
-    if !specs.unused().is_empty() {
-        index.entries().for_each(|entry| _ = specs.matches(&entry.repo_path(), false));
+/// Every pathspec must be of use. One that selects only what has not changed is, and so is a folder without files.
+fn check_used(specs: &Pathspecs, index: &Index, force: bool, opened: &Opened) -> Result<(), CliError> {
+    if specs.unused().is_empty() {
+        return Ok(());
     }
+    index.entries().for_each(|entry| _ = specs.matches(&entry.repo_path(), false));
+    let dirs = opened.repo.work_dirs()?;
+    let rules = IgnoreLookup::new(&dirs, opened.repo.ignore_rules()?);
+    let (mut ignored, mut folders) = (Vec::new(), Vec::new());
+    for (_, path) in specs.unused_names() {
+        let Some(meta) = dirs.stat(&path)? else { continue };
+        if let Some(rule) =
+            rules.matched(&path, meta.is_dir()).map_err(RepoError::from)?.filter(|rule| !rule.negated && !force)
+        {
+            ignored.push((path, rule));
+        } else if meta.is_dir() {
+            folders.push(path);
+        }
+    }
+    if let Some((path, rule)) = ignored.first() {
+        let file = rule.source.display();
+        let (path, more) = (opened.show(path), ignored.len() - 1);
+        let and_more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+        return Err(CliError::usage(format!("{path} is ignored{and_more}, so nothing was staged"))
+            .hint(format!("line {} of {file} says so: {}", rule.line, rule.pattern))
+            .hint("`dits add -f` stages it all the same"));
+    }
+    specs.settle_names(|path| folders.contains(path));
     specs.check_all_used().map_err(|error| CliError { exit: Exit::Usage, ..error })
 }
 
@@ -107,7 +147,10 @@ fn show(args: &Args, report: &AddReport, opened: &Opened, cx: &Context) -> Resul
     if cx.json() {
         let list = |paths: &[dits_core::path::RepoPath]| paths.iter().map(Bytes::from).collect();
         let (added, removed) = (list(&report.added), list(&report.removed));
-        return cx.out().json("add", &Answer { dry_run: args.dry_run, added, removed, amounts });
+        return cx.out().json(
+            "add",
+            &Answer { dry_run: args.dry_run, intent_to_add: args.intent_to_add, added, removed, amounts },
+        );
     }
     if args.dry_run || cx.verbose() > 0 {
         let added = report.added.iter().map(|path| ("add", path));
@@ -120,6 +163,9 @@ fn show(args: &Args, report: &AddReport, opened: &Opened, cx: &Context) -> Resul
     }
     let (added, removed) = (report.added.len() as u64, report.removed.len() as u64);
     match (added, removed) {
+        (added, 0) if args.intent_to_add => {
+            writeln!(cx.out(), "{} to be added; no content is staged yet", plural(added, "file", "files"))
+        }
         (0, 0) => writeln!(cx.out(), "Nothing has changed"),
         (0, removed) => writeln!(cx.out(), "Staged the removal of {}", plural(removed, "file", "files")),
         (added, 0) => writeln!(cx.out(), "Staged {}, {amounts}", plural(added, "file", "files")),

@@ -15,6 +15,8 @@ mod add;
 mod cat_file;
 mod check_attr;
 mod check_ignore;
+mod add;
+mod cherry_pick;
 mod commit;
 mod completions;
 mod config;
@@ -28,6 +30,12 @@ mod init;
 mod ls_files;
 mod ls_tree;
 mod man;
+mod merge;
+mod mv;
+mod resolve;
+mod revert;
+mod rm;
+mod stash;
 mod status;
 mod version;
 
@@ -85,6 +93,7 @@ commands! {
     CheckAttr: check_attr, Inside;
     CheckIgnore: check_ignore, Inside;
     Add: add, Change;
+    CherryPick: cherry_pick, Branches;
     Commit: commit, Change;
     Completions: completions, Help;
     Config: config, Start;
@@ -98,6 +107,12 @@ commands! {
     LsFiles: ls_files, Inside;
     LsTree: ls_tree, Inside;
     Man: man, Help;
+    Merge: merge, Branches;
+    Mv: mv, Change;
+    Resolve: resolve, Branches;
+    Revert: revert, Branches;
+    Rm: rm, Change;
+    Stash: stash, Branches;
     Status: status, Change;
     Version: version, Help;
 }

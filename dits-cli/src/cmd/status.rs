@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::ValueEnum;
-use dits_core::worktree::{Status, StatusOptions, UntrackedMode};
+use dits_core::worktree::{Everything, Status, StatusOptions, UntrackedMode};
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -96,6 +96,32 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     drop(progress);
     show(&args, &status, options, &opened, cx)?;
     report_unreadable(&status, &opened, cx)
+}
+
+/// Shows the long form, as a commit that cannot be made or is only tried does. Answers whether something is staged.
+///
+/// # Errors
+/// When the status cannot be found out.
+pub fn show_long(opened: &Opened, cx: &Context) -> Result<bool, CliError> {
+    let options = StatusOptions { renames: opened.repo.rename_options()?, ..StatusOptions::default() };
+    let status = opened.repo.status(&Everything, options, &cx.progress())?;
+    match cx.json() {
+        true => cx.out().json("status", &answer::Answer::new(&status))?,
+        false => long::Long { status: &status, options, opened, cx }.show()?,
+    }
+    report_unreadable(&status, opened, cx)?;
+    Ok(!status.staged.is_empty())
+}
+
+/// The staged changes, one line each, for the template of a commit's message.
+///
+/// # Errors
+/// When they cannot be found out.
+pub fn staged_lines(opened: &Opened, cx: &Context) -> Result<Vec<String>, CliError> {
+    let renames = opened.repo.rename_options()?;
+    let options = StatusOptions { untracked: UntrackedMode::No, renames, ..StatusOptions::default() };
+    let status = opened.repo.status(&Everything, options, &cx.progress())?;
+    Ok(status.staged.iter().map(|staged| long::staged_line(staged, opened)).collect())
 }
 
 fn options(args: &Args, opened: &Opened) -> Result<StatusOptions, CliError> {

@@ -39,6 +39,9 @@ fn exit(error: &RepoError) -> Exit {
         | RepoError::InTheWay(_)
         | RepoError::FileAndFolder { .. }
         | RepoError::NotFastForward
+        | RepoError::HalfDone { .. }
+        | RepoError::StagedConflicts
+        | RepoError::UnsafeRemoval(_)
         | RepoError::OperationPending { .. } => Exit::Conflict,
         _ => Exit::Usage,
     }
@@ -53,8 +56,27 @@ fn hints(error: &RepoError) -> Vec<String> {
         RepoError::OperationPending { command } => match *command {
             "merge" => &["finish it with `dits merge --continue`, or give it up with `dits merge --abort`"],
             "revert" => &["finish it with `dits revert --continue`, or give it up with `dits revert --abort`"],
-            _ => &["resolve its conflicts with `dits resolve`, or give it up with `dits reset --merge`"],
+            "cherry-pick" => {
+                &["finish it with `dits cherry-pick --continue`, or give it up with `dits cherry-pick --abort`"]
+            }
+            _ => &["decide its conflicts with `dits resolve`, or give it up with `dits stash abort`"],
         },
+        RepoError::HalfDone { command } => match *command {
+            "merge" => &["give it up with `dits merge --abort`, then merge again"],
+            "revert" => &["give it up with `dits revert --abort`, then revert again"],
+            "cherry-pick" => &["give it up with `dits cherry-pick --abort`, then pick again"],
+            _ => &["give it up with `dits stash abort`; the stash entry is still there"],
+        },
+        RepoError::NeedsMainline { .. } => {
+            &["say with `-m PARENT` which parent it is compared with; 1 is the branch it was merged into"]
+        }
+        RepoError::StagedConflicts => &["try without `--index`"],
+        RepoError::NotInConflict { .. } => &["`dits resolve --list` shows what is"],
+        RepoError::NoStash { .. } => &["`dits stash list` shows the entries"],
+        RepoError::UnsafeRemoval(_) => {
+            &["`--cached` keeps the file and only stops tracking it; `-f` removes it all the same"]
+        }
+        RepoError::FileAndFolder { .. } => &["rename one of them on its branch, commit that, and try again"],
         RepoError::InTheWay(files) if files.untracked.is_empty() => {
             &["commit them, put them aside with `dits stash`, or throw them away with `dits restore PATH`"]
         }

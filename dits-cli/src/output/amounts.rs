@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dits_core::repo::Novelty;
 use dits_core::store::WriteStats;
 use serde::Serialize;
 
@@ -26,6 +27,13 @@ impl Amounts {
     pub fn written(logical: u64, stats: &WriteStats) -> Self {
         let new = stats.plain_new.min(logical);
         Self { logical, new, deduplicated: logical - new, stored: stats.stored_new }
+    }
+
+    /// Those of the content of a commit.
+    #[must_use]
+    pub fn committed(novelty: &Novelty) -> Self {
+        let new = novelty.new.min(novelty.logical);
+        Self { logical: novelty.logical, new, deduplicated: novelty.logical - new, stored: novelty.stored }
     }
 }
 

@@ -131,7 +131,7 @@ impl Repository {
     }
 
     /// Removes the files beside those decided. A stash that waited for the last of them waits no more.
-    fn decided(&self, paths: &[RepoPath]) -> Result<(), RepoError> {
+    pub(crate) fn decided(&self, paths: &[RepoPath]) -> Result<(), RepoError> {
         let Some(mut pending) = self.pending()? else { return Ok(()) };
         let (done, left): (Vec<_>, _) =
             std::mem::take(&mut pending.beside).into_iter().partition(|(path, _)| paths.contains(path));

@@ -62,7 +62,8 @@ impl Repository {
         if compare_to == Some(tree) && !options.allow_empty && !merging && !options.amend {
             return Err(RepoError::NothingToCommit);
         }
-        if compare_to.is_none() && index.is_empty() && !options.allow_empty {
+        let empty = !index.entries().any(|entry| !entry.flags.intent_to_add);
+        if compare_to.is_none() && empty && !options.allow_empty && !options.amend {
             return Err(RepoError::NothingToCommit);
         }
         let changes = diff::trees(&writer, compare_to, Some(tree))?;
@@ -72,7 +73,7 @@ impl Repository {
             author: self.author(pending.as_ref(), options)?,
             committer: options.committer.clone(),
             message: options.message.clone(),
-            moves: moves(&writer, &changes)?,
+            moves: moves(&writer, &changes, self.rename_options()?)?,
             signature: None,
             extensions: Vec::new(),
         };
@@ -169,8 +170,13 @@ pub fn write_tree(index: &Index, writer: &StoreWriter) -> Result<TreeId, RepoErr
 }
 
 /// The moves to record: what a reader would otherwise have to find out again.
-fn moves(writer: &StoreWriter, changes: &[Change]) -> Result<Vec<(RepoPath, RepoPath)>, RepoError> {
-    let renames = find_renames(writer, changes, RenameOptions::default())?;
+fn moves(
+    writer: &StoreWriter,
+    changes: &[Change],
+    options: Option<RenameOptions>,
+) -> Result<Vec<(RepoPath, RepoPath)>, RepoError> {
+    let Some(options) = options else { return Ok(Vec::new()) };
+    let renames = find_renames(writer, changes, options)?;
     let mut moves: Vec<_> = renames.into_iter().map(|rename| (rename.from, rename.to)).collect();
     moves.sort();
     Ok(moves)

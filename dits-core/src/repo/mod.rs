@@ -7,6 +7,7 @@ mod head;
 mod init;
 mod layout;
 mod linked;
+mod novelty;
 mod pending;
 
 pub use commit::{CommitOptions, NewCommit, write_tree};
@@ -15,6 +16,7 @@ pub use head::Head;
 pub use init::InitOptions;
 pub use layout::{DITS, Layout};
 pub use linked::LinkedWorktree;
+pub use novelty::Novelty;
 pub use pending::{Pending, PendingKind};
 
 use std::path::{Path, PathBuf};

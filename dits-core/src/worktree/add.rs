@@ -11,7 +11,7 @@ use crate::chunk::Profile;
 use crate::content::{IngestError, Ingested, Ingestor, Source};
 use crate::diff::FileVersion;
 use crate::durable::IoContext;
-use crate::index::{Index, LockedIndex, Stage, fs_clock};
+use crate::index::{Entry, FileStat, Flags, Index, LockedIndex, Stage, fs_clock};
 use crate::manifest::ManifestError;
 use crate::path::{RepoPath, portable};
 use crate::progress::Progress;
@@ -34,13 +34,15 @@ pub struct AddOptions {
     pub removals: bool,
     /// Also files that are ignored.
     pub force: bool,
+    /// Of files that are not tracked yet, stages only that they are to be added, and nothing else.
+    pub intent: bool,
     /// Changes nothing.
     pub dry_run: bool,
 }
 
 impl Default for AddOptions {
     fn default() -> Self {
-        Self { new_files: true, removals: true, force: false, dry_run: false }
+        Self { new_files: true, removals: true, force: false, intent: false, dry_run: false }
     }
 }
 
@@ -57,8 +59,10 @@ pub struct AddReport {
     pub stats: WriteStats,
     /// Things passed over, with the reason: special files, repositories inside.
     pub skipped: Vec<Skipped>,
-    /// Files staged that are ignored and were named on purpose, or would have been.
+    /// Files staged although they are ignored.
     pub ignored: Vec<RepoPath>,
+    /// Their versions of files in conflict, which a merge put beside ours: they are not staged.
+    pub beside: Vec<RepoPath>,
 }
 
 /// What [`Repository::add`] is about to do, with the staging area locked until it is done or dropped.
@@ -68,6 +72,8 @@ pub struct AddPlan<'a> {
     clock: (i64, u32),
     options: AddOptions,
     report: AddReport,
+    /// Paths that are in conflict until then.
+    resolved: Vec<RepoPath>,
 }
 
 impl AddPlan<'_> {
@@ -91,10 +97,18 @@ impl AddPlan<'_> {
         if self.options.dry_run {
             return Ok(self.report);
         }
+        if self.options.intent {
+            self.repo.stage_intent(&mut self.index, &self.report.added)?;
+            self.index.commit()?;
+            return Ok(self.report);
+        }
         // The guard keeps garbage collection away from the new content until the index names it.
         let guard = self.repo.stage(&mut self.index, &mut self.report, self.clock, progress)?;
         self.index.commit()?;
         drop(guard);
+        if !self.resolved.is_empty() {
+            self.repo.decided(&self.resolved)?;
+        }
         Ok(self.report)
     }
 }
@@ -133,21 +147,30 @@ impl Repository {
         };
         let mut found = scan(self, &index, selection, wanted, progress)?;
         found.fail_on_unreadable()?;
-        let mut report = AddReport { skipped: found.skipped, ignored: found.ignored.clone(), ..AddReport::default() };
-        report.added.extend(found.modified.into_iter().chain(found.unsure).chain(found.conflicted));
-        if options.new_files {
-            report.added.extend(found.untracked);
-            if options.force {
-                report.added.extend(found.ignored);
+        let beside = self.pending()?.map(|pending| pending.beside).unwrap_or_default();
+        let (beside, untracked) =
+            found.untracked.into_iter().partition(|path| beside.iter().any(|(_, file)| file == path));
+        let mut report = AddReport { skipped: found.skipped, beside, ..AddReport::default() };
+        let mut resolved = Vec::new();
+        if !options.intent {
+            resolved.extend(found.conflicted.iter().cloned());
+            report.added.extend(found.modified.into_iter().chain(found.unsure).chain(found.conflicted));
+            if options.removals {
+                resolved.extend(found.conflicted_gone.iter().cloned());
+                report.removed = found.deleted;
+                report.removed.extend(found.conflicted_gone);
+                report.removed.sort();
             }
+        }
+        if options.new_files {
+            report.added.extend::<Vec<_>>(untracked);
+            report.added.extend(found.ignored.iter().cloned());
+            report.ignored = found.ignored;
             self.check_portable(&index, &report.added)?;
         }
         report.added.sort();
         report.added.dedup();
-        if options.removals {
-            report.removed = found.deleted;
-        }
-        Ok(AddPlan { repo: self, index, clock, options, report })
+        Ok(AddPlan { repo: self, index, clock, options, report, resolved })
     }
 
     fn stage(
@@ -164,11 +187,14 @@ impl Repository {
         report.stats = finished.content;
         let mut changed = Vec::new();
         for (path, version, meta) in staged {
-            report.logical += version.size;
+            // A link's target is part of the tree, not content.
+            report.logical += if version.mode == Mode::Symlink { 0 } else { version.size };
             let entry = entry(&path, &version, &meta, clock);
             let known = index.get(&path, Stage::Normal);
             // What turns out not to have changed is not reported; its entry learns what the file looks like now.
-            if !known.is_some_and(|old| old.content == entry.content && old.mode == entry.mode) {
+            if !known
+                .is_some_and(|old| old.content == entry.content && old.mode == entry.mode && !old.flags.intent_to_add)
+            {
                 changed.push(path);
             }
             index.put(entry)?;
@@ -179,6 +205,25 @@ impl Repository {
             index.remove_all(path);
         }
         Ok(finished.guard)
+    }
+
+    fn stage_intent(&self, index: &mut LockedIndex, paths: &[RepoPath]) -> Result<(), RepoError> {
+        let dirs = self.work_dirs()?;
+        for path in paths {
+            let meta = dirs.stat(path)?.ok_or_else(|| RepoError::Vanished { path: path.clone() })?;
+            // A link without a target cannot be staged; as a file, its type differs until it is added.
+            let mode = meta.kind().mode().filter(|mode| *mode != Mode::Symlink).unwrap_or(Mode::File);
+            index.put(Entry {
+                path: path.clone(),
+                stage: Stage::Normal,
+                mode,
+                size: 0,
+                content: Content::Empty,
+                stat: FileStat::default(),
+                flags: Flags { intent_to_add: true, ..Flags::default() },
+            })?;
+        }
+        Ok(())
     }
 
     /// Takes in the content of files in the worktree without staging them.

@@ -239,15 +239,17 @@ impl<'a> Scanner<'a> {
             }
             return;
         }
-        if !self.options.untracked || !self.selection.includes(&path) {
+        if !self.options.untracked {
             return;
         }
         let ignored = matched().is_some_and(|found| !found.negated);
+        // Asked last: a selection counts what it selects as found.
+        if ignored && !self.options.ignored || !self.selection.includes(&path) {
+            return;
+        }
         if ignored {
-            if self.options.ignored {
-                self.collapse().saw_ignored(&path);
-                self.found().ignored.push(path);
-            }
+            self.collapse().saw_ignored(&path);
+            self.found().ignored.push(path);
             return;
         }
         match self.collapses_into(&path) {

@@ -99,12 +99,7 @@ impl Long<'_> {
         };
         self.section("Changes to be committed:", &[hint])?;
         for staged in &self.status.staged {
-            let path = self.opened.show(&staged.change.path);
-            let path = match &staged.rename {
-                Some(rename) => format!("{} -> {path}", self.opened.show(&rename.from)),
-                None => path,
-            };
-            self.entry(color::ADDED, &format!("{:<13}{path}", staged_word(staged)))?;
+            self.entry(color::ADDED, &staged_line(staged, self.opened))?;
         }
         Ok(())
     }
@@ -116,7 +111,7 @@ impl Long<'_> {
         let hints = ["`dits add PATH` stages them, `dits commit -a` commits them", "`dits restore PATH` undoes them"];
         self.section("Changes not staged for commit:", &hints)?;
         for change in &self.status.unstaged {
-            let text = format!("{:<13}{}", word(change.kind), self.opened.show(&change.path));
+            let text = format!("{:<15}{}", word(change.kind), self.opened.show(&change.path));
             self.entry(color::DELETED, &text)?;
         }
         Ok(())
@@ -211,6 +206,16 @@ impl Long<'_> {
         }
         self.line(text)
     }
+}
+
+/// What happened, and to what.
+pub fn staged_line(staged: &StagedChange, opened: &Opened) -> String {
+    let path = opened.show(&staged.change.path);
+    let path = match &staged.rename {
+        Some(rename) => format!("{} -> {path}", opened.show(&rename.from)),
+        None => path,
+    };
+    format!("{:<15}{path}", staged_word(staged))
 }
 
 fn word(kind: ChangeKind) -> &'static str {
