@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod faults;
+mod history;
 mod hostile;
 mod media;
 mod scale;
