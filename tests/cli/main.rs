@@ -2,12 +2,19 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod git_twin;
+mod config;
+mod damage;
 mod faults;
 mod history;
+mod inspect;
 mod hostile;
 mod media;
 mod scale;
+mod merging;
+mod moving;
 mod skeleton;
+mod space;
 mod staging;
 mod status_git;
 mod status_times;

@@ -15,6 +15,9 @@ mod add;
 mod cat_file;
 mod check_attr;
 mod check_ignore;
+mod add;
+mod branch;
+mod checkout;
 mod cherry_pick;
 mod commit;
 mod completions;
@@ -32,6 +35,12 @@ mod log;
 mod ls_files;
 mod ls_tree;
 mod man;
+mod reflog;
+mod reset;
+mod restore;
+mod rev_parse;
+mod switch;
+mod tag;
 mod merge;
 mod mv;
 mod resolve;
@@ -41,6 +50,7 @@ mod show;
 mod stash;
 mod status;
 mod version;
+mod worktree;
 
 /// Under which heading the overview lists a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +106,9 @@ commands! {
     CatFile: cat_file, Inside;
     CheckAttr: check_attr, Inside;
     CheckIgnore: check_ignore, Inside;
+    Add: add, Change;
+    Branch: branch, Branches;
+    Checkout: checkout, Branches;
     CherryPick: cherry_pick, Branches;
     Commit: commit, Change;
     Completions: completions, Help;
@@ -113,6 +126,12 @@ commands! {
     LsFiles: ls_files, Inside;
     LsTree: ls_tree, Inside;
     Man: man, Help;
+    Reflog: reflog, History;
+    Reset: reset, Branches;
+    Restore: restore, Change;
+    RevParse: rev_parse, Inside;
+    Switch: switch, Branches;
+    Tag: tag, Branches;
     Merge: merge, Branches;
     Mv: mv, Change;
     Resolve: resolve, Branches;
@@ -122,6 +141,12 @@ commands! {
     Stash: stash, Branches;
     Status: status, Change;
     Version: version, Help;
+    Worktree: worktree, Branches;
+}
+
+/// Whether the name of a branch or tag matches a pattern, in which `*` also matches slashes.
+fn glob(pattern: &str, name: &str) -> bool {
+    gix_glob::wildmatch(pattern.into(), name.into(), gix_glob::wildmatch::Mode::empty())
 }
 
 /// The commands by group, each with the first line of its help.
