@@ -6,6 +6,7 @@ mod config;
 mod damage;
 mod faults;
 mod git_twin;
+mod history;
 mod hostile;
 mod inspect;
 mod media;
