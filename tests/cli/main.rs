@@ -2,11 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod config;
+mod damage;
 mod faults;
+mod git_twin;
+mod hostile;
+mod inspect;
 mod media;
 mod merging;
 mod moving;
+mod scale;
 mod skeleton;
+mod space;
 mod staging;
 mod status_git;
 mod status_times;

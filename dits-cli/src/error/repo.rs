@@ -92,8 +92,23 @@ fn hints(error: &RepoError) -> Vec<String> {
         RepoError::Unborn { .. } => &["make the first commit: `dits add .`, then `dits commit -m MESSAGE`"],
         RepoError::NotFastForward => &["`dits merge` without --ff-only joins them with a merge commit"],
         RepoError::UnrelatedHistories => &["`--allow-unrelated-histories` merges them all the same"],
+        RepoError::BranchInUse { .. } => {
+            &["a branch is in one worktree at a time: go there, or make another branch with `dits switch -c NEW`"]
+        }
+        RepoError::RefExists { kind: "branch", .. } => {
+            &["`dits switch` goes there; `dits branch -f` moves it; or take another name"]
+        }
         RepoError::FolderNotEmpty { .. } => &["name a folder that is empty or does not exist yet"],
-        RepoError::Record(_) | RepoError::NoHead { .. } => &["`dits fsck` shows what is damaged"],
+        RepoError::Format { .. } => &[
+            "if it is damaged: copy it from another copy of the repository, or move it away and run `dits init`, which writes it again and changes nothing else",
+        ],
+        RepoError::LostBranch { branch, last } => {
+            return vec![format!("bring it back with `dits branch {branch} {last}`")];
+        }
+        RepoError::NoHead { .. } => {
+            &["`dits switch -f BRANCH` puts HEAD on a branch again; `dits fsck` shows what else is damaged"]
+        }
+        RepoError::Record(_) => &["`dits fsck` shows what is damaged"],
         _ => &[],
     };
     hints.iter().map(|hint| (*hint).to_owned()).collect()

@@ -34,7 +34,8 @@ pub fn available(test: &str) -> bool {
     works
 }
 
-/// `command` under strace, with the fault at the `when`-th (from 1, counted per thread) call named in `calls`.
+/// `command` under strace, with the fault at the `when`-th call (from 1) named in `calls`; each name and each
+/// thread is counted by itself, see [`points`].
 #[must_use]
 pub fn inject(command: &Command, calls: &str, fault: Fault, when: u32) -> Command {
     injected(command, calls, fault, &format!(":when={when}"), None)
@@ -62,49 +63,70 @@ fn injected(command: &Command, calls: &str, fault: Fault, when: &str, path: Opti
     traced
 }
 
-/// How many calls named in `calls` an undisturbed run of `command` makes: the range of [`inject`]'s `when`.
+/// Every call named in `calls` that an undisturbed run of `command` makes, in order, each with the number by which
+/// [`inject`] counts it: the calls of one name are counted by themselves, and by thread.
 ///
 /// # Errors
 /// When strace cannot be run, or the command fails.
-pub fn count(command: &Command, calls: &str, limit: Duration) -> io::Result<u32> {
+pub fn points(command: &Command, calls: &str, limit: Duration) -> io::Result<Vec<(String, u32)>> {
     let log = tempfile::NamedTempFile::new()?;
     let mut traced = Command::new("strace");
-    traced
-        .args(["-f", "-qq", "-e", &format!("trace={calls}"), "-e", "signal=none"])
-        .arg("-o")
-        .arg(log.path())
-        .arg("--");
+    traced.args(["-f", "-qq", "-e", &format!("trace={calls}"), "-e", "signal=none", "-o"]).arg(log.path()).arg("--");
     inherit(&mut traced, command);
     let done = bounded::run(&mut traced, b"", limit)?;
     if done.code != Some(0) {
         return Err(io::Error::other(done.to_string()));
     }
-    let lines = std::fs::read_to_string(log.path())?.lines().filter(|line| !line.contains("resumed>")).count();
-    Ok(u32::try_from(lines).unwrap_or(u32::MAX))
+    let text = std::fs::read_to_string(log.path())?;
+    let mut counts = std::collections::HashMap::<(&str, &str), u32>::new();
+    let mut points = Vec::new();
+    for line in text.lines().filter(|line| !line.contains("resumed>")) {
+        let Some((thread, call)) = line.split_once(' ') else { continue };
+        let Some((name, _)) = call.trim_start().split_once('(') else { continue };
+        let count = counts.entry((thread, name)).or_default();
+        *count += 1;
+        points.push((name.to_owned(), *count));
+    }
+    points.dedup();
+    Ok(points)
 }
 
-/// Runs `make` anew with a kill at its first mutating call, its second, and so on until it ends undisturbed; after each
-/// death `check` judges what is on disk. Returns how many kills there were. `make` gives a command in a fresh place.
+/// How many calls named in `calls` an undisturbed run of `command` makes.
 ///
 /// # Errors
-/// When strace cannot be run, or an undisturbed run fails.
+/// When strace cannot be run, or the command fails.
+pub fn count(command: &Command, calls: &str, limit: Duration) -> io::Result<u32> {
+    Ok(u32::try_from(points(command, calls, limit)?.len()).unwrap_or(u32::MAX))
+}
+
+/// Runs `make` anew with a kill at each of the mutating calls that an undisturbed run makes; after each death `check`
+/// judges what is on disk. Returns how many kills there were. `make` gives a command in a fresh place.
+///
+/// # Errors
+/// When strace cannot be run, or a run ends neither by the kill nor well.
 pub fn kill_everywhere(
     mut make: impl FnMut(u32) -> Command,
     mut check: impl FnMut(u32, &Finished),
     limit: Duration,
 ) -> io::Result<u32> {
-    for when in 1.. {
-        let done = bounded::run(&mut inject(&make(when), MUTATING, Fault::Kill, when), b"", limit)?;
+    let points = points(&make(0), MUTATING, limit)?;
+    let mut kills = 0;
+    for (number, (call, when)) in (1..).zip(&points) {
+        let done = bounded::run(&mut inject(&make(number), call, Fault::Kill, *when), b"", limit)?;
+        // Another thread may have done the work this time.
         if done.code == Some(0) {
-            return Ok(when - 1);
+            continue;
         }
         // strace ends by the signal that ended its tracee.
         if done.signal != Some(9) && done.code != Some(137) || done.timed_out {
             return Err(io::Error::other(done.to_string()));
         }
-        check(when, &done);
+        kills += 1;
+        check(number, &done);
     }
-    Ok(u32::MAX)
+    // The last one was not disturbed, so that what is there now is whole.
+    bounded::run(&mut make(0), b"", limit)?;
+    Ok(kills)
 }
 
 fn inherit(traced: &mut Command, command: &Command) {
