@@ -136,7 +136,7 @@ impl<'a> Ingestor<'a> {
                 scope.spawn(move || self.hash_batches(&todo, &done, hint));
             }
             drop((todo, done));
-            let buffers = (0..self.threads * 2 + 1).map(|_| Batch::default()).collect();
+            let buffers = (0..self.threads * 2 + 1).map(|_| Batch::new(&profile)).collect();
             let mut collector = Collector {
                 ingestor: self,
                 manifest: ManifestBuilder::new(profile),
@@ -210,6 +210,13 @@ struct Batch {
     number: u64,
     bytes: Vec<u8>,
     lengths: Vec<usize>,
+}
+
+impl Batch {
+    /// With room for all it will ever hold: buffers that grow leave holes in the heap.
+    fn new(profile: &Profile) -> Self {
+        Self { number: 0, bytes: Vec::with_capacity(BATCH + profile.max as usize), lengths: Vec::new() }
+    }
 }
 
 struct Done {

@@ -254,7 +254,7 @@ impl Writer {
     fn roll(&self, state: &mut State) -> Result<(), StoreError> {
         let entries = self.entries();
         let filter = Filter::of(entries.iter().map(|entry| &entry.digest));
-        let next = PackBuilder::new(Arc::clone(self.odb.packs()));
+        let next = state.builder.next()?;
         let sealed = std::mem::replace(&mut state.builder, next).seal(entries)?;
         let pack = open_sealed(&sealed)?;
         state.drafts.push(sealed);

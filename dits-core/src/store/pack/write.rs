@@ -45,8 +45,21 @@ impl PackBuilder {
     }
 
     pub(in crate::store) fn with_nonce(store: Arc<dyn PackStore>, nonce: [u8; 16]) -> Self {
+        Self::in_buffer(store, nonce, Vec::new())
+    }
+
+    fn in_buffer(store: Arc<dyn PackStore>, nonce: [u8; 16], mut buffer: Vec<u8>) -> Self {
         let header = layout::encode_header(nonce);
-        Self { store, header, draft: None, flushed: 0, buffer: header.to_vec() }
+        buffer.clear();
+        buffer.extend_from_slice(&header);
+        Self { store, header, draft: None, flushed: 0, buffer }
+    }
+
+    /// The pack after this one, which shall be [sealed](PackBuilder::seal) next. It takes over the buffer, so that pack
+    /// after pack is written in the same memory.
+    pub(in crate::store) fn next(&mut self) -> Result<Self, StoreError> {
+        self.flush()?;
+        Ok(Self::in_buffer(Arc::clone(&self.store), nonce(), std::mem::take(&mut self.buffer)))
     }
 
     /// Where the next frame will lie; also how long the pack is without its index.
