@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod git_twin;
 mod faults;
+mod git_twin;
 mod hostile;
 mod media;
 mod scale;
