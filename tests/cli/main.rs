@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod branches;
 mod faults;
 mod git_twin;
 mod hostile;
 mod media;
+mod restoring;
 mod scale;
 mod skeleton;
 mod staging;
