@@ -3,13 +3,19 @@
 #![allow(clippy::unwrap_used)]
 
 mod branches;
+mod config;
+mod damage;
 mod faults;
 mod git_twin;
 mod hostile;
+mod inspect;
 mod media;
 mod restoring;
+mod merging;
+mod moving;
 mod scale;
 mod skeleton;
+mod space;
 mod staging;
 mod status_git;
 mod status_times;

@@ -142,6 +142,6 @@ fn the_users_configuration_is_read() {
     assert!(text(&dits(dir.path(), &["help", "git"]).stdout).starts_with("\x1b[1m"));
     std::fs::write(&file, "[alias\n").unwrap();
     let output = dits(dir.path(), &["version"]);
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(6));
     assert!(text(&output.stderr).contains(".config/dits/config.toml is not valid TOML"), "{}", text(&output.stderr));
 }

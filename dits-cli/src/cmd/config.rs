@@ -72,7 +72,7 @@ pub struct Args {
     #[arg(short = 'z', long)]
     null: bool,
     /// `get KEY`, `set KEY VALUE`, `unset KEY`, `list`, `edit`; or just KEY or KEY VALUE
-    #[arg(value_name = "ARGUMENT", allow_hyphen_values = true)]
+    #[arg(value_name = "ARGUMENT", allow_negative_numbers = true)]
     words: Vec<String>,
 }
 

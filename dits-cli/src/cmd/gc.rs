@@ -127,7 +127,9 @@ fn tell(report: &GcReport, dry_run: bool, cx: &Context) -> Result<(), CliError> 
     let out = cx.out();
     let objects = |count| plural(count, "object", "objects");
     writeln!(out, "{} in use", objects(report.reachable))?;
-    if report.removed > 0 || report.waiting == 0 {
+    if report.removed == 0 && report.waiting == 0 {
+        writeln!(out, "there is nothing that could be removed")?;
+    } else if report.removed > 0 {
         let done = if dry_run { "would be removed" } else { "removed" };
         let bytes = format_bytes_exact(report.removed_bytes);
         writeln!(out, "{} that nothing refers to {done}: {bytes} given back", objects(report.removed))?;

@@ -99,7 +99,16 @@ fn hints(error: &RepoError) -> Vec<String> {
             &["`dits switch` goes there; `dits branch -f` moves it; or take another name"]
         }
         RepoError::FolderNotEmpty { .. } => &["name a folder that is empty or does not exist yet"],
-        RepoError::Record(_) | RepoError::NoHead { .. } => &["`dits fsck` shows what is damaged"],
+        RepoError::Format { .. } => &[
+            "if it is damaged: copy it from another copy of the repository, or move it away and run `dits init`, which writes it again and changes nothing else",
+        ],
+        RepoError::LostBranch { branch, last } => {
+            return vec![format!("bring it back with `dits branch {branch} {last}`")];
+        }
+        RepoError::NoHead { .. } => {
+            &["`dits switch -f BRANCH` puts HEAD on a branch again; `dits fsck` shows what else is damaged"]
+        }
+        RepoError::Record(_) => &["`dits fsck` shows what is damaged"],
         _ => &[],
     };
     hints.iter().map(|hint| (*hint).to_owned()).collect()

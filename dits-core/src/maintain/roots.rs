@@ -39,7 +39,7 @@ pub fn roots_with(repo: &Repository, keep: &dyn Fn(&LogEntry) -> bool) -> Result
     // A deleted ref takes its log with it, so this is a log whose ref was lost: it may be all that knows the commits.
     for name in repo.refs().logs()? {
         if !name.is_per_worktree() && repo.refs().read(&name)?.is_none() {
-            add_ref(&mut roots, repo.refs(), &name, None, keep)?;
+            add_ref(&mut roots, repo.refs(), &name, None, &|_| true)?;
         }
     }
     for private in repo.private_folders()? {

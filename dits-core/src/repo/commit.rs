@@ -50,6 +50,7 @@ impl Repository {
         let mut index = self.lock_index()?;
         crate::worktree::check_resolved(&index)?;
         let head = self.head()?;
+        self.check_not_lost(&head)?;
         let pending = self.pending()?;
         if let Some(pending) = pending.as_ref().filter(|pending| !pending.applied) {
             return Err(RepoError::HalfDone { command: pending.kind.command() });

@@ -54,6 +54,14 @@ pub enum RepoError {
         /// Where it should be.
         file: PathBuf,
     },
+    /// A branch has no commit although its log has.
+    #[error("the branch `{branch}` is gone, though its log is there; it was at {last}")]
+    LostBranch {
+        /// The branch.
+        branch: String,
+        /// Where it was last.
+        last: crate::object::Digest,
+    },
     /// There is no worktree.
     #[error("this repository has no worktree")]
     Bare,
@@ -312,7 +320,7 @@ impl RepoError {
             Self::Ref(e) => e.is_corruption(),
             Self::Index(e) => e.is_corruption(),
             Self::Config(e) => e.is_corruption(),
-            Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } => true,
+            Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } | Self::LostBranch { .. } => true,
             _ => false,
         }
     }

@@ -66,7 +66,7 @@ impl Repository {
                 Some(Target::Id(digest)) => Head::Branch { commit: as_commit(digest), branch },
                 _ => Head::Unborn { branch },
             }),
-            None => Err(RepoError::NoHead { file: self.layout().private.join("HEAD") }),
+            None => Err(RepoError::NoHead { file: self.layout().head() }),
         }
     }
 
@@ -76,9 +76,22 @@ impl Repository {
     /// [`RepoError::Unborn`] when there is none yet.
     pub fn head_commit(&self) -> Result<(CommitId, Commit), RepoError> {
         let head = self.head()?;
+        self.check_not_lost(&head)?;
         let unborn = || RepoError::Unborn { branch: head.branch().map(ToString::to_string).unwrap_or_default() };
         let id = head.commit().ok_or_else(unborn)?;
         Ok((id, Commit::read(self.store(), id)?))
+    }
+
+    /// Fails if HEAD's branch seems to have no commit yet, but has a log: then its file was lost.
+    ///
+    /// # Errors
+    /// [`RepoError::LostBranch`], then.
+    pub fn check_not_lost(&self, head: &Head) -> Result<(), RepoError> {
+        let Head::Unborn { branch } = head else { return Ok(()) };
+        match self.refs().log(branch, 1)?.first().and_then(|entry| entry.new) {
+            Some(last) => Err(RepoError::LostBranch { branch: branch.short().to_owned(), last }),
+            None => Ok(()),
+        }
     }
 
     /// The tree of HEAD; `None` before the first commit.

@@ -94,6 +94,12 @@ impl Layout {
         self.private.join("config.worktree")
     }
 
+    /// The file that says which branch or commit this worktree is on.
+    #[must_use]
+    pub fn head(&self) -> PathBuf {
+        if self.private == self.common { self.common.join("refs/HEAD") } else { self.private.join("HEAD") }
+    }
+
     /// The staging area.
     #[must_use]
     pub fn index(&self) -> PathBuf {

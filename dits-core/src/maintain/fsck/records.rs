@@ -10,7 +10,8 @@ use crate::repo::{Layout, Pending, RepoError, Repository};
 
 const ANEW: &str = "remove the file, then set it anew: `dits branch NAME COMMIT`, `dits tag NAME COMMIT`, or for HEAD \
                     `dits switch -f BRANCH`; `dits reflog NAME` may know where it was";
-const LOG: &str = "remove the damaged line, or the whole log: it only tells where a branch was before";
+const LOG: &str = "remove the damaged line, or the whole log: it only tells where a branch was before; then \
+                   run `dits fsck` again";
 const INDEX: &str = "remove it and run `dits reset`: staged changes are lost, files and commits are not";
 const PENDING: &str = "remove it and see with `dits status` what the merge has left to do";
 
@@ -78,12 +79,8 @@ fn check_head(refs: &FolderRefs, layout: &Layout, bare: bool, report: &mut FsckR
     // Damage of refs is reported already.
     let Ok(target) = refs.read(&head) else { return Ok(()) };
     let Some(target) = target else {
-        let file = match layout.worktree_id() {
-            None => layout.common.join("refs/HEAD"),
-            Some(_) => layout.private.join("HEAD"),
-        };
         let remedy = "run `dits switch -f BRANCH` to be on a branch again";
-        report.add(Severity::Error, Some(file), "HEAD is missing".to_owned(), Some(remedy));
+        report.add(Severity::Error, Some(layout.head()), "HEAD is missing".to_owned(), Some(remedy));
         return Ok(());
     };
     let Ok(resolved) = refs.resolve(&head) else { return Ok(()) };

@@ -1,0 +1,171 @@
+//! Every file of a repository damaged in every simple way: found and named, or harmless.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use dits_testkit::Sandbox;
+
+use crate::inspect::{noise, repository};
+
+/// Files that hold nothing which could be lost, by the end of their name and the injury. Settings and patterns are the
+/// user's text; logs end where a crash left them; the merged index, the condemned list and locks are made anew.
+const HARMLESS: [(&str, &str); 14] = [
+    ("config", ""),
+    ("info/exclude", ""),
+    ("clock", ""),
+    (".lock", ""),
+    ("COMMIT_EDITMSG", ""),
+    ("logs/HEAD", "cut"),
+    ("logs/HEAD", "empty"),
+    ("logs/HEAD", "delete"),
+    ("logs/refs/branches/main", "cut"),
+    ("logs/refs/branches/main", "empty"),
+    ("logs/refs/branches/main", "delete"),
+    ("merged.idx", "delete"),
+    ("condemned", "delete"),
+    // What was staged since the base was written is gone; files and commits are not.
+    ("index.journal", "delete"),
+];
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+fn injuries(bytes: &[u8]) -> Vec<(&'static str, Option<Vec<u8>>)> {
+    let mut all = vec![("delete", None)];
+    if !bytes.is_empty() {
+        let mut flipped = bytes.to_vec();
+        flipped[bytes.len() / 2] ^= 0x10;
+        all.push(("flip", Some(flipped)));
+        all.push(("cut", Some(bytes[..bytes.len() / 2].to_vec())));
+        all.push(("empty", Some(Vec::new())));
+    }
+    all
+}
+
+/// A repository with packs under a merged index, loose objects, a condemned list and a journal of the index.
+fn with_everything() -> Sandbox {
+    let sandbox = repository();
+    for seed in 0..3 {
+        sandbox.write(format!("shots/{seed}.bin"), noise(10 + seed, 1_500_000));
+        sandbox.dits(["add", "."]).ok();
+    }
+    sandbox.dits(["commit", "-m", "Second"]).ok();
+    sandbox.write("x", "garbage");
+    sandbox.dits(["hash-object", "-w", "x"]).ok();
+    // Nothing is gathered, so that packs and loose objects stay.
+    sandbox.dits(["-c", "gc.auto=1", "gc", "-n"]).ok();
+    sandbox
+}
+
+#[test]
+fn damage_anywhere_is_found_and_named() {
+    let sandbox = with_everything();
+    let mut all = Vec::new();
+    files(&sandbox.path(".dits"), &mut all);
+    all.sort();
+    // Loose objects are alike: some are enough.
+    let mut loose = 0;
+    all.retain(|path| {
+        let is_loose = path.parent().unwrap().file_name().unwrap().len() == 2;
+        loose += usize::from(is_loose);
+        !is_loose || loose % 5 == 1
+    });
+    let mut undetected = Vec::new();
+    for path in all {
+        let bytes = fs::read(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions();
+        let name = path.strip_prefix(sandbox.path(".dits")).unwrap().to_str().unwrap().to_owned();
+        for (injury, damaged) in injuries(&bytes) {
+            fs::remove_file(&path).unwrap();
+            if let Some(damaged) = &damaged {
+                fs::write(&path, damaged).unwrap();
+            }
+            let done = sandbox.dits(["fsck", "--full"]);
+            let said = format!("{}{}", done.out(), done.err());
+            match done.code {
+                Some(6) if damaged.is_some() => {
+                    let file = path.file_name().unwrap().to_str().unwrap();
+                    assert!(said.contains(file), "{injury} of {name} is not named: {said}");
+                    assert!(said.contains('`'), "{injury} of {name} has no next command: {said}");
+                }
+                Some(6) => {}
+                Some(0) => undetected.push((name.clone(), injury)),
+                _ => panic!("{injury} of {name}: {done}"),
+            }
+            let status = sandbox.dits(["status"]);
+            assert!(matches!(status.code, Some(0 | 6)), "{injury} of {name}: {status}");
+            fs::write(&path, &bytes).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode.mode())).unwrap();
+        }
+    }
+    undetected.retain(|(name, injury)| {
+        let harmless = |(end, how): &&(&str, &str)| name.ends_with(end) && (how.is_empty() || how == injury);
+        !HARMLESS.iter().any(|known| harmless(&known))
+    });
+    assert_eq!(undetected, [], "damage that nobody notices");
+    sandbox.dits(["fsck", "--full"]).ok();
+}
+
+/// The only pack of the content.
+fn pack(sandbox: &Sandbox) -> PathBuf {
+    let packs = fs::read_dir(sandbox.path(".dits/objects/pack")).unwrap().map(|entry| entry.unwrap().path());
+    packs.filter(|path| path.extension().is_some_and(|end| end == "pack")).max().unwrap()
+}
+
+#[test]
+fn a_pack_without_its_footer_is_repaired() {
+    let sandbox = repository();
+    sandbox.write("big", noise(5, 2_000_000));
+    sandbox.dits(["add", "."]).ok();
+    sandbox.dits(["commit", "-m", "Second"]).ok();
+    let pack = pack(&sandbox);
+    let bytes = fs::read(&pack).unwrap();
+    fs::remove_file(&pack).unwrap();
+    fs::write(&pack, &bytes[..bytes.len() - 5000]).unwrap();
+    let name = pack.file_name().unwrap().to_str().unwrap();
+    sandbox.dits(["fsck"]).exits(6).says(name).says("`dits fsck --repair`");
+    sandbox.dits(["status"]).ok();
+    sandbox.dits(["cat-file", "-p", "HEAD:big"]).exits(6).warns(name);
+    sandbox.dits(["fsck", "--repair"]).ok().says("repaired: saved").says("nothing is damaged");
+    assert!(sandbox.path(".dits/damaged").join(name).exists());
+    assert_eq!(sandbox.dits(["cat-file", "-p", "HEAD:big"]).ok().stdout, noise(5, 2_000_000));
+    sandbox.dits(["fsck", "--full"]).ok();
+}
+
+#[test]
+fn a_lost_chunk_comes_back_from_the_file() {
+    let sandbox = repository();
+    sandbox.write("big", noise(5, 2_000_000));
+    sandbox.dits(["add", "."]).ok();
+    sandbox.dits(["commit", "-m", "Second"]).ok();
+    let pack = pack(&sandbox);
+    let mut bytes = fs::read(&pack).unwrap();
+    bytes[500_000] ^= 1;
+    fs::remove_file(&pack).unwrap();
+    fs::write(&pack, &bytes).unwrap();
+    sandbox.dits(["fsck"]).ok();
+    sandbox.dits(["fsck", "--full"]).exits(6);
+    sandbox.dits(["fsck", "--full", "--repair"]).exits(6).says("repaired: saved").says("is missing");
+    fs::write(sandbox.path("big"), noise(5, 2_000_000)).unwrap();
+    sandbox.dits(["add", "big"]).ok();
+    sandbox.dits(["fsck", "--full"]).ok().says("nothing is damaged");
+}
+
+#[test]
+fn a_lost_branch_is_not_taken_for_a_new_one() {
+    let sandbox = repository();
+    let head = sandbox.dits(["cat-file", "-p", "--json", "HEAD"]).ok();
+    let id = serde_json::from_slice::<serde_json::Value>(&head.stdout).unwrap()["id"].as_str().unwrap().to_owned();
+    fs::remove_file(sandbox.path(".dits/refs/branches/main")).unwrap();
+    let command = format!("dits branch main {id}");
+    sandbox.dits(["fsck"]).exits(6).says(&command);
+    sandbox.dits(["commit", "-m", "x", "--allow-empty"]).exits(6).warns(&command);
+    sandbox.dits(["gc", "--prune=now"]).ok();
+    sandbox.dits(["cat-file", "-e", &id]).ok();
+    assert_eq!(sandbox.dits(["fsck", "--json"]).exits(6).out().lines().count(), 1);
+}
