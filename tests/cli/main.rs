@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod branches;
 mod config;
 mod damage;
 mod faults;
@@ -12,6 +13,7 @@ mod inspect;
 mod media;
 mod merging;
 mod moving;
+mod restoring;
 mod scale;
 mod skeleton;
 mod space;
