@@ -7,8 +7,8 @@
 mod alias;
 mod app;
 mod cmd;
-mod content_id;
 mod conflicts;
+mod content_id;
 mod context;
 mod date;
 mod editor;

@@ -5,8 +5,8 @@
 mod config;
 mod damage;
 mod faults;
-mod inspect;
 mod hostile;
+mod inspect;
 mod media;
 mod scale;
 mod skeleton;

@@ -12,10 +12,10 @@ use crate::exit::Exit;
 use crate::output::table::{Align, pad};
 
 mod add;
+mod add;
 mod cat_file;
 mod check_attr;
 mod check_ignore;
-mod add;
 mod cherry_pick;
 mod commit;
 mod completions;
