@@ -6,6 +6,7 @@
 
 mod alias;
 mod app;
+mod changes;
 mod cmd;
 mod conflicts;
 mod content_id;
@@ -16,12 +17,15 @@ mod env;
 mod error;
 mod exit;
 mod guide;
+mod history;
 mod identity;
+mod moves;
 mod output;
 mod pathspec;
 mod picking;
 mod progress;
 mod repository;
+mod revisions;
 mod settings;
 
 fn main() -> std::process::ExitCode {

@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::refs::{Expected, LogEntry, LogLine, RefEdit, RefName, RefStore, Target};
 use crate::repo::{Pending, PendingKind, RepoError, Repository, write_tree};
 use crate::signature::Signature;
-use crate::store::StoreWriter;
+use crate::store::{StoreWriter, WriteStats};
 use crate::tree;
 use crate::worktree::{Everything, Meta, ScanOptions, entry, scan};
 
@@ -25,6 +25,25 @@ pub struct StashOptions {
     pub untracked: bool,
     /// Leaves in place what is staged.
     pub keep_index: bool,
+}
+
+/// An entry that was made.
+#[derive(Clone, Debug)]
+pub struct Stashed {
+    /// Its commit.
+    pub commit: CommitId,
+    /// The sizes of the files that were changed since they were staged, together.
+    pub logical: u64,
+    /// What the store took of them.
+    pub stats: WriteStats,
+}
+
+/// The worktree as trees.
+struct Worktree {
+    tree: TreeId,
+    /// The tree of what is not tracked, and how these files looked.
+    untracked: Option<(TreeId, Vec<(RepoPath, Meta)>)>,
+    logical: u64,
 }
 
 impl Repository {
@@ -38,18 +57,19 @@ impl Repository {
         options: StashOptions,
         who: &Signature,
         progress: &dyn Progress,
-    ) -> Result<Option<CommitId>, RepoError> {
+    ) -> Result<Option<Stashed>, RepoError> {
         self.check_nothing_pending()?;
         let (head, commit) = self.head_commit()?;
         let index = self.index()?;
         let writer = self.writer()?;
         let staged = write_tree(&index, &writer)?;
-        let (work, untracked) = self.write_worktree(index, options.untracked, &writer, progress)?;
+        let Worktree { tree: work, untracked, logical } =
+            self.write_worktree(index, options.untracked, &writer, progress)?;
         if work == commit.tree && staged == commit.tree && untracked.is_none() {
             return Ok(None);
         }
         let subject = commit.message.lines().next().unwrap_or_default();
-        let on = format!("{}: {:.8} {subject}", self.describe_head()?, head.to_string());
+        let on = format!("{}: {:.7} {subject}", self.describe_head()?, head.to_string());
         let mut parents = vec![head, put(&writer, staged, vec![head], format!("index on {on}"), who)?];
         if let Some((tree, _)) = &untracked {
             parents.push(put(&writer, *tree, Vec::new(), format!("untracked files on {on}"), who)?);
@@ -57,7 +77,7 @@ impl Repository {
         let text =
             message.map_or(format!("WIP on {on}"), |m| format!("On {}: {m}", self.describe_head().unwrap_or_default()));
         let id = put(&writer, work, parents, text.clone(), who)?;
-        let _guard = writer.finish()?.guard;
+        let finished = writer.finish()?;
         self.log_stash(id, text, who)?;
         let dirs = self.work_dirs()?;
         for (path, meta) in untracked.into_iter().flat_map(|(_, files)| files) {
@@ -68,23 +88,24 @@ impl Repository {
             }
         }
         self.reset_hard(Some(if options.keep_index { staged } else { commit.tree }), progress)?;
-        Ok(Some(id))
+        Ok(Some(Stashed { commit: id, logical, stats: finished.content }))
     }
 
     /// Writes the trees of the tracked files as they are in the worktree, and of the untracked ones.
-    #[allow(clippy::type_complexity)]
     fn write_worktree(
         &self,
         mut index: Index,
         with_untracked: bool,
         writer: &StoreWriter,
         progress: &dyn Progress,
-    ) -> Result<(TreeId, Option<(TreeId, Vec<(RepoPath, Meta)>)>), RepoError> {
+    ) -> Result<Worktree, RepoError> {
         let clock = fs_clock(&self.layout().private)?;
         let wanted = ScanOptions { untracked: with_untracked, ignored: false, each_untracked: true, settle: true };
         let mut found = scan(self, &index, &Everything, wanted, progress)?;
         found.fail_on_unreadable()?;
+        let mut logical = 0;
         for (path, version, meta) in self.take_in(&found.modified, writer, progress)? {
+            logical += version.size;
             index.put(entry(&path, &version, &meta, clock))?;
         }
         for path in &found.deleted {
@@ -92,13 +113,14 @@ impl Repository {
         }
         let work = write_tree(&index, writer)?;
         if found.untracked.is_empty() {
-            return Ok((work, None));
+            return Ok(Worktree { tree: work, untracked: None, logical });
         }
         let mut taken = self.take_in(&found.untracked, writer, progress)?;
         taken.sort_by(|a, b| a.0.cmp(&b.0));
+        logical += taken.iter().map(|(_, version, _)| version.size).sum::<u64>();
         let files = taken.iter().map(|(path, _, meta)| (path.clone(), *meta)).collect();
         let flat = taken.into_iter().map(|(path, version, _)| (path, version.mode, version.size, version.content));
-        Ok((work, Some((tree::from_paths(flat, writer)?, files))))
+        Ok(Worktree { tree: work, untracked: Some((tree::from_paths(flat, writer)?, files)), logical })
     }
 
     fn log_stash(&self, id: CommitId, text: String, who: &Signature) -> Result<(), RepoError> {

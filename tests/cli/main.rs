@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod git_twin;
 mod config;
 mod damage;
 mod faults;
@@ -9,6 +10,8 @@ mod hostile;
 mod inspect;
 mod media;
 mod scale;
+mod merging;
+mod moving;
 mod skeleton;
 mod space;
 mod staging;

@@ -16,28 +16,42 @@ mod add;
 mod cat_file;
 mod check_attr;
 mod check_ignore;
+mod add;
+mod branch;
+mod checkout;
 mod cherry_pick;
 mod commit;
 mod completions;
 mod config;
 mod count_objects;
+mod diff;
 mod du;
 mod fsck;
 mod gc;
 mod hash_object;
 mod help;
 mod init;
+mod inspect;
+mod log;
 mod ls_files;
 mod ls_tree;
 mod man;
+mod reflog;
+mod reset;
+mod restore;
+mod rev_parse;
+mod switch;
+mod tag;
 mod merge;
 mod mv;
 mod resolve;
 mod revert;
 mod rm;
+mod show;
 mod stash;
 mod status;
 mod version;
+mod worktree;
 
 /// Under which heading the overview lists a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,32 +103,51 @@ macro_rules! commands {
 }
 
 commands! {
+    Add: add, Change;
     CatFile: cat_file, Inside;
     CheckAttr: check_attr, Inside;
     CheckIgnore: check_ignore, Inside;
     Add: add, Change;
+    Branch: branch, Branches;
+    Checkout: checkout, Branches;
     CherryPick: cherry_pick, Branches;
     Commit: commit, Change;
     Completions: completions, Help;
     Config: config, Start;
     CountObjects: count_objects, Store;
+    Diff: diff, Change;
     Du: du, Store;
     Fsck: fsck, Store;
     Gc: gc, Store;
     HashObject: hash_object, Inside;
     Help: help, Help;
     Init: init, Start;
+    Inspect: inspect, Inside;
+    Log: log, History;
     LsFiles: ls_files, Inside;
     LsTree: ls_tree, Inside;
     Man: man, Help;
+    Reflog: reflog, History;
+    Reset: reset, Branches;
+    Restore: restore, Change;
+    RevParse: rev_parse, Inside;
+    Switch: switch, Branches;
+    Tag: tag, Branches;
     Merge: merge, Branches;
     Mv: mv, Change;
     Resolve: resolve, Branches;
     Revert: revert, Branches;
     Rm: rm, Change;
+    Show: show, History;
     Stash: stash, Branches;
     Status: status, Change;
     Version: version, Help;
+    Worktree: worktree, Branches;
+}
+
+/// Whether the name of a branch or tag matches a pattern, in which `*` also matches slashes.
+fn glob(pattern: &str, name: &str) -> bool {
+    gix_glob::wildmatch(pattern.into(), name.into(), gix_glob::wildmatch::Mode::empty())
 }
 
 /// The commands by group, each with the first line of its help.

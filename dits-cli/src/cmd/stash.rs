@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::editor;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output::amounts::Amounts;
 use crate::output::json::Bytes;
 use crate::output::size::format_bytes;
 use crate::repository::Opened;
@@ -101,6 +102,14 @@ struct Answer {
 }
 
 #[derive(Serialize)]
+struct Pushed {
+    #[serde(flatten)]
+    answer: Answer,
+    #[serde(flatten)]
+    amounts: Amounts,
+}
+
+#[derive(Serialize)]
 struct EntryJson {
     number: usize,
     commit: String,
@@ -152,9 +161,16 @@ fn push(args: &Push, opened: &Opened, cx: &Context) -> Result<Exit, CliError> {
     let message = message.as_deref().filter(|text| !text.is_empty());
     let made = opened.repo.stash_push(message, options, &opened.who(cx)?, &progress)?;
     drop(progress);
-    let Some(id) = made else { return say("nothing", None, "No local changes to save", cx) };
-    let text = opened.repo.stash_list()?.into_iter().next().map(|entry| entry.message).unwrap_or_default();
-    say("push", Some(id), &format!("Saved working directory and index state {text}"), cx)
+    let Some(made) = made else { return say("nothing", None, "No local changes to save", cx) };
+    let amounts = Amounts::written(made.logical, &made.stats);
+    if cx.json() {
+        let answer = Answer { action: "push", commit: Some(made.commit.to_string()), ..Answer::default() };
+        cx.out().json("stash", &Pushed { answer, amounts })?;
+    } else if !cx.quiet() {
+        let text = opened.repo.stash_list()?.into_iter().next().map(|entry| entry.message).unwrap_or_default();
+        writeln!(cx.out(), "Put aside: {text}\n {amounts}")?;
+    }
+    Ok(Exit::Ok)
 }
 
 fn list(opened: &Opened, cx: &Context) -> Result<Exit, CliError> {

@@ -92,6 +92,12 @@ fn hints(error: &RepoError) -> Vec<String> {
         RepoError::Unborn { .. } => &["make the first commit: `dits add .`, then `dits commit -m MESSAGE`"],
         RepoError::NotFastForward => &["`dits merge` without --ff-only joins them with a merge commit"],
         RepoError::UnrelatedHistories => &["`--allow-unrelated-histories` merges them all the same"],
+        RepoError::BranchInUse { .. } => {
+            &["a branch is in one worktree at a time: go there, or make another branch with `dits switch -c NEW`"]
+        }
+        RepoError::RefExists { kind: "branch", .. } => {
+            &["`dits switch` goes there; `dits branch -f` moves it; or take another name"]
+        }
         RepoError::FolderNotEmpty { .. } => &["name a folder that is empty or does not exist yet"],
         RepoError::Format { .. } => &[
             "if it is damaged: copy it from another copy of the repository, or move it away and run `dits init`, which writes it again and changes nothing else",

@@ -15,3 +15,6 @@ pub use merge_commit::{FastForward, MergeOptions, MergeOutcome};
 pub use pick::{Pick, PickOptions, PickOutcome, Picked};
 pub use resolve::Choice;
 pub use three_way::{Conflict, Merged, three_way};
+
+#[cfg(test)]
+mod tests;

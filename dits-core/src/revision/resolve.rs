@@ -201,8 +201,11 @@ impl Repository {
         }
     }
 
-    /// The branch or commit that HEAD was on before the `back`th last switch.
-    fn branch_left(&self, revision: &Revision, back: usize) -> Result<String, RepoError> {
+    /// The branch or commit that HEAD was on before the `back`th last switch, from 1.
+    ///
+    /// # Errors
+    /// When there were not that many switches, or the log cannot be read; the error names `revision`.
+    pub fn branch_left(&self, revision: &Revision, back: usize) -> Result<String, RepoError> {
         let entries = self.refs().log(&RefName::head(), usize::MAX)?;
         let left = |message: &str| {
             let moved = message.strip_prefix("checkout: moving from ")?;

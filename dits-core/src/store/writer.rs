@@ -1,18 +1,19 @@
 //! Writing objects: few stay loose, many become packs. See `docs/format/store.md`.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::StoreError;
 use super::condemned::DigestSet;
+use super::filter::Filter;
 use super::folder::FileBlob;
 use super::frame::{self, Encoding, Header};
 use super::odb::{Odb, open_frame};
 use super::pack::Pack;
 use super::pack::page::Entry;
 use super::pack::write::{MAX_PACK, PackBuilder, Sealed};
+use super::pending::Pending;
 use crate::compress::{Encoder, Policy};
 use crate::object::{Digest, ObjectKind, ObjectRead, ObjectWrite};
 
@@ -95,9 +96,9 @@ pub struct Writer {
     odb: Odb,
     options: WriterOptions,
     /// What the unfinished pack holds. Looked at before `sealed`: an entry moves there before it leaves here.
-    pending: RwLock<HashMap<Digest, Entry>>,
+    pending: RwLock<Pending>,
     /// Full packs, in files without a name yet.
-    sealed: RwLock<Vec<Arc<Pack>>>,
+    sealed: RwLock<Vec<(Filter, Arc<Pack>)>>,
     state: Mutex<State>,
     stats: Counters,
 }
@@ -154,13 +155,15 @@ impl Writer {
     }
 
     fn in_hand(&self, digest: &Digest) -> Result<bool, StoreError> {
-        let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner).contains_key(digest);
+        let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner).contains(digest);
         Ok(pending || self.in_sealed(digest)?.is_some())
     }
 
     fn in_sealed(&self, digest: &Digest) -> Result<Option<(Arc<Pack>, Entry)>, StoreError> {
-        for pack in self.sealed.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            if let Some(entry) = pack.index().find(digest)? {
+        for (filter, pack) in self.sealed.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            if filter.may_contain(digest)
+                && let Some(entry) = pack.index().find(digest)?
+            {
                 return Ok(Some((Arc::clone(pack), entry)));
             }
         }
@@ -217,6 +220,7 @@ impl Writer {
         self.check(&state)?;
         let full = state.builder.end() >= self.options.pack_limit.min(MAX_PACK)
             || self.pending.read().unwrap_or_else(PoisonError::into_inner).len() >= PACK_OBJECTS;
+        let was_spilled = state.builder.spilled();
         let done = if full { self.roll(&mut state) } else { Ok(()) };
         let done = done.and_then(|()| state.builder.append(parts));
         state.failed = done.is_err();
@@ -230,7 +234,11 @@ impl Writer {
             pack: 0,
         };
         state.readded |= self.options.condemned.contains(&header.digest);
-        self.pending.write().unwrap_or_else(PoisonError::into_inner).insert(header.digest, entry);
+        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        if header.kind.is_content() && !was_spilled && state.builder.spilled() {
+            pending.reserve(self.options.pack_limit);
+        }
+        pending.insert(entry);
         Ok(true)
     }
 
@@ -245,17 +253,18 @@ impl Writer {
     /// Seals the pack in hand and begins another.
     fn roll(&self, state: &mut State) -> Result<(), StoreError> {
         let entries = self.entries();
+        let filter = Filter::of(entries.iter().map(|entry| &entry.digest));
         let next = PackBuilder::new(Arc::clone(self.odb.packs()));
         let sealed = std::mem::replace(&mut state.builder, next).seal(entries)?;
         let pack = open_sealed(&sealed)?;
         state.drafts.push(sealed);
-        self.sealed.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(pack));
+        self.sealed.write().unwrap_or_else(PoisonError::into_inner).push((filter, Arc::new(pack)));
         self.pending.write().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(())
     }
 
     fn entries(&self) -> Vec<Entry> {
-        self.pending.read().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+        self.pending.read().unwrap_or_else(PoisonError::into_inner).entries()
     }
 
     /// Reads an object, verified, also one that was only just written, into `out`.
@@ -264,7 +273,7 @@ impl Writer {
     /// As for [`Odb::read`].
     pub fn read_into(&self, kind: ObjectKind, digest: &Digest, out: &mut Vec<u8>) -> Result<(), StoreError> {
         let mut frame = Vec::new();
-        let pending = || self.pending.read().unwrap_or_else(PoisonError::into_inner).get(digest).copied();
+        let pending = || self.pending.read().unwrap_or_else(PoisonError::into_inner).get(digest);
         // Looked up once more under the lock: the pack may have been sealed in between.
         if pending().is_some() {
             let state = self.state();

@@ -98,13 +98,20 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<Vec<Change>, RepoError> {
         let selection = restore.selection;
+        let mut all = match restore.from {
+            RestoreFrom::Tree(tree) => changes_to_tree(self, index, tree)?,
+            _ => Vec::new(),
+        };
+        // What is left alone because the source does not have it is not known there.
+        let gone = all.iter().filter(|change| restore.overlay && change.new.is_none());
+        let gone: HashSet<RepoPath> = gone.map(|change| change.path.clone()).collect();
         // Each known path, not just those that change: a path that is as it should be is no mistake of the user.
-        let known: HashSet<RepoPath> =
-            index.entries().map(|entry| entry.repo_path()).filter(|path| selection.includes(path)).collect();
+        let known = index.entries().map(|entry| entry.repo_path()).filter(|path| !gone.contains(path));
+        let known: HashSet<RepoPath> = known.filter(|path| selection.includes(path)).collect();
         let mut changes = match restore.from {
-            RestoreFrom::Tree(tree) => {
-                let all = changes_to_tree(self, index, tree)?;
-                all.into_iter().filter(|change| selection.includes(&change.path)).collect()
+            RestoreFrom::Tree(_) => {
+                all.retain(|change| !gone.contains(&change.path) && selection.includes(&change.path));
+                all
             }
             RestoreFrom::Side(side) => sides(index, side, selection)?,
             RestoreFrom::Index => {
@@ -118,9 +125,7 @@ impl Repository {
         };
         if restore.worktree {
             self.add_touched(index, selection, &mut changes, progress)?;
-        }
-        if restore.overlay {
-            changes.retain(|change| change.new.is_some());
+            changes.retain(|change| !gone.contains(&change.path));
         }
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(changes)

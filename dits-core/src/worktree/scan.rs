@@ -11,18 +11,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::walk::{self, Folder, Problem, Visitor, WalkOptions};
 use super::{EntryKind, Meta, Selection};
-use crate::durable::IoError;
 use crate::ignore::Match;
 use crate::index::{EntryView, FileStat, Index, Stage};
-use crate::path::{PathError, RepoPath};
+use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::tree::Mode;
 
 mod collapse;
+mod found;
 mod settle;
 
 use collapse::{Collapse, collapse_ignored};
+pub use found::{Scan, Skipped};
 use settle::settle;
 
 /// How far a scan goes.
@@ -43,98 +44,6 @@ impl ScanOptions {
     #[must_use]
     pub fn tracked_only() -> Self {
         Self { untracked: false, ignored: false, each_untracked: false, settle: true }
-    }
-}
-
-/// Something in the worktree that is not versioned, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Skipped {
-    /// A repository inside the repository.
-    Nested(RepoPath),
-    /// A pipe, socket or device.
-    Special(RepoPath),
-    /// A name that no path of a repository can have: the folder it is in, the name, and why.
-    Refused(Option<RepoPath>, Vec<u8>, PathError),
-}
-
-impl Skipped {
-    fn nested(&self) -> Option<&RepoPath> {
-        match self {
-            Self::Nested(path) => Some(path),
-            _ => None,
-        }
-    }
-
-    fn sort_key(&self) -> (&[u8], &[u8]) {
-        match self {
-            Self::Nested(path) | Self::Special(path) => (path.as_bytes(), b""),
-            Self::Refused(folder, name, _) => (folder.as_ref().map_or(b"", |folder| folder.as_bytes()), name),
-        }
-    }
-}
-
-/// What a scan found. All lists are sorted.
-#[derive(Debug, Default)]
-pub struct Scan {
-    /// Tracked files whose content, mode or type changed.
-    pub modified: Vec<RepoPath>,
-    /// Those of them that became a link, or stopped being one.
-    pub retyped: Vec<RepoPath>,
-    /// Tracked files whose stat data proves nothing, when the scan does not settle by content.
-    pub unsure: Vec<RepoPath>,
-    /// Tracked files that are gone.
-    pub deleted: Vec<RepoPath>,
-    /// Paths in conflict that have a file.
-    pub conflicted: Vec<RepoPath>,
-    /// Paths in conflict that have none.
-    pub conflicted_gone: Vec<RepoPath>,
-    /// Files that are not tracked.
-    pub untracked: Vec<RepoPath>,
-    /// Folders in which nothing is tracked and something is not ignored.
-    pub untracked_folders: Vec<RepoPath>,
-    /// Files that are not tracked because they are ignored.
-    pub ignored: Vec<RepoPath>,
-    /// Folders in which everything is ignored and there is something.
-    pub ignored_folders: Vec<RepoPath>,
-    /// What was passed over.
-    pub skipped: Vec<Skipped>,
-    /// What could not be looked at.
-    pub unreadable: Vec<(RepoPath, IoError)>,
-    /// Files that turned out to be as recorded, and what they look like now: for refreshing the staging area.
-    pub unchanged: Vec<(RepoPath, FileStat)>,
-}
-
-impl Scan {
-    /// Fails if there is anything that could not be looked at.
-    ///
-    /// # Errors
-    /// [`RepoError::Unreadable`], naming the first.
-    pub fn fail_on_unreadable(&mut self) -> Result<(), RepoError> {
-        match self.unreadable.drain(..).next() {
-            Some((path, error)) => Err(RepoError::Unreadable { path, error }),
-            None => Ok(()),
-        }
-    }
-
-    fn sort(&mut self) {
-        for list in [
-            &mut self.modified,
-            &mut self.retyped,
-            &mut self.unsure,
-            &mut self.deleted,
-            &mut self.conflicted,
-            &mut self.conflicted_gone,
-            &mut self.untracked,
-            &mut self.untracked_folders,
-            &mut self.ignored,
-            &mut self.ignored_folders,
-        ] {
-            list.sort_unstable();
-            list.dedup();
-        }
-        self.unchanged.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        self.skipped.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-        self.unreadable.sort_by(|a, b| a.0.cmp(&b.0));
     }
 }
 

@@ -121,6 +121,16 @@ impl Repository {
         Ok(report)
     }
 
+    /// Makes HEAD name a new branch, leaving files and staging area alone.
+    ///
+    /// # Errors
+    /// When there is such a branch, or a ref cannot be written.
+    pub fn begin_branch(&self, branch: &RefName, new: &NewBranch, who: &Signature) -> Result<(), RepoError> {
+        let options = SwitchOptions { create: Some(new.clone()), ..SwitchOptions::default() };
+        let (edits, _) = self.head_edits(&Destination::Branch(branch.clone()), &options, who)?;
+        Ok(self.refs().transaction(edits)?)
+    }
+
     /// What makes HEAD, and perhaps a new branch, be where `to` says; and the commit that is.
     fn head_edits(
         &self,

@@ -18,7 +18,7 @@ use crate::store::StoreError;
 use crate::store::folder::PackStore;
 
 /// Bytes that gather before they are written.
-const BUFFER: usize = 4 << 20;
+const BUFFER: usize = 1 << 20;
 /// The largest number of frame bytes in one pack: offsets have 48 bits.
 pub(in crate::store) const MAX_PACK: u64 = 1 << 47;
 
