@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod git_twin;
 mod config;
 mod damage;
 mod faults;
+mod git_twin;
 mod hostile;
 mod inspect;
 mod media;
-mod scale;
 mod merging;
 mod moving;
+mod scale;
 mod skeleton;
 mod space;
 mod staging;
