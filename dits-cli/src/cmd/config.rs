@@ -1,12 +1,15 @@
 //! `dits config`
 
+mod scope;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dits_core::config::{self, Config, ConfigError, Layer, Setting, Value, known};
 use dits_core::durable::{self, IoContext};
-use dits_core::repo::Layout;
 use serde::Serialize;
+
+use scope::{counts, settings, target};
 
 use crate::context::Context;
 use crate::editor;
@@ -175,58 +178,6 @@ fn action(args: &Args) -> Result<Action, CliError> {
         ("list" | "edit", _) => Err(CliError::usage(format!("{name} takes no more words"))),
         _ => Err(CliError::usage(format!("{name} takes one key, such as user.email"))),
     }
-}
-
-fn layout(cx: &Context) -> Result<Layout, CliError> {
-    cx.layout()
-}
-
-/// The file that a scope names; `None` when there is no scope.
-fn scoped(args: &Args, cx: &Context) -> Result<Option<(Layer, PathBuf)>, CliError> {
-    let no_home = || {
-        CliError::usage("there is no home folder to keep your settings in")
-            .hint("set HOME, or DITS_CONFIG_GLOBAL to a file")
-    };
-    Ok(if args.global {
-        Some((Layer::User, cx.env.global_config().ok_or_else(no_home)?))
-    } else if args.system {
-        Some((Layer::System, cx.env.system_config()))
-    } else if args.local {
-        Some((Layer::Repository, layout(cx)?.config()))
-    } else if args.worktree {
-        Some((Layer::Worktree, layout(cx)?.worktree_config()))
-    } else {
-        args.file.as_ref().map(|file| (Layer::User, cx.cwd.join(file)))
-    })
-}
-
-/// Where a change goes.
-fn target(args: &Args, cx: &Context) -> Result<(Layer, PathBuf), CliError> {
-    match scoped(args, cx)? {
-        Some(target) => Ok(target),
-        None => {
-            let layout = layout(cx).map_err(|error| error.hint("with --global it is set for all your repositories"))?;
-            Ok((Layer::Repository, layout.config()))
-        }
-    }
-}
-
-/// The settings to read: of one scope, or all.
-fn settings(args: &Args, cx: &Context) -> Result<Config, CliError> {
-    if let Some((layer, file)) = scoped(args, cx)? {
-        let mut config = Config::new();
-        config.add_file(layer, &file)?;
-        return Ok(config);
-    }
-    // Outside of a repository there are fewer of them.
-    let layout = layout(cx).ok();
-    Ok(cx.environment()?.config(layout.as_ref())?)
-}
-
-/// The built-in value counts only where no scope was named.
-fn counts(args: &Args, setting: &Setting) -> bool {
-    let scoped = args.global || args.system || args.local || args.worktree || args.file.is_some();
-    setting.origin.layer != Layer::Default || !scoped || args.defaults
 }
 
 fn get(args: &Args, cx: &Context, key: &str) -> Result<Exit, CliError> {

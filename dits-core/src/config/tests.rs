@@ -122,7 +122,7 @@ fn bad_values_name_file_key_value_and_what_is_allowed() {
     let error = config.get_int("core.compression").unwrap_err();
     let expected = format!("{}: core.compression cannot be `23`: use a whole number from 0 to 22", path.display());
     assert_eq!(error.to_string(), expected);
-    assert!(error.is_corruption());
+    assert!(!error.is_corruption(), "a wrong value is not a damaged file");
     assert!(config.get_bool("core.portable").is_err());
     assert!(config.get_size("core.packSize").is_err());
     assert!(config.get_duration("gc.pruneExpire").is_err());

@@ -28,8 +28,21 @@ impl Repository {
                 check_log_has_ref(&refs, &name, report)?;
             }
             check_head(&refs, &layout, bare, report)?;
-            note(Index::load(&layout.index()).map(drop).map_err(Into::into), INDEX, report)?;
-            note(Pending::of(&layout).map(drop), PENDING, report)?;
+            let (index, pending) = (Index::load(&layout.index()), Pending::of(&layout));
+            if index.as_ref().is_ok_and(|index| index.has_conflicts()) && matches!(pending, Ok(None)) {
+                let what = "there are conflicts, but no record of the merge they are from".to_owned();
+                let remedy = "resolve them with `dits resolve` and commit, or `dits reset --hard` to give up";
+                report.add(Severity::Warning, Some(layout.index()), what, Some(remedy));
+            }
+            note(index.map(drop).map_err(Into::into), INDEX, report)?;
+            note(pending.map(drop), PENDING, report)?;
+        }
+        for worktree in self.worktrees()?.into_iter().filter(|worktree| worktree.missing) {
+            let id = worktree.id.unwrap_or_default();
+            let what = format!("the worktree `{id}` is not where its record says");
+            let remedy = "`dits worktree list` shows where it should be; `dits worktree prune` forgets it";
+            let file = self.layout().linked_worktrees().join(id).join("worktree");
+            report.add(Severity::Warning, Some(file), what, Some(remedy));
         }
         Ok(())
     }
