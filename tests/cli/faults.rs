@@ -263,8 +263,8 @@ fn a_full_disk_changes_nothing() {
         dits(&["commit", "-m", "second"]).ok();
         dits(&["fsck", "--full"]).ok();
         // A checkout that finds no room leaves the old file, whole.
-        random::file(&filler, 4, 7 << 20).unwrap();
         fs::write(at.join("film"), "a short cut").unwrap();
+        random::file(&filler, 4, 7 << 20).unwrap();
         dits(&["commit", "-a", "-m", "short"]).ok();
         random::file(&disk.path().join("filler 2"), 4, 5 << 20).unwrap();
         let done = dits(&["switch", "--detach", "HEAD~1"]);
