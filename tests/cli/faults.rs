@@ -270,6 +270,7 @@ fn a_full_disk_changes_nothing() {
         let done = dits(&["switch", "--detach", "HEAD~1"]);
         assert!(done.code == Some(2), "{done}");
         assert_eq!(fs::read(at.join("film")).unwrap(), b"a short cut");
+        fs::remove_file(disk.path().join("filler 2")).unwrap();
         fs::remove_file(&filler).unwrap();
         dits(&["switch", "--detach", "HEAD~1"]).ok();
         assert_eq!(fs::metadata(at.join("film")).unwrap().len(), 11 << 20);
