@@ -1,5 +1,7 @@
 //! Many files, large files, odd files: what they cost in memory and metadata, and that they come back.
 
+#![allow(clippy::print_stderr, reason = "the numbers are worth seeing: cargo test -- --nocapture")]
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
