@@ -186,6 +186,19 @@ impl Config {
         Ok(())
     }
 
+    /// The built-in settings and those of a repository's file with this content; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// When it is not TOML.
+    pub fn of_bytes(path: &Path, bytes: &[u8]) -> Result<Self, ConfigError> {
+        let mut config = Self::new();
+        let origin = Origin { layer: Layer::Repository, file: Some(path.to_owned()) };
+        for (key, value) in text::flatten(&text::parse(path, bytes.to_vec())?) {
+            config.add(Setting { key, value, origin: origin.clone() });
+        }
+        Ok(config)
+    }
+
     /// Adds one `key=value` of the command line; `key` alone is `key=true`.
     ///
     /// # Errors

@@ -7,11 +7,35 @@
 pub mod mutate;
 pub mod targets;
 
+use targets::{media, objects, records, store, text};
+
 /// A target: its name, which is that of its corpus folder, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target there is.
-pub const TARGETS: &[Target] = &[("decode", targets::decode), ("repo_path", targets::repo_path)];
+pub const TARGETS: &[Target] = &[
+    ("attributes", text::attributes),
+    ("compress", store::compress),
+    ("condemned", records::condemned),
+    ("config", text::config),
+    ("decode", objects::decode),
+    ("frame", store::frame),
+    ("glob", text::glob),
+    ("ignore", text::ignore),
+    ("index_base", records::index_base),
+    ("index_journal", records::index_journal),
+    ("media", media::facts),
+    ("merged", store::merged),
+    ("object", objects::object),
+    ("pack", store::pack),
+    ("page", store::page),
+    ("record", records::record),
+    ("ref_journal", records::ref_journal),
+    ("ref_record", records::ref_record),
+    ("reflog", records::reflog),
+    ("repo_path", text::repo_path),
+    ("revision", text::revision),
+];
 
 /// Finds a target by name.
 #[must_use]

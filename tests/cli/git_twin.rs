@@ -130,11 +130,14 @@ impl Twins {
         let args: Vec<&str> = arguments.iter().map(String::as_str).collect();
         self.log.push(arguments.join(" "));
         self.copy("dits", "before");
+        self.copy("git", "git-before");
         let ours = self.dits(&args);
         let theirs = self.git(&args);
         if ours.code == Some(0) && theirs.code != Some(0) && theirs.err().contains('\t') {
             self.check_nothing_lost();
             self.copy("before", "dits");
+        } else if ours.code == Some(3) && theirs.code == Some(0) && self.git_lost(&ours.err()) {
+            self.copy("git-before", "git");
         } else {
             let same = (ours.code == Some(0)) == (theirs.code == Some(0));
             assert!(same, "{}\n{ours}\n{theirs}", self.log.join("\n"));
@@ -148,6 +151,22 @@ impl Twins {
         let mut command = self.sandbox.command("cp");
         command.arg("-a").args([&from, &to]);
         self.sandbox.run(command).ok();
+    }
+
+    /// git gives up a staged file in a folder that a file takes the place of; dits refuses that.
+    fn git_lost(&self, refused: &str) -> bool {
+        let before = porcelain(&self.sandbox.path("before"));
+        let after = self.git_status();
+        let lost =
+            |path: &str| before.iter().any(|line| &line[3..] == path) && !after.iter().any(|line| &line[3..] == path);
+        refused.lines().filter_map(|line| line.strip_prefix("  ")).any(lost)
+    }
+
+    fn git_status(&self) -> Vec<String> {
+        let status = self.git(&["status", "--porcelain", "-z", "--no-renames", "-uall"]).ok().out().replace('T', "M");
+        let mut lines: Vec<String> = status.split_terminator('\0').map(str::to_owned).collect();
+        lines.sort();
+        lines
     }
 
     /// git refuses more than is needed, as where a file is already what it would become. dits may do it, if nothing is
@@ -167,10 +186,7 @@ impl Twins {
         let (a, b) = (snapshot::Snapshot::of(&ours).unwrap(), snapshot::Snapshot::of(&theirs).unwrap());
         let found = a.differences(&b).unwrap();
         assert!(found.is_empty(), "{}\n{found:?}", self.log.join("\n"));
-        let status = self.git(&["status", "--porcelain", "-z", "--no-renames", "-uall"]).ok().out().replace('T', "M");
-        let mut status: Vec<String> = status.split_terminator('\0').map(str::to_owned).collect();
-        status.sort();
-        assert_eq!(porcelain(&ours), status, "{}", self.log.join("\n"));
+        assert_eq!(porcelain(&ours), self.git_status(), "{}", self.log.join("\n"));
         let branch = |done: Finished| done.out();
         assert_eq!(branch(self.dits(&["branch", "--show-current"])), branch(self.git(&["branch", "--show-current"])));
     }

@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod branches;
 mod config;
 mod damage;
 mod faults;
 mod git_twin;
+mod history;
 mod hostile;
 mod inspect;
 mod media;
 mod merging;
 mod moving;
+mod restoring;
 mod scale;
 mod skeleton;
 mod space;

@@ -147,3 +147,50 @@ fn nothing_is_lost_beside_running_commands() {
         sandbox.dits(["fsck", "--full"]).ok();
     }
 }
+
+#[test]
+fn what_only_worktrees_stashes_logs_and_merges_name_is_kept() {
+    let sandbox = repository();
+    let ok = |args: &[&str]| drop(sandbox.dits(args).ok());
+    // A stash; and a commit that only the log knows.
+    sandbox.write("tone.wav", "stashed");
+    ok(&["stash"]);
+    sandbox.write("tone.wav", "undone");
+    ok(&["commit", "-qam", "Undone"]);
+    ok(&["reset", "-q", "--hard", "HEAD~1"]);
+    // So that ORIG_HEAD does not name it either.
+    ok(&["reset", "-q", "--hard", "HEAD"]);
+    // The staging area and a detached commit of another worktree.
+    ok(&["worktree", "add", "--detach", "../other"]);
+    let other = sandbox.beside("other");
+    fs::write(other.join("tone.wav"), "detached").unwrap();
+    sandbox.dits_in(&other, ["commit", "-qam", "Detached"]).ok();
+    fs::write(other.join("tone.wav"), "staged there").unwrap();
+    sandbox.dits_in(&other, ["add", "tone.wav"]).ok();
+    // A merge with a conflict, whose other branch is gone.
+    ok(&["switch", "-qc", "side"]);
+    sandbox.write("tone.wav", "theirs");
+    ok(&["commit", "-qam", "Theirs"]);
+    ok(&["switch", "-q", "main"]);
+    sandbox.write("tone.wav", "ours");
+    ok(&["commit", "-qam", "Ours"]);
+    sandbox.dits(["merge", "side"]).exits(3);
+    ok(&["branch", "-D", "side"]);
+    sandbox.write("new", "staged here");
+    ok(&["add", "new"]);
+    ok(&["-c", "gc.reflogExpire=never", "gc", "--prune=now"]);
+    let all = ["stashed", "detached", "staged there", "theirs", "ours", "staged here"];
+    for content in all.iter().chain(&["undone"]) {
+        assert!(is_stored(&sandbox, content.as_bytes()), "{content}");
+    }
+    sandbox.dits(["fsck", "--full"]).ok();
+    // Without the logs only what they alone named goes.
+    ok(&["-c", "gc.reflogExpire=now", "gc", "--prune=now"]);
+    for content in all {
+        assert!(is_stored(&sandbox, content.as_bytes()), "{content}");
+    }
+    assert!(!is_stored(&sandbox, b"undone"));
+    sandbox.dits(["fsck", "--full"]).ok();
+    sandbox.dits(["merge", "--abort"]).ok();
+    assert_eq!(sandbox.dits(["cat-file", "-p", "stash:tone.wav"]).ok().out(), "stashed");
+}

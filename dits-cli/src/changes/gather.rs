@@ -94,7 +94,7 @@ impl Changes<'_> {
         }
         for path in &scan.modified {
             let recorded = items.get(path).map_or_else(|| staged_side(&index, path), |item| item.old.clone());
-            let new = self.work_side(path, recorded.as_ref(), &progress)?;
+            let new = self.work_side(path, recorded.as_ref(), against, &progress)?;
             self.put(&mut items, &index, path, Some(new));
         }
         if against == Against::Index {
@@ -117,18 +117,22 @@ impl Changes<'_> {
         item.new = new;
     }
 
-    /// A file of the worktree, read if contents are needed, and cut as the recorded side was.
+    /// A file of the worktree, cut as the recorded side was. It is read only if its content is needed, or may be the
+    /// recorded one: that it differs from what is staged does not say that it differs from an older version.
     fn work_side(
         &self,
         path: &RepoPath,
         recorded: Option<&Side>,
+        against: Against,
         progress: &dyn dits_core::progress::Progress,
     ) -> Result<Side, CliError> {
         let dirs = self.dirs.ok_or(RepoError::Bare)?;
         if !self.form.needs_content() && !self.cx.json() {
             let meta = dirs.stat(path)?.ok_or_else(|| RepoError::Vanished { path: path.clone() })?;
             let mode = meta.kind().mode().ok_or_else(|| RepoError::NotAFile { content: path.to_string() })?;
-            return Ok(Side { mode, size: meta.size, content: None, in_worktree: true });
+            if against == Against::Index || recorded.is_none_or(|side| side.size != meta.size) {
+                return Ok(Side { mode, size: meta.size, content: None, in_worktree: true });
+            }
         }
         let profile = match recorded.and_then(|side| side.content.as_ref()) {
             Some(Content::Manifest(id)) => Some(Manifest::open(&self.read, *id).map_err(RepoError::from)?.profile()),

@@ -186,7 +186,7 @@ fn tell(opened: &Opened, usage: &Usage, store: &Stored, cx: &Context) -> Result<
         table.row(bytes.map(format_bytes).into_iter().chain([opened.show(path)]));
     }
     if !usage.groups.is_empty() {
-        write!(cx.out(), "{}\n", table.render())?;
+        writeln!(cx.out(), "{}", table.render())?;
     }
     let files = plural(usage.files, "file", "files");
     let chunks = plural(usage.chunks.objects, "chunk", "chunks");

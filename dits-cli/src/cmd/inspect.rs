@@ -133,7 +133,8 @@ struct Survey<'a> {
     list: Option<Vec<ChunkJson>>,
     offset: u64,
     zeros: BTreeMap<u32, ChunkId>,
-    before: Option<ChunkId>,
+    /// The chunk before and whether it was zeros.
+    before: Option<(ChunkId, bool)>,
 }
 
 impl<'a> Survey<'a> {
@@ -162,14 +163,14 @@ impl<'a> Survey<'a> {
             list.push(ChunkJson { offset: self.offset, length: chunk.len, id: chunk.id.to_string(), stored });
         }
         self.offset += u64::from(chunk.len);
-        self.before = Some(chunk.id);
+        self.before = Some((chunk.id, zero));
         Ok(())
     }
 
-    /// Takes a chunk whose bytes were not read. Zeros are cut into chunks that are all alike and as long as can be, so
-    /// only such chunks have to be compared with the hash of zeros.
+    /// Takes a chunk whose bytes were not read. Zeros are cut into chunks that are all alike and as long as can be, with
+    /// a shorter one at the end, so only such chunks have to be compared with the hash of zeros.
     fn take_stored(&mut self, chunk: ChunkRef, max: u32) -> Result<(), dits_core::store::StoreError> {
-        let suspect = chunk.len == max || self.before == Some(chunk.id);
+        let suspect = chunk.len == max || self.before.is_some_and(|(id, zero)| zero || id == chunk.id);
         let zero = suspect && {
             let make = || ChunkId::of(&vec![0; chunk.len as usize]);
             *self.zeros.entry(chunk.len).or_insert_with(make) == chunk.id

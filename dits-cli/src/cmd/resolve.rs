@@ -120,8 +120,11 @@ fn chosen(args: &Args, opened: &Opened) -> Result<Vec<RepoPath>, CliError> {
     Ok(paths)
 }
 
+/// Their files: the path in conflict, and the file beside it.
+type Beside = Vec<(RepoPath, RepoPath)>;
+
 /// What is in conflict, and their files beside ours.
-fn conflicts_now(opened: &Opened) -> Result<(Vec<Conflict>, Vec<(RepoPath, RepoPath)>), CliError> {
+fn conflicts_now(opened: &Opened) -> Result<(Vec<Conflict>, Beside), CliError> {
     let version = |entry: Entry| FileVersion { mode: entry.mode, size: entry.size, content: entry.content };
     let list = opened.repo.index()?.conflicts().into_iter().map(|conflict| Conflict {
         path: conflict.path,

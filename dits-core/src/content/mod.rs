@@ -13,5 +13,5 @@ pub use export::{Exporter, copy_to};
 pub use identify::{Identified, identify};
 pub use ingest::{IngestError, Ingested, Ingestor, Source, profile_of};
 pub use reader::{ContentReader, detect_stored, store_error};
-pub use rehearse::Rehearsal;
+pub use rehearse::{EachChunk, Rehearsal};
 pub use sharing::{ChunkSample, InStore, Sharing, in_store, sharing};

@@ -11,6 +11,9 @@ use crate::progress::Progress;
 use crate::store::{Store, StoreError};
 use crate::tree::Content;
 
+/// Sees every chunk with its bytes as a file is cut.
+pub type EachChunk<'f> = dyn FnMut(ChunkRef, &[u8]) -> Result<(), StoreError> + 'f;
+
 /// A store for metadata that forgets: what the real store has is read from there, what it lacks is kept in memory (about
 /// 50 bytes for each chunk in a node that is new).
 pub struct Rehearsal<'a> {
@@ -35,7 +38,7 @@ impl<'a> Rehearsal<'a> {
         file: &mut dyn Read,
         profile: Profile,
         progress: &dyn Progress,
-        each: &mut dyn FnMut(ChunkRef, &[u8]) -> Result<(), StoreError>,
+        each: &mut EachChunk<'_>,
     ) -> Result<(Content, u64), IngestError> {
         let mut chunker = StreamChunker::new(&profile, file);
         let mut manifest = ManifestBuilder::new(profile);

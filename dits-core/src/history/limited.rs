@@ -172,3 +172,83 @@ pub fn connected(steps: Vec<Step>) -> Vec<Step> {
     shown.reverse();
     shown
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::chunk::ChunkRef;
+    use crate::object::memory::MemoryObjects;
+    use crate::signature::Signature;
+    use crate::tree::{self, Content, Mode};
+    use crate::worktree::Exactly;
+
+    fn path(text: &str) -> RepoPath {
+        RepoPath::parse(text.as_bytes()).unwrap()
+    }
+
+    /// A commit with these files, each `path=content`.
+    fn commit(store: &MemoryObjects, time: i64, parents: &[CommitId], files: &str) -> CommitId {
+        let entries = files.split_whitespace().map(|file| {
+            let (name, text) = file.split_once('=').unwrap();
+            let chunk = ChunkRef::of(text.as_bytes());
+            (path(name), Mode::File, u64::from(chunk.len), Content::Chunk(chunk.id))
+        });
+        let entries: Vec<_> = entries.collect();
+        let tree = tree::from_paths(entries, store).unwrap();
+        let who = Signature::new("Ada", "ada@example.org", time, 0).unwrap();
+        Commit::new(parents.to_vec(), tree, who.clone(), who, time.to_string()).write(store).unwrap()
+    }
+
+    fn shown(steps: &[Step]) -> Vec<&str> {
+        steps.iter().filter(|step| step.shown).map(|step| step.commit.message.as_str()).collect()
+    }
+
+    #[test]
+    fn a_merge_is_followed_on_the_side_that_is_the_same() {
+        let store = MemoryObjects::new();
+        let one = commit(&store, 1, &[], "a=1 b=1");
+        let side = commit(&store, 2, &[one], "a=1 b=2");
+        let main = commit(&store, 3, &[one], "a=2 b=1");
+        let merge = commit(&store, 4, &[main, side], "a=2 b=2");
+        let walk = |file: &str| -> Vec<Step> {
+            let selection = Exactly::new(&[path(file)]);
+            let interest = Interest::Paths(&selection);
+            let walk = Limited::new(&store, &[merge], &[], interest, false).unwrap();
+            walk.collect::<Result<_, _>>().unwrap()
+        };
+        assert_eq!(shown(&walk("a")), ["3", "1"]);
+        assert_eq!(shown(&walk("b")), ["2", "1"]);
+        assert_eq!(walk("a").len(), 3, "the other side was not walked");
+        assert_eq!(shown(&walk("c")), Vec::<&str>::new());
+        let line = connected(walk("b"));
+        assert_eq!((line.len(), &line[0].followed[..]), (2, &[one][..]), "parents that are left out are bridged");
+    }
+
+    #[test]
+    fn a_file_is_followed_through_a_rename_on_one_side_only() {
+        let store = MemoryObjects::new();
+        let one = commit(&store, 1, &[], "old=1 other=1");
+        let renamed = commit(&store, 2, &[one], "new=1 other=1");
+        let other = commit(&store, 3, &[one], "old=1 other=2");
+        let merge = commit(&store, 4, &[renamed, other], "new=1 other=2");
+        let interest = Interest::Follow(path("new"), RenameOptions::default());
+        let walk = Limited::new(&store, &[merge], &[], interest, false).unwrap();
+        let steps: Vec<Step> = walk.collect::<Result<_, _>>().unwrap();
+        assert_eq!(shown(&steps), ["2", "1"]);
+        let moved = steps.iter().find(|step| step.id == renamed).unwrap();
+        assert_eq!(moved.path, Some((path("new"), Some(path("old")))));
+    }
+
+    #[test]
+    fn lines_of_history_stay_together_and_the_last_parent_comes_first() {
+        let store = MemoryObjects::new();
+        let one = commit(&store, 1, &[], "a=1");
+        let (b, c) = (commit(&store, 2, &[one], "a=2"), commit(&store, 3, &[one], "a=3"));
+        let (d, e) = (commit(&store, 4, &[b], "a=4"), commit(&store, 5, &[c], "a=5"));
+        let merge = commit(&store, 6, &[d, e], "a=6");
+        let walk = Limited::new(&store, &[merge], &[], Interest::All, false).unwrap();
+        let sorted = connected(walk.collect::<Result<_, _>>().unwrap());
+        assert_eq!(shown(&sorted), ["6", "5", "3", "4", "2", "1"]);
+    }
+}

@@ -104,7 +104,7 @@ impl State {
     /// We moved a file that they edited or removed: their edit goes to the new place.
     fn follow_our_moves(&mut self, moves: &HashMap<RepoPath, RepoPath>) {
         for (from, to) in moves {
-            if !self.theirs.get(from).is_some_and(|c| c.old.is_some()) || self.theirs.contains_key(to) {
+            if self.theirs.get(from).is_none_or(|c| c.old.is_none()) || self.theirs.contains_key(to) {
                 continue;
             }
             let (Some(theirs), Some(ours)) = (self.theirs.remove(from), self.ours.get(to)) else { continue };
@@ -121,7 +121,7 @@ impl State {
     /// They moved a file that we edited or removed: our edit goes to the new place.
     fn follow_their_moves(&mut self, moves: &HashMap<RepoPath, RepoPath>) {
         for (from, to) in moves {
-            if !self.ours.get(from).is_some_and(|c| c.old.is_some()) || self.ours.contains_key(to) {
+            if self.ours.get(from).is_none_or(|c| c.old.is_none()) || self.ours.contains_key(to) {
                 continue;
             }
             let Some(theirs) = self.theirs.remove(to) else { continue };

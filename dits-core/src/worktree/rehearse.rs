@@ -5,15 +5,14 @@ use std::io::{Read, Seek, SeekFrom};
 use super::add::ingest_error;
 use super::{EntryKind, Meta, WorkDirs};
 use crate::attributes::Attributes;
-use crate::chunk::{ChunkRef, Profile};
-use crate::content::{Rehearsal, profile_of};
+use crate::chunk::Profile;
+use crate::content::{EachChunk, Rehearsal, profile_of};
 use crate::diff::FileVersion;
 use crate::durable::IoContext;
 use crate::media::{self, FileType, HEAD_LEN};
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository, profile_of_setting};
-use crate::store::StoreError;
 use crate::tree::{Content, Mode};
 
 /// A file as staging it would record it.
@@ -41,7 +40,7 @@ pub fn rehearse(
     path: &RepoPath,
     (attributes, recorded): (&Attributes, Option<Profile>),
     progress: &dyn Progress,
-    each: &mut dyn FnMut(ChunkRef, &[u8]) -> Result<(), StoreError>,
+    each: &mut EachChunk<'_>,
 ) -> Result<Rehearsed, RepoError> {
     let gone = || RepoError::Vanished { path: path.clone() };
     let meta = dirs.stat(path)?.ok_or_else(gone)?;

@@ -60,9 +60,15 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<RestoreReport, E> {
         let mut index = self.lock_index().map_err(E::from)?;
-        let changes = self.changes_to_restore(&index, restore, progress);
+        let changes = self.changes_to_restore(&index, restore);
         check()?;
-        let changes = changes.map_err(E::from)?;
+        let (mut changes, gone) = changes.map_err(E::from)?;
+        if restore.worktree {
+            // Only now: this, too, takes paths through the selection, among them some that the source does not have.
+            self.add_touched(&index, restore.selection, &mut changes, progress).map_err(E::from)?;
+            changes.retain(|change| !gone.contains(&change.path));
+        }
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
         self.carry_out(&mut index, restore, changes, progress).map_err(E::from)
     }
 
@@ -91,24 +97,24 @@ impl Repository {
         Ok(report)
     }
 
+    /// What has to change because the source differs from what is staged; and the paths that are left alone because
+    /// the source does not have them.
     fn changes_to_restore(
         &self,
         index: &Index,
         restore: &Restore<'_>,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Change>, RepoError> {
+    ) -> Result<(Vec<Change>, HashSet<RepoPath>), RepoError> {
         let selection = restore.selection;
         let mut all = match restore.from {
             RestoreFrom::Tree(tree) => changes_to_tree(self, index, tree)?,
             _ => Vec::new(),
         };
-        // What is left alone because the source does not have it is not known there.
         let gone = all.iter().filter(|change| restore.overlay && change.new.is_none());
         let gone: HashSet<RepoPath> = gone.map(|change| change.path.clone()).collect();
         // Each known path, not just those that change: a path that is as it should be is no mistake of the user.
         let known = index.entries().map(|entry| entry.repo_path()).filter(|path| !gone.contains(path));
         let known: HashSet<RepoPath> = known.filter(|path| selection.includes(path)).collect();
-        let mut changes = match restore.from {
+        let changes = match restore.from {
             RestoreFrom::Tree(_) => {
                 all.retain(|change| !gone.contains(&change.path) && selection.includes(&change.path));
                 all
@@ -123,12 +129,7 @@ impl Repository {
                 Vec::new()
             }
         };
-        if restore.worktree {
-            self.add_touched(index, selection, &mut changes, progress)?;
-            changes.retain(|change| !gone.contains(&change.path));
-        }
-        changes.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(changes)
+        Ok((changes, gone))
     }
 
     /// Adds the files that are not as staged and that no change is about yet: they become as staged.

@@ -159,8 +159,11 @@ impl Repository {
             who: who.clone(),
             message: format!("checkout: moving from {} to {named}", self.describe_head()?),
         };
+        // From a commit to the same commit HEAD does not move, and `@{-1}` stays what it was, as in git.
+        let stays = matches!(target, Target::Id(_)) && old.as_ref() == Some(&target);
         let expected = old.map_or(Expected::Absent, Expected::Is);
-        edits.push(RefEdit::set(RefName::head(), expected, target).with_log(log));
+        let edit = RefEdit::set(RefName::head(), expected, target);
+        edits.push(if stays { edit } else { edit.with_log(log) });
         Ok((edits, commit))
     }
 

@@ -94,7 +94,6 @@ pub fn available(test: &str) -> bool {
 /// # Errors
 /// When ffmpeg is missing or fails.
 pub fn make(folder: &Path, scale: Scale) -> io::Result<Vec<PathBuf>> {
-    fs::create_dir_all(folder)?;
     let mut made = vec![base(folder, scale)?];
     for version in VERSIONS {
         made.push(derive(folder, version.name, version.args)?);
@@ -159,6 +158,7 @@ pub fn derive(folder: &Path, name: &str, args: &[&str]) -> io::Result<PathBuf> {
     if path.exists() {
         return Ok(path);
     }
+    fs::create_dir_all(folder)?;
     let partial = format!("partial-{name}");
     let mut command = Command::new("ffmpeg");
     command.current_dir(folder).args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y"]);

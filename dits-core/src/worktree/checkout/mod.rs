@@ -18,8 +18,6 @@ use super::obstacles::Obstacles;
 use super::{Meta, WorkDirs};
 
 mod plan;
-#[cfg(test)]
-mod tests;
 mod write;
 
 use plan::Plan;
