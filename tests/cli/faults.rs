@@ -263,13 +263,14 @@ fn a_full_disk_changes_nothing() {
         dits(&["commit", "-m", "second"]).ok();
         dits(&["fsck", "--full"]).ok();
         // A checkout that finds no room leaves the old file, whole.
-        random::file(&filler, 4, 7 << 20).unwrap();
         fs::write(at.join("film"), "a short cut").unwrap();
+        random::file(&filler, 4, 7 << 20).unwrap();
         dits(&["commit", "-a", "-m", "short"]).ok();
         random::file(&disk.path().join("filler 2"), 4, 5 << 20).unwrap();
         let done = dits(&["switch", "--detach", "HEAD~1"]);
         assert!(done.code == Some(2), "{done}");
         assert_eq!(fs::read(at.join("film")).unwrap(), b"a short cut");
+        fs::remove_file(disk.path().join("filler 2")).unwrap();
         fs::remove_file(&filler).unwrap();
         dits(&["switch", "--detach", "HEAD~1"]).ok();
         assert_eq!(fs::metadata(at.join("film")).unwrap().len(), 11 << 20);

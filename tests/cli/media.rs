@@ -1,5 +1,7 @@
 //! Real footage: what comes back is what went in, and an edit costs what the edit is worth.
 
+#![allow(clippy::print_stderr, reason = "the numbers are worth seeing: cargo test -- --nocapture")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -127,13 +127,13 @@ fn bad_shapes(repo: &Repository) -> Vec<(String, TreeId)> {
     let (a, b) = (file(repo, b"a", b"one"), file(repo, b"b", b"two"));
     let inside = tree(repo, &[file(repo, b"evil", b"evil")]);
     let chunk = Content::Chunk(dits_core::object::ChunkId::of(b"one"));
-    let leaf = tree(repo, &[a.clone()]);
+    let leaf = tree(repo, std::slice::from_ref(&a));
     let inner = |last: &[u8], count: u64, child: TreeId| {
         [codec::encode(child.digest()), codec::encode(&last.to_vec()), codec::encode(&count)].concat()
     };
-    let other = tree(repo, &[b.clone()]);
+    let other = tree(repo, std::slice::from_ref(&b));
     let two_levels = |first: Vec<u8>, second: Vec<u8>| raw_tree(repo, &node(1, 2, &[first, second], Vec::new()));
-    let mut trailing = node(0, 1, &[a.clone()], Vec::new());
+    let mut trailing = node(0, 1, std::slice::from_ref(&a), Vec::new());
     trailing.push(0);
     let writer = repo.writer().unwrap();
     let mut deep = leaf;
@@ -146,7 +146,7 @@ fn bad_shapes(repo: &Repository) -> Vec<(String, TreeId)> {
         ("the same name twice", tree(repo, &[a.clone(), a.clone()])),
         ("names out of order", tree(repo, &[b.clone(), a.clone()])),
         ("a link and a folder of one name", tree(repo, &[link(b"x", b"/tmp"), folder(b"x", inside)])),
-        ("a count of 2^60", raw_tree(repo, &node(0, 1 << 60, &[a.clone()], Vec::new()))),
+        ("a count of 2^60", raw_tree(repo, &node(0, 1 << 60, std::slice::from_ref(&a), Vec::new()))),
         ("a count of 2^64-1", raw_tree(repo, &node(0, u64::MAX, &[], Vec::new()))),
         ("a count too small", raw_tree(repo, &node(0, 1, &[a.clone(), b], Vec::new()))),
         ("a byte left over", raw_tree(repo, &trailing)),

@@ -4,8 +4,8 @@
 
 use crate::object::Digest;
 
-/// Bits per digest. With [`PROBES`] fewer than one question in ten thousand is answered wrongly with "perhaps".
-const BITS_EACH: usize = 20;
+/// Bits per digest. With [`PROBES`] one question in a hundred thousand is answered wrongly with "perhaps".
+const BITS_EACH: usize = 32;
 const PROBES: usize = 8;
 
 /// The digests of one pack.

@@ -109,8 +109,33 @@ struct State {
     drafts: Vec<Sealed>,
     /// Whether a condemned object was written again. It must not become loose, where the condemned copy may lie.
     readded: bool,
-    /// Whether writing failed: what the file holds is then unknown, and nothing may be built on it.
-    failed: bool,
+    /// How writing failed: what the file holds is then unknown, and nothing may be built on it.
+    failed: Option<Failure>,
+}
+
+/// A failed write, to be reported again to whoever asks next: which of several threads is heard is chance.
+#[derive(Clone)]
+struct Failure {
+    op: &'static str,
+    path: std::path::PathBuf,
+    errno: Option<i32>,
+}
+
+impl Failure {
+    fn of(error: &StoreError, dir: &std::path::Path) -> Self {
+        match error {
+            StoreError::Io(error) => {
+                Self { op: error.op, path: error.path.clone(), errno: error.source.raw_os_error() }
+            }
+            _ => Self { op: "write objects to", path: dir.to_owned(), errno: None },
+        }
+    }
+
+    fn again(&self) -> StoreError {
+        let earlier = || std::io::Error::other("an earlier write failed");
+        let source = self.errno.map_or_else(earlier, std::io::Error::from_raw_os_error);
+        crate::durable::IoError { op: self.op, path: self.path.clone(), source }.into()
+    }
 }
 
 #[derive(Default)]
@@ -130,7 +155,7 @@ impl Odb {
     pub fn writer(&self, options: WriterOptions) -> Result<Writer, StoreError> {
         self.refresh()?;
         let builder = PackBuilder::new(Arc::clone(self.packs()));
-        let state = State { builder, drafts: Vec::new(), readded: false, failed: false };
+        let state = State { builder, drafts: Vec::new(), readded: false, failed: None };
         Ok(Writer {
             odb: self.clone(),
             options,
@@ -223,7 +248,7 @@ impl Writer {
         let was_spilled = state.builder.spilled();
         let done = if full { self.roll(&mut state) } else { Ok(()) };
         let done = done.and_then(|()| state.builder.append(parts));
-        state.failed = done.is_err();
+        state.failed = done.as_ref().err().map(|error| Failure::of(error, self.odb.dir()));
         let entry = Entry {
             digest: header.digest,
             offset: done?,
@@ -243,11 +268,7 @@ impl Writer {
     }
 
     fn check(&self, state: &State) -> Result<(), StoreError> {
-        if !state.failed {
-            return Ok(());
-        }
-        let source = std::io::Error::other("an earlier write failed");
-        Err(crate::durable::IoError { op: "write objects to", path: self.odb.dir().to_owned(), source }.into())
+        state.failed.as_ref().map_or(Ok(()), |failure| Err(failure.again()))
     }
 
     /// Seals the pack in hand and begins another.
@@ -315,9 +336,8 @@ impl Writer {
         // The files of full packs are mapped while they have no name; that is over.
         drop(sealed);
         let State { builder, mut drafts, readded, failed } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if failed {
-            let source = std::io::Error::other("an earlier write failed");
-            return Err(crate::durable::IoError { op: "finish writing to", path: odb.dir().to_owned(), source }.into());
+        if let Some(failure) = failed {
+            return Err(failure.again());
         }
         let few = drafts.is_empty() && !builder.spilled() && !readded;
         if few && entries.len() <= LOOSE_OBJECTS && builder.end() <= LOOSE_BYTES {
