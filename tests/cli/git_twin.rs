@@ -260,13 +260,13 @@ fn run(seeds: std::ops::Range<u64>, steps: usize) {
 
 #[test]
 fn random_commands_do_what_git_does() {
-    run(0..2, 25);
+    run(0..1, 20);
 }
 
 #[test]
 fn many_random_commands_do_what_git_does() {
     if dits_testkit::long("many_random_commands_do_what_git_does") {
         let from = std::env::var("DITS_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(100);
-        run(from..from + 20, 80);
+        run(from..from + 8, 80);
     }
 }
