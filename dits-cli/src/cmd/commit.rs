@@ -102,6 +102,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         }
         made => {
             show(&made?, &opened, cx)?;
+            super::gc::after_command(&opened, cx)?;
             Ok(Exit::Ok)
         }
     }
@@ -205,7 +206,8 @@ fn write_message(begun: String, opened: &Opened, cx: &Context) -> Result<String,
 }
 
 fn show(made: &NewCommit, opened: &Opened, cx: &Context) -> Result<(), CliError> {
-    let amounts = Amounts::committed(&opened.repo.novelty(&made.changes)?);
+    let parent = made.commit.parents.first().map(|id| Commit::read(opened.repo.store(), *id)).transpose()?;
+    let amounts = Amounts::committed(&opened.repo.novelty(&made.changes, parent.map(|commit| commit.tree))?);
     if cx.json() {
         let answer = Answer {
             commit: made.id.to_string(),

@@ -13,6 +13,7 @@ use crate::date::{DateStyle, Moment};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::size::{format_bytes_exact, plural};
+use crate::repository::Opened;
 
 /// How long a removal waits for commands that are writing.
 const WAIT: Duration = Duration::from_secs(30);
@@ -61,12 +62,7 @@ struct Answer {
 pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let opened = cx.open()?;
     let repo = &opened.repo;
-    let config = repo.config();
-    let limit = |key: &str| -> Result<usize, CliError> {
-        Ok(config.get_int(key)?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0))
-    };
-    let (loose_limit, pack_limit) = (limit("gc.auto")?, limit("gc.autoPackLimit")?);
-    if args.auto && !repo.gc_is_due(loose_limit, pack_limit)? {
+    if args.auto && !is_due(repo)? {
         if cx.json() {
             cx.out().json("gc", &answer(&GcReport::default(), args.dry_run, false))?;
         }
@@ -82,6 +78,30 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         tell(&report, args.dry_run, cx)?;
     }
     Ok(Exit::Ok)
+}
+
+/// Whether so much has piled up that commands tidy on their own.
+fn is_due(repo: &Repository) -> Result<bool, CliError> {
+    let limit = |key: &str| -> Result<usize, CliError> {
+        Ok(repo.config().get_int(key)?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0))
+    };
+    Ok(repo.gc_is_due(limit("gc.auto")?, limit("gc.autoPackLimit")?)?)
+}
+
+/// Tidies after another command if much has piled up. That command has done its work: a failure here is a warning.
+pub fn after_command(opened: &Opened, cx: &Context) -> Result<(), CliError> {
+    if !is_due(&opened.repo)? {
+        return Ok(());
+    }
+    cx.note("Tidying the store …");
+    let args = Args { prune: None, no_prune: false, dry_run: false, auto: true };
+    let progress = cx.progress();
+    let done = opened.repo.gc(&options(&args, &opened.repo, cx.now()?.seconds)?, &progress);
+    progress.clear();
+    if let Err(error) = done {
+        cx.warn(format!("the store was not tidied: {error}"));
+    }
+    Ok(())
 }
 
 fn options(args: &Args, repo: &Repository, now: i64) -> Result<GcOptions, CliError> {
