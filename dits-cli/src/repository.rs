@@ -98,12 +98,12 @@ impl Opened {
     /// A path as the user sees it: relative to the current folder, odd characters quoted.
     #[must_use]
     pub fn show(&self, path: &RepoPath) -> String {
-        quote_text(&self.from_here(path.as_bytes()))
+        quote_text(&self.relative_to_here(path.as_bytes()))
     }
 
     /// A path's bytes, perhaps with a slash at the end, as seen from the current folder.
     #[must_use]
-    pub fn from_here(&self, path: &[u8]) -> Vec<u8> {
+    pub fn relative_to_here(&self, path: &[u8]) -> Vec<u8> {
         let prefix = self.place.as_ref().map_or(&[][..], |place| &place.prefix);
         let mut shown = relative_to(prefix, path);
         if path.ends_with(b"/") && !shown.ends_with(b"/") {

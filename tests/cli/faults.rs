@@ -287,7 +287,7 @@ fn files(dits: &Path) -> Vec<(PathBuf, u64)> {
             let meta = entry.metadata().unwrap();
             if meta.is_dir() {
                 todo.push(entry.path());
-            } else if entry.file_name() != "clock" && !entry.path().extension().is_some_and(|e| e == "lock") {
+            } else if entry.file_name() != "clock" && entry.path().extension().is_none_or(|e| e != "lock") {
                 found.push((entry.path(), meta.len()));
             }
         }

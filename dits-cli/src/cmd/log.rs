@@ -196,7 +196,7 @@ fn interest<'p>(args: &Args, paths: &'p Pathspecs, form: &Form) -> Result<Intere
         let names = paths.names()?;
         let [path] = &names[..] else { return Err(CliError::usage("--follow takes one file")) };
         // Following means finding renames, whatever --no-renames says of how changes are shown.
-        return Ok(Interest::Follow(path.clone(), form.renames.unwrap_or_else(RenameOptions::default)));
+        return Ok(Interest::Follow(path.clone(), form.renames.unwrap_or_default()));
     }
     Ok(if paths.is_all() { Interest::All } else { Interest::Paths(paths) })
 }

@@ -161,10 +161,10 @@ fn tell(opened: &Opened, cx: &Context, mode: ResetMode, report: &ResetReport) ->
             writeln!(cx.out(), "{line}")?;
         }
     }
-    if let (true, Some(from), true) = (mode != ResetMode::Hard, report.from, report.from != head) {
-        if Commit::read(repo.store(), from).is_ok() {
-            cx.note(format!("the branch was at {}; `dits reset ORIG_HEAD` goes back", moves::describe(repo, from)?));
-        }
+    if let (true, Some(from), true) = (mode != ResetMode::Hard, report.from, report.from != head)
+        && Commit::read(repo.store(), from).is_ok()
+    {
+        cx.note(format!("the branch was at {}; `dits reset ORIG_HEAD` goes back", moves::describe(repo, from)?));
     }
     if mode == ResetMode::Mixed { tell_unstaged(opened, cx) } else { Ok(()) }
 }

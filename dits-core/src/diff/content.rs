@@ -191,8 +191,10 @@ mod tests {
         (manifest::write(Profile::SMALL, chunks, store).unwrap(), letters.len() as u64 * 100)
     }
 
+    type Regions = Vec<(Range<u64>, Range<u64>)>;
+
     #[track_caller]
-    fn compare(old: &str, new: &str) -> (Extent, Extent, Vec<(Range<u64>, Range<u64>)>) {
+    fn compare(old: &str, new: &str) -> (Extent, Extent, Regions) {
         let store = MemoryObjects::new();
         let (old, new) = (content(&store, old), content(&store, new));
         let diff = contents(&store, (&old.0, old.1), (&new.0, new.1)).unwrap();

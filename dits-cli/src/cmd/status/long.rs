@@ -155,7 +155,7 @@ impl Long<'_> {
             let slash = if one.is_folder { "/" } else { "" };
             self.entry(
                 color::DELETED,
-                &quote_text(&self.opened.from_here(&[one.path.as_bytes(), slash.as_bytes()].concat())),
+                &quote_text(&self.opened.relative_to_here(&[one.path.as_bytes(), slash.as_bytes()].concat())),
             )?;
         }
         Ok(())
@@ -172,7 +172,7 @@ impl Long<'_> {
                 Skipped::Special(path) => format!("{} (not a file, link or folder)", self.opened.show(path)),
                 Skipped::Refused(folder, name, why) => {
                     let folder = folder.as_ref().map(|path| [path.as_bytes(), b"/"].concat()).unwrap_or_default();
-                    format!("{} ({why})", quote_text(&self.opened.from_here(&[&folder[..], name].concat())))
+                    format!("{} ({why})", quote_text(&self.opened.relative_to_here(&[&folder[..], name].concat())))
                 }
             };
             self.entry(Style::new(), &text)?;

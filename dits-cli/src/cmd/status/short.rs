@@ -155,7 +155,7 @@ impl Writer<'_> {
         let shown = match self.form {
             Form::Nul => return self.out.write_bytes(path),
             Form::Porcelain => quote(path, Quoting::NonAscii).into_owned(),
-            Form::Short => quote(&self.opened.from_here(path), Quoting::Odd).into_owned(),
+            Form::Short => quote(&self.opened.relative_to_here(path), Quoting::Odd).into_owned(),
         };
         if shown.contains(&b' ') && !shown.starts_with(b"\"") {
             return self.out.write_bytes(&[b"\"", &shown[..], b"\""].concat());
