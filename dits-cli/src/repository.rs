@@ -37,6 +37,7 @@ impl Context {
             user_config: self.env.global_config(),
             overrides: self.globals.overrides.clone(),
             threads: threads.unwrap_or_else(cores),
+            home: self.env.home.clone(),
         })
     }
 

@@ -101,6 +101,15 @@ fn cat_file_shows_objects_and_files() {
 }
 
 #[test]
+fn the_users_own_rules_may_lie_in_the_home_folder() {
+    let sandbox = Sandbox::with_repository(env!("CARGO_BIN_EXE_dits"));
+    fs::write(sandbox.home().join("ignored-everywhere"), "*.cache\n").unwrap();
+    sandbox.dits(["config", "core.excludesFile", "~/ignored-everywhere"]).ok();
+    sandbox.dits(["check-ignore", "a.cache"]).ok();
+    sandbox.dits(["check-ignore", "a.mov"]).exits(1);
+}
+
+#[test]
 fn check_ignore_names_the_rule() {
     let sandbox = Sandbox::with_repository(env!("CARGO_BIN_EXE_dits"));
     sandbox.write(".ditsignore", "*.tmp\ncache/\n!keep.tmp\n");

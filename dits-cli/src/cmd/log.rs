@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 
 use dits_core::commit::Commit;
-use dits_core::diff::RenameOptions;
 use dits_core::history::{Interest, Limited, Step, connected};
 use dits_core::object::CommitId;
 use dits_core::refs::RefStore;

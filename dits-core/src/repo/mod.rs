@@ -43,6 +43,8 @@ pub struct Environment {
     pub overrides: Vec<String>,
     /// How many threads to use where it helps.
     pub threads: usize,
+    /// What `~` stands for in settings.
+    pub home: Option<PathBuf>,
 }
 
 impl Environment {
@@ -75,6 +77,7 @@ pub struct Repository {
     store: Store,
     refs: FolderRefs,
     threads: usize,
+    home: Option<PathBuf>,
 }
 
 impl Repository {
@@ -99,7 +102,7 @@ impl Repository {
             0 => environment.threads.max(1),
             n => usize::try_from(n).unwrap_or(1),
         };
-        Ok(Self { layout, config, store, refs, threads })
+        Ok(Self { layout, config, store, refs, threads, home: environment.home.clone() })
     }
 
     /// Where things are.
@@ -200,12 +203,20 @@ impl Repository {
         Ok(AttributeLookup::new(dirs, rules))
     }
 
+    /// A path in a setting, with a leading `~/` replaced by the home folder.
+    fn expand_home(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix("~/"), &self.home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(path),
+        }
+    }
+
     /// The ignore rules that hold everywhere: `core.excludesFile` and `.dits/info/exclude`.
     ///
     /// # Errors
     /// When one of the files cannot be read.
     pub fn ignore_rules(&self) -> Result<IgnoreRules, RepoError> {
-        let user = self.config.get_str("core.excludesFile")?.map(PathBuf::from);
+        let user = self.config.get_str("core.excludesFile")?.map(|file| self.expand_home(&file));
         let mut files = Vec::new();
         for file in user.into_iter().chain([self.layout.exclude()]) {
             if let Some(text) = durable::read_limited(&file, MAX_RULES_FILE as u64)? {

@@ -68,11 +68,14 @@ fn lookups_agree_with_a_sorted_list() {
     }
 }
 
-/// Not a test of right or wrong: `cargo test --release -- --ignored --nocapture lookup_time` prints a figure.
+/// Ten million entries, every probe right. It also prints what a lookup takes; that is a figure, not a condition.
 #[test]
-#[ignore = "measures"]
 #[allow(clippy::print_stdout)]
-fn lookup_time() {
+fn ten_million_entries() {
+    if std::env::var_os("DITS_TEST_LONG").is_none() {
+        println!("skipped: ten_million_entries is long (DITS_TEST_LONG=1 runs it)");
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let count = 10_000_000;
     let pack = pack_of(dir.path(), &uniform(count));
@@ -84,5 +87,6 @@ fn lookup_time() {
         let start = std::time::Instant::now();
         let hits = probes.iter().filter(|probe| pack.index().find(probe).unwrap().is_some()).count();
         println!("{hits} of {} found, {:?} each", probes.len(), start.elapsed() / probes.len() as u32);
+        assert_eq!(hits, if known { probes.len() } else { 0 });
     }
 }
