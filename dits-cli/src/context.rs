@@ -10,7 +10,6 @@ use crate::date::Moment;
 use crate::env::Env;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::identity::{Identity, Role};
 use crate::output::Output;
 use crate::output::color::ColorWhen;
 use crate::output::pager;
@@ -109,18 +108,6 @@ impl Context {
     /// When `DITS_NOW` is set and no date.
     pub fn now(&self) -> Result<Moment, CliError> {
         Ok(Moment::now(self.env.now.as_deref())?)
-    }
-
-    /// Who makes a commit, now.
-    ///
-    /// # Errors
-    /// When that is not known.
-    pub fn identity(&self, role: Role) -> Result<Identity, CliError> {
-        let env = match role {
-            Role::Author => &self.env.author,
-            Role::Committer => &self.env.committer,
-        };
-        Identity::find(role, env, self.settings(), self.now()?)
     }
 
     /// Ends the output, and waits for a pager.

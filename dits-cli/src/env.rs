@@ -119,15 +119,6 @@ impl Env {
     pub fn system_config(&self) -> PathBuf {
         self.config_system.clone().unwrap_or_else(|| "/etc/dits/config.toml".into())
     }
-
-    /// `path` with a leading `~/` replaced by the home folder.
-    #[must_use]
-    pub fn expand_home(&self, path: &str) -> PathBuf {
-        match (path.strip_prefix("~/"), &self.home) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => PathBuf::from(path),
-        }
-    }
 }
 
 /// The arguments, without the program's name.

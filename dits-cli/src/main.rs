@@ -1,8 +1,6 @@
 //! The `dits` command line: what users type, read and script against. The engine is `dits-core`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
-// Until the commands that use all of it are in: remove this line then.
-#![allow(dead_code, unused_imports)]
 
 mod alias;
 mod app;

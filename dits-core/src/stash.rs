@@ -227,13 +227,15 @@ impl Repository {
     /// # Errors
     /// [`RepoError::NoStash`] when there is none.
     pub fn stash_drop(&self, number: usize) -> Result<CommitId, RepoError> {
-        let id = self.stash_commit(number)?;
+        // Read before the list: an entry made meanwhile moves the ref, and must not go with the last one.
+        let expected = self.refs().read(&RefName::stash())?.map_or(Expected::Absent, Expected::Is);
         let mut entries = self.stash_list()?;
-        let dropped = entries.remove(number);
+        let dropped = entries.get(number).and_then(|entry| entry.new).ok_or(RepoError::NoStash { number })?;
+        let (id, dropped) = (CommitId::from_digest(dropped), entries.remove(number));
         let newest = entries.first().and_then(|entry| entry.new);
         self.refs().transaction(vec![match newest {
-            Some(digest) => RefEdit::set(RefName::stash(), Expected::Any, Target::Id(digest)),
-            None => RefEdit::delete(RefName::stash(), Expected::Any),
+            Some(digest) => RefEdit::set(RefName::stash(), expected, Target::Id(digest)),
+            None => RefEdit::delete(RefName::stash(), expected),
         }])?;
         // After the ref: a crash in between leaves an entry too many, never one too few.
         let mut gone = newest.is_none();

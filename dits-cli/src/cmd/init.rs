@@ -8,7 +8,6 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::settings::Settings;
 
 /// Make a folder a repository
 ///

@@ -53,7 +53,6 @@ mod worktree;
 
 /// Under which heading the overview lists a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "commands of the other groups are being added")]
 enum Group {
     Start,
     Change,

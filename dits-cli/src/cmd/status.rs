@@ -9,7 +9,6 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::repository::Opened;
-use crate::settings::Settings;
 
 mod answer;
 mod long;

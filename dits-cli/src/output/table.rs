@@ -30,12 +30,6 @@ impl Table {
         self.rows.push(cells.into_iter().map(Into::into).take(self.columns.len()).collect());
     }
 
-    /// Whether it has no rows.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// The lines, each with an end of line and without spaces before it.
     #[must_use]
     pub fn render(&self) -> String {

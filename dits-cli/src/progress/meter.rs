@@ -19,7 +19,6 @@ pub struct Meter {
     stage: &'static str,
     total_bytes: Option<u64>,
     total_items: Option<u64>,
-    began: Duration,
     last: Duration,
     last_done: u64,
     rate: Option<f64>,
@@ -29,7 +28,7 @@ impl Meter {
     /// A new stage begins at `now`, a time since any fixed moment.
     pub fn begin(&mut self, now: Duration, stage: &'static str, bytes: Option<u64>, items: Option<u64>) {
         let drawn = self.drawn;
-        *self = Self { drawn, stage, total_bytes: bytes, total_items: items, began: now, last: now, ..Self::default() };
+        *self = Self { drawn, stage, total_bytes: bytes, total_items: items, last: now, ..Self::default() };
     }
 
     /// The line at `now`, after that much of the stage, cut to `width` columns.

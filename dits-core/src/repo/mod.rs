@@ -39,6 +39,8 @@ pub struct Environment {
     pub system_config: Option<PathBuf>,
     /// The configuration of the user.
     pub user_config: Option<PathBuf>,
+    /// The user's folder, for which `~/` stands in settings.
+    pub home: Option<PathBuf>,
     /// Settings for this run: `core.compression=3`.
     pub overrides: Vec<String>,
     /// How many threads to use where it helps.
@@ -75,6 +77,7 @@ pub struct Repository {
     store: Store,
     refs: FolderRefs,
     threads: usize,
+    home: Option<PathBuf>,
 }
 
 impl Repository {
@@ -99,7 +102,7 @@ impl Repository {
             0 => environment.threads.max(1),
             n => usize::try_from(n).unwrap_or(1),
         };
-        Ok(Self { layout, config, store, refs, threads })
+        Ok(Self { layout, config, store, refs, threads, home: environment.home.clone() })
     }
 
     /// Where things are.
@@ -205,7 +208,7 @@ impl Repository {
     /// # Errors
     /// When one of the files cannot be read.
     pub fn ignore_rules(&self) -> Result<IgnoreRules, RepoError> {
-        let user = self.config.get_str("core.excludesFile")?.map(PathBuf::from);
+        let user = self.config.get_str("core.excludesFile")?.map(|file| self.expand_home(&file));
         let mut files = Vec::new();
         for file in user.into_iter().chain([self.layout.exclude()]) {
             if let Some(text) = durable::read_limited(&file, MAX_RULES_FILE as u64)? {
@@ -214,6 +217,16 @@ impl Repository {
         }
         let borrowed: Vec<(&Path, &[u8])> = files.iter().map(|(file, text)| (file.as_path(), &text[..])).collect();
         Ok(IgnoreRules::new(&borrowed))
+    }
+}
+
+impl Repository {
+    /// A path from the settings, in which a leading `~/` stands for the user's folder.
+    fn expand_home(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix("~/"), &self.home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(path),
+        }
     }
 }
 
