@@ -35,6 +35,7 @@ impl Context {
         Ok(Environment {
             system_config: Some(self.env.system_config()),
             user_config: self.env.global_config(),
+            home: self.env.home.clone(),
             overrides: self.globals.overrides.clone(),
             threads: threads.unwrap_or_else(cores),
             home: self.env.home.clone(),

@@ -9,14 +9,13 @@ use crate::diff::{Change, RenameOptions};
 use crate::index::{Index, fs_clock};
 use crate::merge::{Applied, Merged, three_way};
 use crate::object::{CommitId, TreeId};
-use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::refs::{Expected, LogEntry, LogLine, RefEdit, RefName, RefStore, Target};
 use crate::repo::{Pending, PendingKind, RepoError, Repository, write_tree};
 use crate::signature::Signature;
 use crate::store::{StoreWriter, WriteStats};
 use crate::tree;
-use crate::worktree::{Everything, Meta, ScanOptions, entry, scan};
+use crate::worktree::{Checkout, Everything, ScanOptions, changes_to_tree, entry, scan};
 
 /// How to put changes aside.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,9 +39,11 @@ pub struct Stashed {
 
 /// The worktree as trees.
 struct Worktree {
+    /// As if all of it were staged.
+    index: Index,
     tree: TreeId,
-    /// The tree of what is not tracked, and how these files looked.
-    untracked: Option<(TreeId, Vec<(RepoPath, Meta)>)>,
+    /// The tree of what is not tracked.
+    untracked: Option<TreeId>,
     logical: u64,
 }
 
@@ -50,7 +51,8 @@ impl Repository {
     /// Puts the changes since HEAD aside; `None` if there are none.
     ///
     /// # Errors
-    /// When there is no commit yet, conflicts are left, or a file cannot be read.
+    /// When there is no commit yet, conflicts are left, a file cannot be read, or a folder with files that are not put
+    /// aside stands where a tracked file was.
     pub fn stash_push(
         &self,
         message: Option<&str>,
@@ -58,36 +60,36 @@ impl Repository {
         who: &Signature,
         progress: &dyn Progress,
     ) -> Result<Option<Stashed>, RepoError> {
+        let mut index = self.lock_index()?;
         self.check_nothing_pending()?;
         let (head, commit) = self.head_commit()?;
-        let index = self.index()?;
         let writer = self.writer()?;
         let staged = write_tree(&index, &writer)?;
-        let Worktree { tree: work, untracked, logical } =
-            self.write_worktree(index, options.untracked, &writer, progress)?;
+        let Worktree { index: mut aside, tree: work, untracked, logical } =
+            self.write_worktree(index.clone(), options.untracked, &writer, progress)?;
         if work == commit.tree && staged == commit.tree && untracked.is_none() {
             return Ok(None);
         }
         let subject = commit.message.lines().next().unwrap_or_default();
         let on = format!("{}: {:.7} {subject}", self.describe_head()?, head.to_string());
         let mut parents = vec![head, put(&writer, staged, vec![head], format!("index on {on}"), who)?];
-        if let Some((tree, _)) = &untracked {
-            parents.push(put(&writer, *tree, Vec::new(), format!("untracked files on {on}"), who)?);
+        if let Some(tree) = untracked {
+            parents.push(put(&writer, tree, Vec::new(), format!("untracked files on {on}"), who)?);
         }
         let text =
             message.map_or(format!("WIP on {on}"), |m| format!("On {}: {m}", self.describe_head().unwrap_or_default()));
         let id = put(&writer, work, parents, text.clone(), who)?;
         let finished = writer.finish()?;
+        // Not by force: only what is put aside may go, not what was written to since, nor a file that stays untracked.
+        let tree = Some(if options.keep_index { staged } else { commit.tree });
+        let changes = changes_to_tree(self, &aside, tree)?;
+        let checkout = Checkout::new(self, progress, false)?;
+        checkout.check(&aside, &changes)?;
         self.log_stash(id, text, who)?;
-        let dirs = self.work_dirs()?;
-        for (path, meta) in untracked.into_iter().flat_map(|(_, files)| files) {
-            // One that was written to meanwhile is not what the entry has.
-            if dirs.stat(&path)? == Some(meta) {
-                dirs.unlink(&path)?;
-                dirs.remove_empty_parents(&path)?;
-            }
-        }
-        self.reset_hard(Some(if options.keep_index { staged } else { commit.tree }), progress)?;
+        checkout.apply(&mut aside, &changes)?;
+        aside.set_tree(tree);
+        *index = aside;
+        index.commit()?;
         Ok(Some(Stashed { commit: id, logical, stats: finished.content }))
     }
 
@@ -113,14 +115,16 @@ impl Repository {
         }
         let work = write_tree(&index, writer)?;
         if found.untracked.is_empty() {
-            return Ok(Worktree { tree: work, untracked: None, logical });
+            return Ok(Worktree { index, tree: work, untracked: None, logical });
         }
         let mut taken = self.take_in(&found.untracked, writer, progress)?;
         taken.sort_by(|a, b| a.0.cmp(&b.0));
-        logical += taken.iter().map(|(_, version, _)| version.size).sum::<u64>();
-        let files = taken.iter().map(|(path, _, meta)| (path.clone(), *meta)).collect();
+        for (path, version, meta) in &taken {
+            logical += version.size;
+            index.put(entry(path, version, meta, clock))?;
+        }
         let flat = taken.into_iter().map(|(path, version, _)| (path, version.mode, version.size, version.content));
-        Ok(Worktree { tree: work, untracked: Some((tree::from_paths(flat, writer)?, files)), logical })
+        Ok(Worktree { index, tree: work, untracked: Some(tree::from_paths(flat, writer)?), logical })
     }
 
     fn log_stash(&self, id: CommitId, text: String, who: &Signature) -> Result<(), RepoError> {
@@ -223,13 +227,15 @@ impl Repository {
     /// # Errors
     /// [`RepoError::NoStash`] when there is none.
     pub fn stash_drop(&self, number: usize) -> Result<CommitId, RepoError> {
-        let id = self.stash_commit(number)?;
+        // Read before the list: an entry made meanwhile moves the ref, and must not go with the last one.
+        let expected = self.refs().read(&RefName::stash())?.map_or(Expected::Absent, Expected::Is);
         let mut entries = self.stash_list()?;
-        let dropped = entries.remove(number);
+        let dropped = entries.get(number).and_then(|entry| entry.new).ok_or(RepoError::NoStash { number })?;
+        let (id, dropped) = (CommitId::from_digest(dropped), entries.remove(number));
         let newest = entries.first().and_then(|entry| entry.new);
         self.refs().transaction(vec![match newest {
-            Some(digest) => RefEdit::set(RefName::stash(), Expected::Any, Target::Id(digest)),
-            None => RefEdit::delete(RefName::stash(), Expected::Any),
+            Some(digest) => RefEdit::set(RefName::stash(), expected, Target::Id(digest)),
+            None => RefEdit::delete(RefName::stash(), expected),
         }])?;
         // After the ref: a crash in between leaves an entry too many, never one too few.
         let mut gone = newest.is_none();

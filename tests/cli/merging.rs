@@ -177,3 +177,12 @@ fn stash_puts_aside_and_brings_back() {
     sandbox.dits(["stash", "abort"]).ok();
     assert_eq!(sandbox.read("shot.mov"), b"another");
 }
+
+#[test]
+fn add_says_what_it_decides() {
+    let sandbox = forked();
+    sandbox.dits(["merge", "grading"]).exits(3);
+    let added = sandbox.dits(["add", "-A"]).ok();
+    added.warns("shot.mov was in conflict and is decided for the file as it is here");
+    assert!(!sandbox.path("shot.theirs.mov").exists());
+}

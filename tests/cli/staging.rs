@@ -257,3 +257,15 @@ fn what_cannot_be_read_is_not_called_unchanged() {
     done.warns("cannot say anything about dir").says("as far as could be seen");
     sandbox.dits(["add", "-A"]).exits(2);
 }
+
+#[test]
+fn the_users_ignore_rules_may_lie_in_the_home_folder() {
+    let sandbox = repository();
+    std::fs::create_dir_all(sandbox.home()).unwrap();
+    std::fs::write(sandbox.home().join("ignored"), "*.tmp\n").unwrap();
+    sandbox.dits(["config", "core.excludesFile", "~/ignored"]).ok();
+    sandbox.write("render.tmp", "x");
+    sandbox.write("shot.mov", "x");
+    sandbox.dits(["status", "-s"]).ok().says("?? shot.mov");
+    assert!(!String::from_utf8_lossy(&sandbox.dits(["status", "-s"]).ok().stdout).contains("render.tmp"));
+}

@@ -89,6 +89,11 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
             "{path} is the other side's version of a file in conflict and was left out; rename it to keep it"
         ));
     }
+    // There are no markers in the file that would show it: without a word, their version would be passed over unseen.
+    for path in report.decided.iter().filter(|_| !args.dry_run) {
+        let path = opened.show(path);
+        cx.warn(format!("{path} was in conflict and is decided for the file as it is here"));
+    }
     show(&args, &report, &opened, cx)?;
     Ok(Exit::Ok)
 }

@@ -122,7 +122,8 @@ fn options(args: &Args, repo: &Repository, now: i64) -> Result<GcOptions, CliErr
         max_packs: 1,
         max_loose: 0,
         pack_limit: config.get_size("core.packSize")?.unwrap_or(1 << 30),
-        wait: WAIT,
+        // What runs after another command must not keep the user waiting: the next one tries again.
+        wait: if args.auto { Duration::ZERO } else { WAIT },
     })
 }
 

@@ -13,7 +13,7 @@ const OLD: i64 = 24 * 3600;
 const STORES: [&str; 3] = ["objects", "manifests", "writers"];
 
 /// How names of unfinished files begin: of records, and of files for the worktree.
-const PREFIXES: [&str; 2] = [".tmp-", "checkout-"];
+const PREFIXES: [&str; 3] = [".tmp-", "checkout-", "resolve-"];
 
 /// Removes unfinished files in a `.dits` folder that are older than a day, and says how many there were.
 ///
@@ -68,14 +68,14 @@ mod tests {
         for folder in ["refs/branches/tmp", "tmp", "objects/pack"] {
             fs::create_dir_all(dir.path().join(folder)).unwrap();
         }
-        let dead = [".tmp-a", "refs/branches/.tmp-b", "tmp/checkout-c"];
+        let dead = [".tmp-a", "refs/branches/.tmp-b", "tmp/checkout-c", "tmp/resolve-d"];
         let kept = ["config", "refs/branches/tmp/checkout-x", "objects/.tmp-d", "tmp/other"];
         for name in dead.iter().chain(&kept) {
             fs::write(dir.path().join(name), "x").unwrap();
         }
         let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
         assert_eq!(super::remove_leftovers(dir.path(), now).unwrap(), 0);
-        assert_eq!(super::remove_leftovers(dir.path(), now + super::OLD + 60).unwrap(), 3);
+        assert_eq!(super::remove_leftovers(dir.path(), now + super::OLD + 60).unwrap(), 4);
         for name in dead {
             assert!(!dir.path().join(name).exists(), "{name}");
         }

@@ -132,7 +132,13 @@ impl Repository {
         options: &MergeOptions,
         progress: &dyn Progress,
     ) -> Result<MergeOutcome, RepoError> {
-        let report = self.checkout_commit_files(to, progress)?;
+        let mut index = self.lock_index()?;
+        if self.head()? != *head {
+            // Another command moved it while this one looked at the histories.
+            drop(index);
+            return self.merge(to, options, progress);
+        }
+        let report = self.checkout_commit_files(&mut index, to, progress)?;
         let name = options.message.lines().next().unwrap_or_default();
         self.advance_head(head, to, &options.who, &format!("merge: fast-forward: {name}"))?;
         Ok(MergeOutcome::FastForwarded { from: head.commit(), report })

@@ -197,12 +197,12 @@ impl Repository {
         options: &PickOptions,
         progress: &dyn Progress,
     ) -> Result<Step, RepoError> {
-        let (head, _) = self.head_commit()?;
         let [before, after] = self.trees_around(id, options.mainline)?;
         let (base, theirs) = if pick == Pick::Revert { (after, before) } else { (before, after) };
         let commit = Commit::read(self.store(), id)?;
         let message = pick.message(id, &commit, options.mainline);
         let index = self.lock_index()?;
+        let (head, _) = self.head_commit()?;
         // The guard keeps garbage collection away from the tree until the record names it.
         let writer = self.writer()?;
         let ours = if options.no_commit { write_tree(&index, &writer)? } else { self.check_nothing_staged(&index)? };

@@ -39,6 +39,8 @@ pub struct Environment {
     pub system_config: Option<PathBuf>,
     /// The configuration of the user.
     pub user_config: Option<PathBuf>,
+    /// The user's folder, for which `~/` stands in settings.
+    pub home: Option<PathBuf>,
     /// Settings for this run: `core.compression=3`.
     pub overrides: Vec<String>,
     /// How many threads to use where it helps.
@@ -225,6 +227,16 @@ impl Repository {
         }
         let borrowed: Vec<(&Path, &[u8])> = files.iter().map(|(file, text)| (file.as_path(), &text[..])).collect();
         Ok(IgnoreRules::new(&borrowed))
+    }
+}
+
+impl Repository {
+    /// A path from the settings, in which a leading `~/` stands for the user's folder.
+    fn expand_home(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix("~/"), &self.home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(path),
+        }
     }
 }
 

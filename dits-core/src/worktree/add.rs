@@ -51,8 +51,11 @@ pub struct AddReport {
     pub skipped: Vec<Skipped>,
     /// Files staged although they are ignored.
     pub ignored: Vec<RepoPath>,
-    /// Their versions of files in conflict, which a merge put beside ours: they are not staged.
+    /// Their versions of files in conflict, which a merge put beside ours: they are not staged, and only those of
+    /// conflicts that are not decided by this stay.
     pub beside: Vec<RepoPath>,
+    /// Paths that were in conflict, which this decides for what is in the worktree.
+    pub decided: Vec<RepoPath>,
 }
 
 /// What [`Repository::add`] is about to do, with the staging area locked until it is done or dropped.
@@ -62,8 +65,6 @@ pub struct AddPlan<'a> {
     clock: (i64, u32),
     options: AddOptions,
     report: AddReport,
-    /// Paths that are in conflict until then.
-    resolved: Vec<RepoPath>,
 }
 
 impl AddPlan<'_> {
@@ -96,8 +97,10 @@ impl AddPlan<'_> {
         let guard = self.repo.stage(&mut self.index, &mut self.report, self.clock, progress)?;
         self.index.commit()?;
         drop(guard);
-        if !self.resolved.is_empty() {
-            self.repo.decided(&self.resolved)?;
+        if !self.report.decided.is_empty() {
+            self.repo.decided(&self.report.decided)?;
+            let left = self.repo.pending()?.map(|pending| pending.beside).unwrap_or_default();
+            self.report.beside.retain(|path| left.iter().any(|(_, file)| file == path));
         }
         Ok(self.report)
     }
@@ -141,12 +144,11 @@ impl Repository {
         let (beside, untracked) =
             found.untracked.into_iter().partition(|path| beside.iter().any(|(_, file)| file == path));
         let mut report = AddReport { skipped: found.skipped, beside, ..AddReport::default() };
-        let mut resolved = Vec::new();
         if !options.intent {
-            resolved.extend(found.conflicted.iter().cloned());
+            report.decided.extend(found.conflicted.iter().cloned());
             report.added.extend(found.modified.into_iter().chain(found.unsure).chain(found.conflicted));
             if options.removals {
-                resolved.extend(found.conflicted_gone.iter().cloned());
+                report.decided.extend(found.conflicted_gone.iter().cloned());
                 report.removed = found.deleted;
                 report.removed.extend(found.conflicted_gone);
                 report.removed.sort();
@@ -160,7 +162,8 @@ impl Repository {
         }
         report.added.sort();
         report.added.dedup();
-        Ok(AddPlan { repo: self, index, clock, options, report, resolved })
+        report.decided.sort();
+        Ok(AddPlan { repo: self, index, clock, options, report })
     }
 
     fn stage(

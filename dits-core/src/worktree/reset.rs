@@ -53,8 +53,8 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<ResetReport, RepoError> {
         let tree = Some(Commit::read(self.store(), to)?.tree);
-        let head = self.head()?;
         let mut index = self.lock_index()?;
+        let head = self.head()?;
         let mut files = CheckoutReport::default();
         match mode {
             ResetMode::Soft => {

@@ -236,16 +236,17 @@ impl Repository {
         if in_the_way == super::InTheWay::default() { Ok(changes) } else { Err(RepoError::InTheWay(in_the_way)) }
     }
 
-    /// Brings worktree and staging area from HEAD to another commit, without moving HEAD: a fast-forward.
+    /// Brings worktree and staging area from HEAD to another commit, without moving HEAD: a fast-forward. The index is
+    /// written, and stays locked, so that nobody commits the new files before HEAD has moved.
     pub(crate) fn checkout_commit_files(
         &self,
+        index: &mut LockedIndex,
         commit: CommitId,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
-        let mut index = self.lock_index()?;
         let tree = Commit::read(self.store(), commit)?.tree;
-        let changes = self.two_way(&index, self.head_tree()?, Some(tree))?;
-        self.checkout_all(&mut index, &changes, Some(tree), progress)
+        let changes = self.two_way(index, self.head_tree()?, Some(tree))?;
+        self.checkout_all(index, &changes, Some(tree), progress)
     }
 
     fn check_settled(&self, index: &Index) -> Result<(), RepoError> {

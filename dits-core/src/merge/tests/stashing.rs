@@ -35,6 +35,24 @@ fn changes_go_aside_and_come_back() {
 }
 
 #[test]
+fn a_folder_in_place_of_a_file_is_not_lost() {
+    let rig = Rig::new();
+    rig.write("a", "1").write("b", "1").commit("base");
+    rig.remove("a").write("a/untracked", "precious").write("b", "2");
+    let before = rig.files();
+    let refused = rig.repo.stash_push(None, StashOptions::default(), &rig.who(), &Silent);
+    assert!(matches!(&refused, Err(RepoError::InTheWay(found)) if found.untracked == [path("a/untracked")]));
+    assert_eq!(rig.files(), before);
+    assert_eq!(rig.repo.stash_list().unwrap().len(), 0);
+    // With the untracked files everything is put aside.
+    push(&rig, StashOptions { untracked: true, ..StashOptions::default() }).unwrap();
+    assert_eq!(rig.files(), files([("a", "1"), ("b", "1")]));
+    rig.assert_clean();
+    rig.repo.stash_apply(0, false, &Silent).unwrap();
+    assert_eq!(rig.files(), before);
+}
+
+#[test]
 fn what_is_staged_can_stay() {
     let rig = Rig::new();
     rig.write("a", "1").write("b", "1").commit("base");

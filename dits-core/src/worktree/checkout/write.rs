@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::content::Exporter;
 use crate::diff::FileVersion;
@@ -77,14 +78,12 @@ fn put_through(
 /// Prepares the file under another name in its own folder, for where nothing else is on the same file system.
 fn put_beside(dirs: &WorkDirs, path: &RepoPath, version: &FileVersion, export: Export<'_>) -> Result<(), RepoError> {
     let beside = unused_name(dirs, path)?;
+    // Should the name be taken after all, that file is not ours to remove.
     let made = match &version.content {
-        Content::Symlink(target) => dirs.create_link(&beside, target).map_err(RepoError::from),
-        _ => dirs
-            .create_file(&beside, version.mode == Mode::Executable)
-            .map_err(RepoError::from)
-            .and_then(|f| export(&f)),
+        Content::Symlink(target) => dirs.create_link(&beside, target).map(|()| None)?,
+        _ => Some(dirs.create_file(&beside, version.mode == Mode::Executable)?),
     };
-    let placed = made.and_then(|()| {
+    let placed = made.map_or(Ok(()), |file| export(&file)).and_then(|()| {
         let folder = dirs.dir_for(path.parent().as_ref(), true)?;
         let name = Path::new(std::ffi::OsStr::from_bytes(beside.name()));
         Ok(dirs.rename_from(&*folder, name, path, Replace::Yes)?)
@@ -96,18 +95,49 @@ fn put_beside(dirs: &WorkDirs, path: &RepoPath, version: &FileVersion, export: E
     placed
 }
 
+/// A name in the folder of `path` that no other thread is given: several files of one folder are written at a time.
 fn unused_name(dirs: &WorkDirs, path: &RepoPath) -> Result<RepoPath, RepoError> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     let process = std::process::id();
-    for number in 0_u32..=u32::MAX {
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!(".checkout-{process}-{number}.tmp");
         let beside = RepoPath::join_to(path.parent().as_ref(), name.as_bytes())?;
         if dirs.stat(&beside)?.is_none() {
             return Ok(beside);
         }
     }
-    Err(RepoError::UnknownPath { path: path.clone() })
 }
 
 fn is_cross_device(error: &IoError) -> bool {
     error.source.kind() == std::io::ErrorKind::CrossesDevices
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn many_files_of_one_folder_are_prepared_beside_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let dirs = WorkDirs::open(dir.path()).unwrap();
+        let version = FileVersion { mode: Mode::File, size: 1, content: Content::Empty };
+        let write = |thread: u32| {
+            for number in 0..100 {
+                let name = format!("folder/{thread}-{number}");
+                let export = |mut file: &File| {
+                    file.write_all(name.as_bytes()).unwrap();
+                    Ok(())
+                };
+                put_beside(&dirs, &RepoPath::parse(name.as_bytes()).unwrap(), &version, &export).unwrap();
+            }
+        };
+        std::thread::scope(|scope| (0..4).for_each(|thread| _ = scope.spawn(move || write(thread))));
+        let written = std::fs::read_dir(dir.path().join("folder")).unwrap();
+        let written: Vec<_> = written.map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(written.len(), 400);
+        assert!(written.iter().all(|path| path.ends_with(std::fs::read_to_string(path).unwrap())));
+    }
 }
