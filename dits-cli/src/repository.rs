@@ -38,7 +38,6 @@ impl Context {
             home: self.env.home.clone(),
             overrides: self.globals.overrides.clone(),
             threads: threads.unwrap_or_else(cores),
-            home: self.env.home.clone(),
         })
     }
 

@@ -45,8 +45,6 @@ pub struct Environment {
     pub overrides: Vec<String>,
     /// How many threads to use where it helps.
     pub threads: usize,
-    /// What `~` stands for in settings.
-    pub home: Option<PathBuf>,
 }
 
 impl Environment {
@@ -227,16 +225,6 @@ impl Repository {
         }
         let borrowed: Vec<(&Path, &[u8])> = files.iter().map(|(file, text)| (file.as_path(), &text[..])).collect();
         Ok(IgnoreRules::new(&borrowed))
-    }
-}
-
-impl Repository {
-    /// A path from the settings, in which a leading `~/` stands for the user's folder.
-    fn expand_home(&self, path: &str) -> PathBuf {
-        match (path.strip_prefix("~/"), &self.home) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => PathBuf::from(path),
-        }
     }
 }
 
