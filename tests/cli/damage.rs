@@ -169,3 +169,18 @@ fn a_lost_branch_is_not_taken_for_a_new_one() {
     sandbox.dits(["cat-file", "-e", &id]).ok();
     assert_eq!(sandbox.dits(["fsck", "--json"]).exits(6).out().lines().count(), 1);
 }
+
+#[test]
+fn damage_elsewhere_does_not_make_a_commit_look_as_if_it_failed() {
+    let sandbox = repository();
+    sandbox.write("large", noise(1, 400_000));
+    sandbox.dits(["add", "large"]).ok();
+    sandbox.dits(["commit", "-m", "large"]).ok();
+    let id = sandbox.dits(["rev-parse", "HEAD:large"]).ok();
+    let id = String::from_utf8_lossy(&id.stdout).trim().to_owned();
+    let lost = sandbox.path(".dits/manifests").join(&id[..2]).join(&id[2..]);
+    fs::remove_file(&lost).unwrap();
+    sandbox.write("new", "n");
+    sandbox.dits(["add", "new"]).ok();
+    sandbox.dits(["commit", "-m", "new"]).ok().warns("the commit is made").says("1 file changed");
+}

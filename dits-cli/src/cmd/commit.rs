@@ -5,7 +5,7 @@ use std::io::Read;
 
 use dits_core::commit::Commit;
 use dits_core::durable::IoContext;
-use dits_core::repo::{CommitOptions, NewCommit, RepoError};
+use dits_core::repo::{CommitOptions, NewCommit, Novelty, RepoError};
 use dits_core::signature::Signature;
 use dits_core::worktree::{AddOptions, Everything};
 use serde::Serialize;
@@ -205,9 +205,21 @@ fn write_message(begun: String, opened: &Opened, cx: &Context) -> Result<String,
     editor::edit(&editor, &opened.repo.layout().private.join("COMMIT_EDITMSG"), &template)
 }
 
-fn show(made: &NewCommit, opened: &Opened, cx: &Context) -> Result<(), CliError> {
+fn novelty(made: &NewCommit, opened: &Opened) -> Result<Novelty, RepoError> {
     let parent = made.commit.parents.first().map(|id| Commit::read(opened.repo.store(), *id)).transpose()?;
-    let amounts = Amounts::committed(&opened.repo.novelty(&made.changes, parent.map(|commit| commit.tree))?);
+    opened.repo.novelty(&made.changes, parent.map(|commit| commit.tree))
+}
+
+fn show(made: &NewCommit, opened: &Opened, cx: &Context) -> Result<(), CliError> {
+    if cx.quiet() && !cx.json() {
+        return Ok(());
+    }
+    // The commit is made: damage met while measuring it must not make it look as if it were not.
+    let novelty = novelty(made, opened).unwrap_or_else(|error| {
+        cx.warn(format!("the commit is made, but how much of it is new cannot be told: {error}"));
+        Novelty::default()
+    });
+    let amounts = Amounts::committed(&novelty);
     if cx.json() {
         let answer = Answer {
             commit: made.id.to_string(),
@@ -218,9 +230,6 @@ fn show(made: &NewCommit, opened: &Opened, cx: &Context) -> Result<(), CliError>
             amounts,
         };
         return cx.out().json("commit", &answer);
-    }
-    if cx.quiet() {
-        return Ok(());
     }
     let branch = made.branch.as_ref().map_or("detached HEAD", |branch| branch.short());
     let root = if made.commit.parents.is_empty() { " (root-commit)" } else { "" };
