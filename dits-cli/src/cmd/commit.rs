@@ -102,7 +102,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         }
         made => {
             show(&made?, &opened, cx)?;
-            super::gc::after_command(&opened, cx)?;
+            super::gc::after_command(&opened, cx);
             Ok(Exit::Ok)
         }
     }

@@ -89,18 +89,21 @@ fn is_due(repo: &Repository) -> Result<bool, CliError> {
 }
 
 /// Tidies after another command if much has piled up. That command has done its work: a failure here is a warning.
-pub fn after_command(opened: &Opened, cx: &Context) -> Result<(), CliError> {
-    if !is_due(&opened.repo)? {
+pub fn after_command(opened: &Opened, cx: &Context) {
+    if let Err(error) = tidy_if_due(opened, cx) {
+        cx.warn(format!("the store was not tidied: {}", error.message));
+    }
+}
+
+fn tidy_if_due(opened: &Opened, cx: &Context) -> Result<(), CliError> {
+    let repo = &opened.repo;
+    if !is_due(repo)? {
         return Ok(());
     }
     cx.note("Tidying the store …");
     let args = Args { prune: None, no_prune: false, dry_run: false, auto: true };
     let progress = cx.progress();
-    let done = opened.repo.gc(&options(&args, &opened.repo, cx.now()?.seconds)?, &progress);
-    progress.clear();
-    if let Err(error) = done {
-        cx.warn(format!("the store was not tidied: {error}"));
-    }
+    repo.gc(&options(&args, repo, cx.now()?.seconds)?, &progress)?;
     Ok(())
 }
 

@@ -8,8 +8,9 @@ use crate::manifest::{self, Manifest};
 use crate::object::{ChunkId, TreeId};
 use crate::tree::{self, Content};
 
-/// How many chunks of the version before are looked at in search of those that a commit seems to bring: those of some 150 GB.
-const BUDGET: usize = 1 << 21;
+/// How many chunks of the version before are looked at in search of those that a commit seems to bring: those of some
+/// 10 GB, which takes tens of milliseconds. It is a figure for people and must not hold up a commit.
+const BUDGET: usize = 1 << 17;
 
 /// The content of the files that a commit adds or changes, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -68,7 +68,11 @@ pub fn run(opened: &Opened, cx: &Context, args: Args) -> Result<Exit, CliError> 
     let made = repo.add_worktree(&path, start.head, &cx.environment()?)?;
     let progress = cx.progress();
     let tree = dits_core::commit::Commit::read(made.store(), start.commit).map_err(RepoError::from)?.tree;
-    let report = made.reset_hard(Some(tree), &progress)?;
+    let shown = path.display();
+    let report = made.reset_hard(Some(tree), &progress).map_err(|error| {
+        let hint = "the worktree is there, without all of its files: finish it there with `dits reset --hard`, or run";
+        CliError::from(error).hint(format!("{hint} `dits worktree remove -f {shown}`"))
+    })?;
     drop(progress);
     let files = Files::from(&report);
     if cx.json() {
