@@ -126,3 +126,41 @@ impl Repository {
         self.layout().private.join(FILE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FILE, LIMIT, Pending, PendingKind, RECORD};
+    use crate::codec;
+    use crate::object::{CommitId, Digest, TreeId};
+    use crate::path::RepoPath;
+
+    fn commit(n: u8) -> CommitId {
+        CommitId::from_digest(Digest([n; 32]))
+    }
+
+    #[test]
+    fn golden() {
+        let path = |text: &str| RepoPath::parse(text.as_bytes()).unwrap();
+        let pending = Pending {
+            kind: PendingKind::CherryPick,
+            start: commit(1),
+            original: commit(2),
+            ours: TreeId::from_digest(Digest([3; 32])),
+            heads: vec![commit(4)],
+            mainline: 1,
+            todo: vec![commit(5), commit(6)],
+            message: "Pick\n".to_owned(),
+            applied: true,
+            beside: vec![(path("a/shot.mov"), path("a/shot.theirs.mov"))],
+        };
+        let bytes = RECORD.encode(&codec::encode(&pending));
+        // docs/format/pending.md describes these bytes; another value here is another format.
+        assert_eq!(
+            blake3::hash(&bytes).to_string(),
+            "125e4e6aec9b819b554a856a9aa8709c7ba7f1009e8388446bd3753b266e6778",
+            "{FILE}"
+        );
+        let payload = RECORD.decode(&bytes).unwrap();
+        assert_eq!(codec::decode::<Pending, LIMIT>(payload).unwrap(), pending);
+    }
+}
