@@ -7,11 +7,12 @@
 mod commits;
 mod content;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 pub use commits::boundary;
 
 use crate::commit::Commit;
+use crate::history::topological_order;
 use crate::maintain::{Reached, References, references};
 use crate::object::{CommitId, Digest, ObjectKind, ObjectRead};
 use crate::progress::Progress;
@@ -57,8 +58,9 @@ pub enum Met {
     },
 }
 
-/// Visits everything that the tips bring: older commits first, each before its folders, folders before files. No object
-/// comes twice. An object that cannot be told apart from what is known may come although it is known.
+/// Visits everything that the tips bring: the commits, newest first, then for each of them from the oldest on its folders
+/// and then its files. So every object comes after one that refers to it, or is a tip. None comes twice. An object
+/// that cannot be told apart from what is known may come although it is known.
 ///
 /// # Errors
 /// When an object is damaged or of a later version, reading fails, or `visit` fails.
@@ -76,11 +78,24 @@ pub fn walk<E: From<RepoError>>(
     let new = commits::new_commits(read, &commits, request, &mut |missing| {
         walk.missing_object(ObjectKind::Commit, *missing.digest())
     })?;
-    let known_trees = trees_of(read, request.known)?;
+    let mut versions = HashMap::new();
     for id in new {
-        walk.commit(id, request.cut.contains(&id), &known_trees)?;
+        versions.extend(walk.commit(id, request.cut.contains(&id))?.map(|version| (id, version)));
+    }
+    // A folder that was met counts as met with all below it, so what it was compared with must have come before.
+    let mut order = topological_order(versions.iter().map(|(id, version)| (*id, &version.parents[..])));
+    let known_trees = trees_of(read, request.known)?;
+    while let Some(Version { tree, parents }) = order.pop().and_then(|id| versions.remove(&id)) {
+        let bases = trees_of(read, &parents)?;
+        walk.version(tree, if bases.is_empty() { &known_trees } else { &bases })?;
     }
     Ok(())
+}
+
+/// A new commit's top folder, and the commits to compare it with.
+struct Version {
+    tree: Digest,
+    parents: Vec<CommitId>,
 }
 
 /// The top folders of some of the known commits.
@@ -154,19 +169,18 @@ impl<E: From<RepoError>> Walk<'_, E> {
         (self.visit)(Met::Missing { kind, digest })
     }
 
-    /// Visits a commit and what its folders have beyond its parents'.
-    fn commit(&mut self, id: CommitId, is_cut: bool, known_trees: &[Digest]) -> Result<(), E> {
-        let Some(references) = self.object(ObjectKind::Commit, *id.digest())? else { return Ok(()) };
+    /// Visits a commit, not yet its folders.
+    fn commit(&mut self, id: CommitId, is_cut: bool) -> Result<Option<Version>, E> {
+        let Some(references) = self.object(ObjectKind::Commit, *id.digest())? else { return Ok(None) };
         let (mut parents, mut tree) = (Vec::new(), None);
         for (kind, digest) in references.meta {
             match kind {
                 ObjectKind::Tree => tree = Some(digest),
+                _ if is_cut => {}
                 _ => parents.push(CommitId::from_digest(digest)),
             }
         }
-        let bases = if is_cut { Vec::new() } else { trees_of(self.read, &parents)? };
-        let bases = if bases.is_empty() { known_trees } else { &bases };
-        tree.map_or(Ok(()), |tree| self.version(tree, bases))
+        Ok(tree.map(|tree| Version { tree, parents }))
     }
 }
 

@@ -8,8 +8,8 @@ use crate::object::{CommitId, ObjectRead};
 use crate::repo::RepoError;
 use crate::store::StoreError;
 
-/// The commits that `tips` reach and `known` does not, older ones first. Newest first through history until nothing is
-/// left that may be new, so the cost is that of the newer part; where clocks were wrong, some known ones may come too.
+/// The commits that `tips` reach and `known` does not, each after a child of it. Newest first through history until
+/// nothing is left that may be new, so the cost is that of the newer part; where clocks were wrong, some known ones may come too.
 pub(super) fn new_commits<E: From<RepoError>>(
     read: &dyn ObjectRead,
     tips: &[CommitId],
@@ -43,9 +43,6 @@ pub(super) fn new_commits<E: From<RepoError>>(
             }
         }
     }
-    // A commit may have been taken for new before a known one that reaches it was looked at.
-    new.retain(|id| paint.commits.get(id).is_some_and(|state| !state.known));
-    new.reverse();
     Ok(new)
 }
 

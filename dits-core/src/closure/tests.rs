@@ -50,15 +50,18 @@ struct Visited {
     objects: Vec<Digest>,
     missing: BTreeSet<Digest>,
     bytes: usize,
+    references: Vec<(Digest, Vec<Digest>)>,
 }
 
 fn visit(store: &dyn ObjectRead, tips: &[CommitId], known: &[CommitId], cut: &HashSet<CommitId>) -> Visited {
     let tips: Vec<_> = tips.iter().map(|id| (ObjectKind::Commit, *id.digest())).collect();
     let request = Request { tips: &tips, known, known_shallow: &HashSet::new(), cut };
-    let mut visited = Visited { objects: Vec::new(), missing: BTreeSet::new(), bytes: 0 };
+    let mut visited = Visited { objects: Vec::new(), missing: BTreeSet::new(), bytes: 0, references: Vec::new() };
     walk::<RepoError>(store, &request, &Silent, &mut |met| {
         match met {
-            Met::Object { digest, bytes, .. } => {
+            Met::Object { digest, bytes, references, .. } => {
+                let meta = references.meta.into_iter().map(|(_, digest)| digest).collect();
+                visited.references.push((digest, meta));
                 visited.bytes += bytes.len();
                 visited.objects.push(digest);
             }
@@ -200,6 +203,11 @@ proptest! {
         let pick = |of: &[prop::sample::Index]| of.iter().map(|i| commits[i.index(commits.len())]).collect::<Vec<_>>();
         let (tips, known) = (pick(&tips), pick(&known));
         let visited = visit(&store, &tips, &known, &none());
+        let mut named: BTreeSet<Digest> = tips.iter().map(|id| *id.digest()).collect();
+        for (digest, references) in &visited.references {
+            prop_assert!(named.contains(digest), "an object came before what refers to it");
+            named.extend(references.iter().copied());
+        }
         let distinct: BTreeSet<Digest> = visited.objects.iter().copied().collect();
         prop_assert_eq!(distinct.len(), visited.objects.len(), "an object came twice");
         let (wanted, had) = (all(&store, &tips), all(&store, &known));
