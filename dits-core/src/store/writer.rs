@@ -14,6 +14,7 @@ use super::pack::Pack;
 use super::pack::page::Entry;
 use super::pack::write::{MAX_PACK, PackBuilder, Sealed};
 use super::pending::Pending;
+use super::relied::Relied;
 use crate::compress::{Encoder, Policy};
 use crate::object::{Digest, ObjectKind, ObjectRead, ObjectWrite};
 
@@ -102,6 +103,7 @@ pub struct Writer {
     /// Full packs, in files without a name yet. Looked at before the store: a pack is there before it leaves here.
     sealed: RwLock<Vec<(Filter, Arc<Pack>)>>,
     state: Mutex<State>,
+    relied: Relied,
     stats: Counters,
 }
 
@@ -164,6 +166,7 @@ impl Odb {
             pending: RwLock::default(),
             sealed: RwLock::default(),
             state: Mutex::new(state),
+            relied: Relied::default(),
             stats: Counters::default(),
         })
     }
@@ -178,7 +181,12 @@ impl Writer {
         if self.in_hand(digest)? {
             return Ok(true);
         }
-        Ok(!self.options.condemned.contains(digest) && self.odb.contains(digest)?)
+        if self.options.condemned.contains(digest) {
+            return Ok(false);
+        }
+        let loose = self.odb.is_loose(digest)?;
+        loose.iter().for_each(|loose| self.relied.note(digest, *loose));
+        Ok(loose.is_some())
     }
 
     fn in_hand(&self, digest: &Digest) -> Result<bool, StoreError> {
@@ -220,16 +228,29 @@ impl Writer {
             let header = Header::new(kind, encoding, digest, payload, plain.len());
             self.append(&header, &[&header.encode(), payload]).map(|added| (header, added))
         })?;
-        match added {
-            false => Ok(self.count_known(plain.len())),
-            true => {
-                let stored_len = header.frame_len() as u64;
-                self.stats.objects_new.fetch_add(1, Ordering::Relaxed);
-                self.stats.plain_new.fetch_add(plain.len() as u64, Ordering::Relaxed);
-                self.stats.stored_new.fetch_add(stored_len, Ordering::Relaxed);
-                Ok(Put { new: true, stored_len })
-            }
+        Ok(if added { self.count_new(&header, plain.len()) } else { self.count_known(plain.len()) })
+    }
+
+    /// Stores an object that comes as a frame from elsewhere, unless it is there; it stays encoded as it is. `header` is
+    /// the frame's, and the caller has [opened](Header::open) the frame with it, which verifies it.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written. The operation must then be given up.
+    pub fn put_frame(&self, header: &Header, frame: &[u8]) -> Result<Put, StoreError> {
+        debug_assert!(header.open(frame, &mut Vec::new()).is_ok(), "the frame has not been verified");
+        let plain_len = header.plain_len as usize;
+        if self.contains(&header.digest)? || !self.append(header, &[frame])? {
+            return Ok(self.count_known(plain_len));
         }
+        Ok(self.count_new(header, plain_len))
+    }
+
+    fn count_new(&self, header: &Header, plain_len: usize) -> Put {
+        let stored_len = header.frame_len() as u64;
+        self.stats.objects_new.fetch_add(1, Ordering::Relaxed);
+        self.stats.plain_new.fetch_add(plain_len as u64, Ordering::Relaxed);
+        self.stats.stored_new.fetch_add(stored_len, Ordering::Relaxed);
+        Put { new: true, stored_len }
     }
 
     fn count_known(&self, plain_len: usize) -> Put {
@@ -335,7 +356,7 @@ impl Writer {
     /// When something cannot be made durable. Some objects may then be there; nothing refers to them.
     pub fn finish(self) -> Result<WriteStats, StoreError> {
         let stats = self.stats();
-        let Self { odb, pending, sealed, state, .. } = self;
+        let Self { odb, pending, sealed, state, relied, .. } = self;
         let mut pending = pending.into_inner().unwrap_or_else(PoisonError::into_inner);
         let entries = pending.entries_mut();
         // The files of full packs are mapped while they have no name; that is over.
@@ -353,6 +374,7 @@ impl Writer {
             }
             publish(&odb, drafts)?;
         }
+        relied.sync(&odb)?;
         Ok(stats)
     }
 }
