@@ -8,7 +8,7 @@ mod error;
 mod filter;
 pub mod folder;
 pub mod frame;
-mod lockfile;
+pub(crate) mod lockfile;
 mod loose;
 mod map;
 mod odb;

@@ -19,6 +19,7 @@ pub mod walk;
 
 pub use add::{AddOptions, AddPlan, AddReport};
 pub use checkout::{Checkout, CheckoutReport, InTheWay, entry, write_version};
+pub(crate) use checkout::{New, put};
 pub use dirs::{Replace, WorkDirs};
 pub use rehearse::{Rehearsed, rehearse};
 pub use remove::{RemoveOptions, Unsafe};

@@ -17,11 +17,13 @@ use crate::repo::{RepoError, Repository};
 use super::obstacles::Obstacles;
 use super::{Meta, WorkDirs};
 
+mod note;
 mod plan;
 mod write;
 
 use plan::Plan;
 pub use write::write_version;
+pub(crate) use write::{New, put};
 
 /// From this size on a single file is written by several threads.
 const LARGE: u64 = 64 << 20;
@@ -75,6 +77,7 @@ impl<'a> Checkout<'a> {
     pub fn apply(&self, index: &mut Index, changes: &[Change]) -> Result<CheckoutReport, RepoError> {
         let temp = self.repo.layout().temp();
         crate::durable::create_dir_all(&temp)?;
+        note::sweep(&temp, &self.dirs)?;
         // Before the first look: what is found to be in place already may change right after.
         let clock = fs_clock(&temp)?;
         let plan = Plan::make(self, index, changes)?;
