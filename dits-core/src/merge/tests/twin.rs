@@ -128,13 +128,13 @@ fn git_merges_alike() {
             Ok(_) => None,
             Err(error) => panic!("seed {seed}: {error}"),
         };
-        if moves && ours.is_some() && git.code == Some(0) {
+        if let (true, Some(0), Some(conflicts)) = (moves, git.code, &ours) {
             // A file that both moved to one place, and one of them then wrote anew in the old one: git drops the new one
             // in silence, dits asks.
             let kept: Vec<_> = twin.listing(&twin.tops()[1]).into_values().map(|file| ChunkId::of(&file.1)).collect();
-            for Conflict { path, base, ours, theirs, .. } in ours.unwrap() {
-                let contents = [ours, theirs].into_iter().flatten().filter(|side| Some(side) != base.as_ref());
-                let dropped = |side: FileVersion| kept.iter().all(|id| side.content != Content::Chunk(*id));
+            for Conflict { path, base, ours, theirs, .. } in conflicts {
+                let contents = [ours, theirs].into_iter().flatten().filter(|side| Some(*side) != base.as_ref());
+                let dropped = |side: &FileVersion| kept.iter().all(|id| side.content != Content::Chunk(*id));
                 assert!(contents.into_iter().any(dropped), "seed {seed}: git keeps all that was at {path}");
             }
             cautious += 1;
