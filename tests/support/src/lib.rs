@@ -1,5 +1,5 @@
 //! What the tests, the demo and the benchmarks of dits share: hermetic command runs with a time limit, seeded files,
-//! real media, tree comparison, mounted file systems, system-call faults and programs in the background.
+//! real media, tree comparison, mounted file systems, system-call faults, programs in the background and bad networks.
 //!
 //! A rig that does not work here (not root, no loop device) says so through [`skip`] and the test returns: a skipped
 //! test is visible, never silently green.
@@ -11,6 +11,7 @@ pub mod bounded;
 pub mod edit;
 pub mod media;
 pub mod mount;
+pub mod net;
 pub mod processes;
 pub mod random;
 pub mod sandbox;
