@@ -1,0 +1,3 @@
+//! `dits-server`: hosts dits repositories.
+
+fn main() {}

@@ -1,0 +1,12 @@
+//! How dits repositories exchange objects and move refs. `docs/protocol.md` is the specification.
+//!
+//! - [`wire`]: messages and their bytes.
+//! - [`link`]: connections of every kind, as lanes of messages. Only here is anything asynchronous.
+//! - [`transfer`]: the state machines of both ends of a transfer, without I/O or clock.
+//! - [`client`] and [`server`]: the two ends, which bring links, machines and repositories together.
+
+pub mod client;
+pub mod link;
+pub mod server;
+pub mod transfer;
+pub mod wire;
