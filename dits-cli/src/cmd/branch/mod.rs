@@ -1,7 +1,7 @@
 //! `dits branch`
 
 use dits_core::history::is_ancestor;
-use dits_core::object::CommitId;
+use dits_core::object::{CommitId, ObjectKind};
 use dits_core::refs::{Expected, RefEdit, RefName, RefStore, Target};
 use dits_core::repo::{RepoError, Repository};
 use dits_core::worktree::NewBranch;
@@ -132,6 +132,7 @@ fn create(opened: &Opened, cx: &Context, args: &Args) -> Result<Exit, CliError> 
     }
     let new = NewBranch { commit: Some(commit), from, reset: args.force };
     let edit = repo.branch_edit(&branch, &new, &opened.who(cx)?)?;
+    let _held = repo.hold(&[(ObjectKind::Commit, *commit.digest())])?;
     repo.refs().transaction(edit.into_iter().collect()).map_err(RepoError::from)?;
     if cx.json() {
         let made = Named { name: name.clone(), commit: Some(commit.to_string()) };

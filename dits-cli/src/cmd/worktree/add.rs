@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dits_core::object::CommitId;
+use dits_core::object::{CommitId, ObjectKind};
 use dits_core::refs::{RefEdit, RefName, RefStore, Target};
 use dits_core::repo::{RepoError, Repository};
 use dits_core::worktree::NewBranch;
@@ -64,6 +64,7 @@ pub fn run(opened: &Opened, cx: &Context, args: Args) -> Result<Exit, CliError> 
     }
     cx.note(format!("Preparing worktree ({})", start.said));
     let created = start.new_branch.is_some();
+    let _held = repo.hold(&[(ObjectKind::Commit, *start.commit.digest())])?;
     repo.refs().transaction(start.new_branch.into_iter().collect()).map_err(RepoError::from)?;
     let made = repo.add_worktree(&path, start.head, &cx.environment()?)?;
     let progress = cx.progress();
