@@ -22,9 +22,11 @@ mod output;
 mod pathspec;
 mod picking;
 mod progress;
+mod remotes;
 mod repository;
 mod revisions;
 mod settings;
+mod tracking;
 
 fn main() -> std::process::ExitCode {
     app::main()

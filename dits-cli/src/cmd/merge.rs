@@ -23,11 +23,12 @@ use crate::repository::Opened;
 #[command(after_help = "Examples:
   dits merge grading            the branch `grading` into this one
   dits merge --ff-only main     only if nothing has to be joined
+  dits merge                    what the branch follows, as `dits fetch` saw it last
   dits merge --abort            give up a merge with conflicts
   dits merge --continue         commit it, once all is decided")]
 pub struct Args {
-    /// What to merge: a branch, tag or commit
-    #[arg(value_name = "REV", required_unless_present_any = ["abort", "resume"])]
+    /// What to merge: a branch, tag or commit; without it, what the branch follows
+    #[arg(value_name = "REV")]
     revisions: Vec<String>,
     /// Move the branch forward if that is enough (the default)
     #[arg(long, overrides_with_all = ["no_ff", "ff_only"])]
@@ -76,9 +77,16 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     if args.resume {
         return resume(&args, &opened, cx);
     }
-    let [revision] = &args.revisions[..] else {
-        return Err(CliError::usage("only one commit can be merged at a time").hint("merge them one after the other"));
+    let revision = match &args.revisions[..] {
+        [] => opened.repo.upstream_ref("HEAD")?.short().to_owned(),
+        [revision] => revision.clone(),
+        _ => {
+            return Err(
+                CliError::usage("only one commit can be merged at a time").hint("merge them one after the other")
+            );
+        }
     };
+    let revision = &revision;
     let theirs = opened.repo.resolve_commit(revision)?;
     let message = match editor::clean_given(&args.messages.join("\n\n")) {
         given if given.is_empty() => default_message(&opened, revision)?,

@@ -37,6 +37,7 @@ mod man;
 mod merge;
 mod mv;
 mod reflog;
+mod remote;
 mod reset;
 mod resolve;
 mod restore;
@@ -58,17 +59,19 @@ enum Group {
     Change,
     History,
     Branches,
+    Share,
     Store,
     Inside,
     Help,
 }
 
 impl Group {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::Start, "Start"),
         (Self::Change, "Work on files"),
         (Self::History, "See what happened"),
         (Self::Branches, "Branches and history"),
+        (Self::Share, "Share"),
         (Self::Store, "Care for the repository"),
         (Self::Inside, "Look inside"),
         (Self::Help, "Help"),
@@ -126,6 +129,7 @@ commands! {
     Merge: merge, Branches;
     Mv: mv, Change;
     Reflog: reflog, History;
+    Remote: remote, Share;
     Reset: reset, Branches;
     Resolve: resolve, Branches;
     Restore: restore, Change;
