@@ -9,6 +9,7 @@ mod cmd;
 mod conflicts;
 mod content_id;
 mod context;
+mod credentials;
 mod date;
 mod editor;
 mod env;

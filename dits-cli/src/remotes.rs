@@ -3,6 +3,7 @@
 use dits_core::remote::Remote;
 use dits_core::repo::{RepoError, Repository};
 
+use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 
@@ -19,6 +20,24 @@ pub fn named(repo: &Repository, name: &str) -> Result<Remote, CliError> {
         CliError::new(Exit::Difference, format!("there is no remote `{name}`"))
             .hint("`dits remote -v` lists them; `dits remote add NAME URL` adds one")
     })
+}
+
+/// The address that a user means: that of a remote, or what was typed.
+///
+/// # Errors
+/// When it is neither, or the remote has none.
+pub fn address(cx: &Context, text: &str) -> Result<String, CliError> {
+    if !text.contains("://")
+        && let Ok(opened) = cx.open()
+    {
+        let no_url = || CliError::new(Exit::Difference, format!("no URLs configured for remote '{text}'"));
+        return named(&opened.repo, text)?.url.ok_or_else(no_url);
+    }
+    check_url(text)?;
+    if !text.contains("://") {
+        return Err(CliError::usage(format!("`{text}` is neither the address of a server nor a remote")));
+    }
+    Ok(text.to_owned())
 }
 
 /// Refuses what cannot be the address of a repository, before it is written down anywhere.

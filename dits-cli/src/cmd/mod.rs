@@ -31,6 +31,8 @@ mod help;
 mod init;
 mod inspect;
 mod log;
+mod login;
+mod logout;
 mod ls_files;
 mod ls_tree;
 mod man;
@@ -123,6 +125,8 @@ commands! {
     Init: init, Start;
     Inspect: inspect, Inside;
     Log: log, History;
+    Login: login, Share;
+    Logout: logout, Share;
     LsFiles: ls_files, Inside;
     LsTree: ls_tree, Inside;
     Man: man, Help;
