@@ -5,6 +5,7 @@
 
 pub mod attributes;
 pub mod chunk;
+pub mod closure;
 pub mod codec;
 pub mod commit;
 pub mod compress;

@@ -94,6 +94,13 @@ pub trait PackStore: Send + Sync + fmt::Debug {
     /// When one cannot be removed.
     fn delete(&self, names: &[String]) -> Result<(), StoreError>;
 
+    /// The files that dead processes left unfinished, locked for the caller. Dropping one removes it; it can be written
+    /// to and [put](PackStore::put) like a draft.
+    ///
+    /// # Errors
+    /// When one cannot be opened.
+    fn abandoned(&self) -> Result<Vec<NamedTempFile>, StoreError>;
+
     /// Removes what dead processes left unfinished, and says how many files and bytes.
     ///
     /// # Errors
@@ -197,6 +204,16 @@ impl PackStore for FolderStore {
             }
         }
         Ok(durable::sync_dir(&self.dir)?)
+    }
+
+    fn abandoned(&self) -> Result<Vec<NamedTempFile>, StoreError> {
+        let mut taken = Vec::new();
+        for entry in read_dir(&self.dir)? {
+            if entry.file_name().as_encoded_bytes().starts_with(lockfile::TEMP_PREFIX.as_bytes()) {
+                taken.extend(lockfile::take_over(&entry.path())?);
+            }
+        }
+        Ok(taken)
     }
 
     fn sweep(&self) -> Result<(u64, u64), StoreError> {

@@ -1,5 +1,6 @@
 //! The content-addressed store. Its files are described in `docs/format/frame.md`, `pack.md` and `store.md`.
 
+mod adopt;
 mod both;
 mod check;
 pub mod condemned;
@@ -18,6 +19,7 @@ mod salvage;
 mod writer;
 pub mod writers;
 
+pub use adopt::Adopted;
 pub use both::{Finished, Store, StoreWriter, StoreWriterOptions};
 pub use check::{Depth, Finding};
 pub use condemned::{Condemned, CondemnedSet, DigestSet};

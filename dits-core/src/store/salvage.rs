@@ -72,7 +72,7 @@ impl Odb {
 
 /// The frame that begins at `at`, if a good one does. One that only a newer dits can decode is good if its checksums
 /// are right.
-fn good_frame(
+pub(super) fn good_frame(
     blob: &dyn Blob,
     at: u64,
     frame: &mut Vec<u8>,

@@ -218,16 +218,29 @@ impl Writer {
             let header = Header::new(kind, encoding, digest, payload, plain.len());
             self.append(&header, &[&header.encode(), payload]).map(|added| (header, added))
         })?;
-        match added {
-            false => Ok(self.count_known(plain.len())),
-            true => {
-                let stored_len = header.frame_len() as u64;
-                self.stats.objects_new.fetch_add(1, Ordering::Relaxed);
-                self.stats.plain_new.fetch_add(plain.len() as u64, Ordering::Relaxed);
-                self.stats.stored_new.fetch_add(stored_len, Ordering::Relaxed);
-                Ok(Put { new: true, stored_len })
-            }
+        Ok(if added { self.count_new(&header, plain.len()) } else { self.count_known(plain.len()) })
+    }
+
+    /// Stores an object that comes as a frame from elsewhere, unless it is there; it stays encoded as it is. `header` is
+    /// the frame's, and the caller has [opened](Header::open) the frame with it, which verifies it.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written. The operation must then be given up.
+    pub fn put_frame(&self, header: &Header, frame: &[u8]) -> Result<Put, StoreError> {
+        debug_assert!(header.open(frame, &mut Vec::new()).is_ok(), "the frame has not been verified");
+        let plain_len = header.plain_len as usize;
+        if self.contains(&header.digest)? || !self.append(header, &[frame])? {
+            return Ok(self.count_known(plain_len));
         }
+        Ok(self.count_new(header, plain_len))
+    }
+
+    fn count_new(&self, header: &Header, plain_len: usize) -> Put {
+        let stored_len = header.frame_len() as u64;
+        self.stats.objects_new.fetch_add(1, Ordering::Relaxed);
+        self.stats.plain_new.fetch_add(plain_len as u64, Ordering::Relaxed);
+        self.stats.stored_new.fetch_add(stored_len, Ordering::Relaxed);
+        Put { new: true, stored_len }
     }
 
     fn count_known(&self, plain_len: usize) -> Put {
