@@ -27,6 +27,7 @@ mod remotes;
 mod repository;
 mod revisions;
 mod settings;
+mod sharing;
 mod tracking;
 
 fn main() -> std::process::ExitCode {

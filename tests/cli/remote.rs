@@ -132,6 +132,26 @@ fn tokens_are_never_shown() {
 }
 
 #[test]
+fn a_login_is_kept_where_only_the_user_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let s = repository();
+    s.write("token", "s3cret\n");
+    let url = "dits://studio.example/film";
+    run(&s, &format!("login {url} --token-file token")).ok().warns(&format!("The token for {url} is kept in "));
+    let file = s.home().join(".config/dits/credentials");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("s3cret"));
+    run(&s, &format!("remote add origin {url}")).ok();
+    let shown = json(run(&s, "login origin --token-file token --json").ok());
+    assert_eq!(shown["url"], url);
+    s.write("bad", "two words");
+    run(&s, "login origin --token-file bad").exits(2).warns("is not a token");
+    run(&s, "logout origin").ok().warns("is forgotten");
+    run(&s, "logout origin").exits(1).warns("no token is kept for");
+    run(&s, "login nowhere --token-file token").exits(1).warns("there is no remote `nowhere`");
+}
+
+#[test]
 fn the_names_and_addresses_are_gits() {
     let s = repository();
     let git = |line: &str| {
