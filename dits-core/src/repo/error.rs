@@ -12,6 +12,7 @@ use crate::index::IndexError;
 use crate::lockfile::LockError;
 use crate::manifest::ManifestError;
 use crate::object::CommitId;
+use crate::partial::{KeptBack, PromisesError, SourceError};
 use crate::path::{PathError, RepoPath, portable::PortableError};
 use crate::progress::Interrupted;
 use crate::record::RecordError;
@@ -256,6 +257,33 @@ pub enum RepoError {
         /// The object.
         what: String,
     },
+    /// The content of a file is not here.
+    #[error("the content of `{path}` is not here; a remote holds it")]
+    Absent {
+        /// The file.
+        path: RepoPath,
+    },
+    /// A link that stands for content nobody knows.
+    #[error("`{path}` stands for content that is not known here")]
+    UnknownGhost {
+        /// The link.
+        path: RepoPath,
+    },
+    /// Content cannot be dropped.
+    #[error("{}", kept_back(.0))]
+    KeptBack(KeptBack),
+    /// Other commands are writing, so nothing may be removed.
+    #[error("{count} other {} writing; nothing was dropped", if *.count == 1 { "command is" } else { "commands are" })]
+    WritersAtWork {
+        /// How many.
+        count: usize,
+    },
+    /// From the promises of remotes.
+    #[error(transparent)]
+    Promises(#[from] PromisesError),
+    /// From where absent content was to come.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// A file of the repository is damaged.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -370,6 +398,13 @@ fn unsafe_removal(files: &Unsafe) -> String {
         ("what is staged is neither in the file nor in the last commit", &files.only_staged),
         ("what is staged is not committed yet", &files.staged),
         ("changed since the last commit", &files.changed),
+    ])
+}
+
+fn kept_back(files: &KeptBack) -> String {
+    lists(&[
+        ("only this repository has the content", &files.only_here),
+        ("changed since they were staged, or gone", &files.changed),
     ])
 }
 

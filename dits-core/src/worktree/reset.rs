@@ -168,6 +168,7 @@ impl Repository {
             written: first.written + second.written,
             bytes: first.bytes + second.bytes,
             removed: first.removed + second.removed,
+            ghosts: first.ghosts + second.ghosts,
         })
     }
 

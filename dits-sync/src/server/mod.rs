@@ -1,5 +1,11 @@
 //! The server's end: answers for one repository per link.
 
+mod fetch;
+mod local;
+mod push;
+mod receive_push;
+mod serve;
+
 use std::sync::Arc;
 
 use dits_core::object::{CommitId, Digest};
@@ -7,8 +13,11 @@ use dits_core::refs::RefName;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
 
-use crate::link::{Link, Traffic};
+use crate::link::Traffic;
 use crate::wire::Failure;
+
+pub use local::LocalHost;
+pub use serve::serve;
 
 /// Lets clients in. One for all links of a server process.
 pub trait Host: Send + Sync {
@@ -139,9 +148,4 @@ pub enum Event {
         /// For logs.
         what: String,
     },
-}
-
-/// Answers on a link until the client leaves. Blocks; run it on a thread of its own.
-pub fn serve(link: &dyn Link, host: &dyn Host) {
-    let _ = (link, host);
 }
