@@ -5,6 +5,7 @@
 
 pub mod attributes;
 pub mod chunk;
+pub mod closure;
 pub mod codec;
 pub mod commit;
 pub mod compress;
@@ -23,10 +24,12 @@ pub mod media;
 pub mod merge;
 mod merkle;
 pub mod object;
+pub mod partial;
 pub mod path;
 pub mod progress;
 pub mod record;
 pub mod refs;
+pub mod remote;
 pub mod repo;
 pub mod revision;
 pub mod rules_file;

@@ -45,13 +45,13 @@ impl From<SpliceError> for ManifestError {
 
 /// What a link of a manifest says of the chunks below it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
-struct Sum {
+pub(crate) struct Sum {
     bytes: u64,
     chunks: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Chunks {}
+pub(crate) enum Chunks {}
 
 fn check_len(len: u32) -> Result<(), ManifestError> {
     if len == 0 || len as usize > MAX_CHUNK { Err(ManifestError::ChunkLength(len)) } else { Ok(()) }

@@ -84,10 +84,10 @@ pub enum UrlError {
     #[error("{0:?} is not a port")]
     Port(String),
     /// A password.
-    #[error("a URL is stored and shown, so no password may be in it; with ssh:// use a key")]
+    #[error("a URL is stored and shown, so no password may be in it; ssh:// wants a key")]
     Password,
     /// A user where there are none.
-    #[error("there is no user in the URL of a server; give a token with the environment variable DITS_TOKEN")]
+    #[error("there is no user in the URL of a server; `dits login URL` keeps a token for it")]
     Userinfo,
     /// No repository, or not the name of one.
     #[error("{0:?} is not the name of a repository on a server")]

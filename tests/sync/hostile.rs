@@ -11,7 +11,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
-use crate::rig::{LONG, Server};
+use crate::pairs::{LONG, Server};
 
 /// Believes anybody.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ fn over_tls_violations_end_the_link() {
         let mut stream = raw_tls(&server);
         let link = server.accept();
         if admitted {
-            link.admit();
+            link.admitted();
         }
         stream.write_all(&bytes).unwrap();
         stream.flush().unwrap();
@@ -191,25 +191,28 @@ fn over_quic_violations_end_the_link() {
         let raw = raw_quic(&server);
         let link = server.accept();
         if admitted {
-            link.admit();
+            link.admitted();
         }
-        raw.runtime.block_on(async {
-            let (mut send, _recv) = raw.connection.open_bi().await.unwrap();
-            // Something first, so that the server sees the stream.
-            let first: &[u8] = if admitted { b"\x01\0\0\0x" } else { b"" };
+        // Something first, so that the server sees the stream.
+        let first: &[u8] = if admitted { b"\x01\0\0\0x" } else { b"" };
+        let _streams = raw.runtime.block_on(async {
+            let (mut send, recv) = raw.connection.open_bi().await.unwrap();
             send.write_all(&[first, &control].concat()).await.unwrap();
             if !control.is_empty() {
                 send.finish().unwrap();
             }
+            (send, recv)
+        });
+        if admitted {
+            assert_eq!(link.recv(LONG).unwrap().0, Lane::Control);
+        }
+        raw.runtime.block_on(async {
             for other in &others {
                 let mut stream = raw.connection.open_uni().await.unwrap();
                 stream.write_all(other).await.unwrap();
                 stream.finish().unwrap();
             }
         });
-        if admitted {
-            assert_eq!(link.recv(LONG).unwrap().0, Lane::Control);
-        }
         let end = link.recv(LONG).unwrap_err();
         assert!(matches!(end, LinkError::Protocol(_)), "{control:?} {others:?}: {end:?}");
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use dits_sync::identity::{NewHost, ServerIdentity, Trust};
 use dits_sync::link::{Carrier, DialOptions, LinkError, ListenOptions, Listener};
 
-use crate::rig::{LONG, Server, accepting, dial_to};
+use crate::pairs::{LONG, Server, accepting, dial_to};
 
 const CARRIERS: [Carrier; 3] = [Carrier::Quic, Carrier::Tcp, Carrier::Auto];
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use dits_sync::link::{Carrier, Lane, Limited, Link, LinkError, ListenOptions};
 use dits_sync::wire::{MAX_HELLO, MAX_MESSAGE};
 
-use crate::rig::{LONG, Pair, Relay, Server, accepting, dial_to, is_over};
+use crate::pairs::{LONG, Pair, Relay, Server, accepting, dial_to, is_over};
 
 const ALL: [Lane; 6] = [Lane::Control, Lane::Demand, Lane::Bulk(0), Lane::Bulk(1), Lane::Bulk(2), Lane::Bulk(3)];
 
@@ -240,7 +240,7 @@ fn unheard_until_admitted(pair: &Pair) {
     assert!(matches!(more, Err(LinkError::TimedOut(_))), "{more:?}");
     pair.server.send(Lane::Control, message(9, 4)).unwrap();
     assert_eq!(number(&pair.client.recv(LONG).unwrap().1), 9);
-    pair.server.admit();
+    pair.server.admitted();
     let rest = [pair.server.recv(LONG).unwrap(), pair.server.recv(LONG).unwrap()];
     assert!(rest.iter().all(|(_, message)| message.len() == MAX_MESSAGE));
 }
@@ -271,7 +271,7 @@ fn a_server_that_vanishes_is_an_error_and_no_hang() {
     let options = accepting(server.state.path());
     let dialer = dial_to(relay.address, dits_sync::link::DialOptions { carrier: Carrier::Quic, idle, ..options });
     let (client, there) = (dialer.dial().unwrap(), server.accept());
-    there.admit();
+    there.admitted();
     exchange(&*client, &*there, &[4]);
     relay.cut();
     let ends = [&client, &there].map(|link| link.recv(LONG).unwrap_err());
@@ -287,7 +287,7 @@ fn a_change_of_address_is_survived() {
     let options = accepting(server.state.path());
     let dialer = dial_to(relay.address, dits_sync::link::DialOptions { carrier: Carrier::Quic, ..options });
     let (client, there) = (dialer.dial().unwrap(), server.accept());
-    there.admit();
+    there.admitted();
     for _ in 0..3 {
         let before = there.peer();
         exchange(&*client, &*there, &[300_000; 8]);
@@ -304,7 +304,7 @@ fn where_udp_is_blocked_tcp_is_used_and_remembered() {
     let dialer = server.dialer(Carrier::Auto);
     for _ in 0..2 {
         let (client, there) = (dialer.dial().unwrap(), server.accept());
-        there.admit();
+        there.admitted();
         exchange(&*client, &*there, &[1000]);
     }
     assert!(server.dialer(Carrier::Tcp).dial().is_ok());
@@ -324,7 +324,7 @@ fn nobody_there_is_an_error() {
 #[test]
 fn a_limited_link_takes_its_time() {
     let pair = Pair::pipes();
-    pair.server.admit();
+    pair.server.admitted();
     let client = Limited::new(pair.client, 1_000_000);
     let start = Instant::now();
     std::thread::scope(|scope| {

@@ -1,171 +1,159 @@
-//! Pairs of links of every kind, and a relay that stands for the network.
+//! Repositories, and links between them.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::thread;
 
-use bytes::Bytes;
-use dits_sync::identity::{NewHost, ServerIdentity, Trust};
-use dits_sync::link::{self, Carrier, Dial, DialOptions, Lane, Link, LinkError, ListenOptions, Listener, dialer};
-use dits_sync::url::RemoteUrl;
+use dits_core::maintain::{FsckOptions, Severity};
+use dits_core::object::{CommitId, Digest};
+use dits_core::progress::Silent;
+use dits_core::refs::{Expected, RefEdit, RefName, RefStore, Target};
+use dits_core::repo::{CommitOptions, Environment, InitOptions, Repository};
+use dits_core::signature::Signature;
+use dits_core::worktree::{AddOptions, Everything};
+use dits_sync::SyncError;
+use dits_sync::client::{Client, FetchRequest, Fetched, Introduction, Listing, PushRequest, PushedRefs, Update};
+use dits_sync::link::{Link, Traffic, pair};
+use dits_sync::server::{Host, LocalHost, serve};
 use tempfile::TempDir;
 
-/// Longer than anything takes that works.
-pub const LONG: Duration = Duration::from_secs(30);
-
-/// A listener with its identity, and what dials it.
-pub struct Server {
-    pub listener: Listener,
-    pub state: TempDir,
+/// A repository with a worktree, or bare.
+pub struct Rig {
+    pub dir: TempDir,
+    pub repo: Repository,
+    time: Cell<i64>,
 }
 
-impl Server {
-    pub fn start() -> Self {
-        Self::start_with(&ListenOptions::default())
+impl Rig {
+    pub fn new() -> Self {
+        Self::init(false)
     }
 
-    pub fn start_with(options: &ListenOptions) -> Self {
-        let state = tempfile::tempdir().unwrap();
-        let identity = ServerIdentity::load_or_create(state.path()).unwrap();
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), &identity, options).unwrap();
-        Self { listener, state }
+    pub fn bare() -> Self {
+        Self::init(true)
     }
 
-    pub fn dialer(&self, carrier: Carrier) -> Box<dyn Dial> {
-        let options = DialOptions { carrier, ..accepting(self.state.path()) };
-        dial_to(self.listener.address(), options)
+    fn init(bare: bool) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = InitOptions { branch: "main".into(), bare };
+        let (repo, _) = Repository::init(dir.path(), &options, &environment()).unwrap();
+        Self { dir, repo, time: Cell::new(1_000) }
     }
 
-    pub fn accept(&self) -> Box<dyn Link> {
-        self.listener.accept(LONG).expect("a link")
-    }
-}
-
-/// Options that accept any new server and remember it in this folder.
-pub fn accepting(folder: &Path) -> DialOptions {
-    let new_host = NewHost::Accept(Arc::new(|_, _| {}));
-    DialOptions::new(Trust::Pinned { known_hosts: folder.join("known_hosts"), new_host })
-}
-
-pub fn dial_to(address: SocketAddr, options: DialOptions) -> Box<dyn Dial> {
-    dialer(&RemoteUrl::parse(&format!("dits://{address}/x")).unwrap(), options).unwrap()
-}
-
-/// Two ends of one link, and what has to live as long.
-pub struct Pair {
-    pub name: &'static str,
-    pub client: Box<dyn Link>,
-    pub server: Box<dyn Link>,
-    _keep: Option<Server>,
-}
-
-impl Pair {
-    /// One of each kind; the server has let the client in.
-    pub fn all() -> Vec<Self> {
-        let pairs = vec![
-            Self::memory(),
-            Self::network("quic", Carrier::Quic),
-            Self::network("tls", Carrier::Tcp),
-            Self::pipes(),
-        ];
-        pairs.iter().for_each(Self::greet);
-        pairs
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
-    /// The client introduces itself and is let in.
-    pub fn greet(&self) {
-        self.client.send(Lane::Control, Bytes::from_static(b"hello")).unwrap();
-        assert_eq!(self.server.recv(LONG).unwrap(), (Lane::Control, Bytes::from_static(b"hello")));
-        self.server.admit();
+    pub fn write(&self, name: &str, bytes: &[u8]) -> &Self {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+        self
     }
 
-    fn memory() -> Self {
-        let (client, server) = link::pair("memory");
-        Self { name: "memory", client: Box::new(client), server: Box::new(server), _keep: None }
-    }
-
-    pub fn network(name: &'static str, carrier: Carrier) -> Self {
-        let keep = Server::start();
-        let client = keep.dialer(carrier).dial().unwrap();
-        let server = keep.accept();
-        Self { name, client, server, _keep: Some(keep) }
-    }
-
-    pub fn pipes() -> Self {
-        let ((from_client, to_server), (from_server, to_client)) = (std::io::pipe().unwrap(), std::io::pipe().unwrap());
-        let client = link::over(from_server, to_server, "server", true).unwrap();
-        let server = link::over(from_client, to_client, "client", false).unwrap();
-        Self { name: "pipes", client, server, _keep: None }
-    }
-}
-
-/// Whether an end of a link is what follows when the other side has gone, in whatever way.
-pub fn is_over(error: &LinkError) -> bool {
-    matches!(error, LinkError::Closed(_) | LinkError::Broken(_))
-}
-
-/// Forwards datagrams between one client and a server.
-pub struct Relay {
-    pub address: SocketAddr,
-    server_side: Arc<Mutex<UdpSocket>>,
-    server: SocketAddr,
-    cut: Arc<AtomicBool>,
-    back: Box<dyn Fn(UdpSocket)>,
-}
-
-impl Relay {
-    pub fn to(server: SocketAddr) -> Self {
-        let client_side = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let address = client_side.local_addr().unwrap();
-        let client: Arc<Mutex<Option<SocketAddr>>> = Arc::default();
-        let cut = Arc::new(AtomicBool::new(false));
-        let back = {
-            let (client_side, client, cut) = (client_side.try_clone().unwrap(), client.clone(), cut.clone());
-            move |socket: UdpSocket| {
-                let (client_side, client, cut) = (client_side.try_clone().unwrap(), client.clone(), cut.clone());
-                std::thread::spawn(move || {
-                    let mut buffer = vec![0; 65536];
-                    while let Ok(n) = socket.recv(&mut buffer) {
-                        let to = *client.lock().unwrap();
-                        if let Some(to) = to.filter(|_| !cut.load(Ordering::Relaxed)) {
-                            let _ = client_side.send_to(&buffer[..n], to);
-                        }
-                    }
-                });
-            }
+    pub fn commit(&self, message: &str) -> CommitId {
+        self.repo.add(&Everything, AddOptions::default(), &Silent).unwrap();
+        self.time.set(self.time.get() + 10);
+        let who = Signature { name: "Ada".into(), email: "a@x".into(), time: self.time.get(), offset: 0 };
+        let options = CommitOptions {
+            author: who.clone(),
+            committer: who,
+            message: message.into(),
+            amend: false,
+            allow_empty: true,
         };
-        let server_side = Arc::new(Mutex::new(connect(server)));
-        back(server_side.lock().unwrap().try_clone().unwrap());
-        let (forward, dead) = (server_side.clone(), cut.clone());
-        std::thread::spawn(move || {
-            let mut buffer = vec![0; 65536];
-            while let Ok((n, from)) = client_side.recv_from(&mut buffer) {
-                *client.lock().unwrap() = Some(from);
-                if !dead.load(Ordering::Relaxed) {
-                    let _ = forward.lock().unwrap().send(&buffer[..n]);
-                }
+        self.repo.commit(&options).unwrap().id
+    }
+
+    pub fn set(&self, name: &str, id: Digest) {
+        let name = RefName::parse(name).unwrap();
+        self.repo.refs().transaction(vec![RefEdit::set(name, Expected::Any, Target::Id(id))]).unwrap();
+    }
+
+    pub fn branch(&self, name: &str) -> Option<Digest> {
+        match self.repo.refs().read(&RefName::branch(name).unwrap()).unwrap()? {
+            Target::Id(id) => Some(id),
+            Target::Symbolic(_) => None,
+        }
+    }
+
+    /// Another handle to the same repository, as another process would have.
+    pub fn reopen(&self) -> Repository {
+        Repository::open(self.repo.layout().clone(), &environment()).unwrap()
+    }
+
+    /// Every byte is read; nothing may be wrong.
+    pub fn assert_sound(&self) {
+        let report = self.reopen().fsck(FsckOptions { full: true, ..FsckOptions::default() }, &Silent).unwrap();
+        let wrong: Vec<_> = report.findings.iter().filter(|f| f.severity != Severity::Note).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    /// Holds a conversation with this repository as the server.
+    pub fn serve<T>(&self, talk: impl FnOnce(&dyn Link) -> T) -> T {
+        self.serve_as(&LocalHost::new(self.reopen(), "server".into(), "s@x".into()), talk)
+    }
+
+    pub fn serve_as<T>(&self, host: &dyn Host, talk: impl FnOnce(&dyn Link) -> T) -> T {
+        let (near, far) = pair("test");
+        thread::scope(|scope| {
+            scope.spawn(move || serve(&far, host));
+            let result = talk(&near);
+            drop(near);
+            result
+        })
+    }
+
+    /// Fetches all branches of `from` into `refs/remotes/origin`.
+    pub fn fetch(&self, from: &Rig) -> Result<(Fetched, Traffic), SyncError> {
+        self.fetch_with(from, FetchRequest::default())
+    }
+
+    pub fn fetch_with(&self, from: &Rig, request: FetchRequest) -> Result<(Fetched, Traffic), SyncError> {
+        from.serve(|link| self.fetch_over(link, request))
+    }
+
+    pub fn fetch_over(&self, link: &dyn Link, mut request: FetchRequest) -> Result<(Fetched, Traffic), SyncError> {
+        let mut client = Client::new(link, &Introduction::default())?;
+        let listing = client.listing(None, &Silent)?;
+        request.wants = listing.refs.iter().map(|(_, id)| *id).collect();
+        let dry_run = request.dry_run;
+        let fetched = client.fetch(&self.repo, request, &Silent)?;
+        if !dry_run {
+            for (name, id) in &listing.refs {
+                let local = name.as_branch().map(|short| format!("refs/remotes/origin/{short}"));
+                self.set(&local.unwrap_or_else(|| name.to_string()), *id);
             }
-        });
-        Self { address, server_side, server, cut, back: Box::new(back) }
+        }
+        Ok((fetched, client.traffic()))
     }
 
-    /// From now on the server sees another address.
-    pub fn change_address(&self) {
-        let socket = connect(self.server);
-        (self.back)(socket.try_clone().unwrap());
-        *self.server_side.lock().unwrap() = socket;
+    /// Pushes one branch to `to`, under the same name.
+    pub fn push(&self, to: &Rig, branch: &str) -> Result<(PushedRefs, Traffic), SyncError> {
+        to.serve(|link| self.push_over(link, branch, false, false))
     }
 
-    /// From now on nothing gets through.
-    pub fn cut(&self) {
-        self.cut.store(true, Ordering::Relaxed);
+    pub fn push_over(
+        &self,
+        link: &dyn Link,
+        branch: &str,
+        force: bool,
+        dry_run: bool,
+    ) -> Result<(PushedRefs, Traffic), SyncError> {
+        let mut client = Client::new(link, &Introduction::default())?;
+        let listing = client.listing(None, &Silent)?;
+        let update = self.update(&listing, branch, force);
+        let request = PushRequest { updates: vec![update], dry_run, ..PushRequest::default() };
+        let pushed = client.push(&self.repo, &request, &listing, &Silent)?;
+        Ok((pushed, client.traffic()))
+    }
+
+    pub fn update(&self, listing: &Listing, branch: &str, force: bool) -> Update {
+        let name = RefName::branch(branch).unwrap();
+        Update { old: listing.get(&name), new: self.branch(branch), name, force }
     }
 }
 
-fn connect(server: SocketAddr) -> UdpSocket {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.connect(server).unwrap();
-    socket
+pub fn environment() -> Environment {
+    Environment { threads: 2, ..Environment::default() }
 }

@@ -7,7 +7,7 @@ use dits_sync::link::{DialOptions, Lane, Link, LinkError, SshOptions, dialer};
 use dits_sync::url::RemoteUrl;
 use tempfile::TempDir;
 
-use crate::rig::{LONG, accepting};
+use crate::pairs::{LONG, accepting};
 
 /// Runs the command here that ssh would run there. `server` is the text before `--stdio PATH`.
 fn dial(server: &str, path: &str) -> (TempDir, Box<dyn Link>) {

@@ -138,7 +138,7 @@ fn topological(commits: Vec<(CommitId, Commit)>) -> Vec<(CommitId, Commit)> {
 
 /// Kahn's algorithm on commits and their parents, taking the most recently freed commit first so that a line of history
 /// stays together. Of a merge's parents the last comes first, as in git.
-pub(super) fn topological_order<'p>(
+pub(crate) fn topological_order<'p>(
     commits: impl Iterator<Item = (CommitId, &'p [CommitId])> + Clone,
 ) -> Vec<CommitId> {
     let mut children: HashMap<CommitId, usize> = commits.clone().map(|(id, _)| (id, 0)).collect();

@@ -16,12 +16,14 @@ use crate::object::{Digest, Extension, ObjectKind};
 mod build;
 mod diff;
 mod node;
+mod novel;
 mod read;
 mod splice;
 
 pub(crate) use build::Builder;
 pub(crate) use diff::{Placed, diff};
 pub(crate) use node::{Node, decode_node};
+pub(crate) use novel::{Visitor, novel};
 pub(crate) use read::{Walk, read_root};
 pub(crate) use splice::{Edit, SpliceError, splice};
 

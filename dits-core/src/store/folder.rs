@@ -88,11 +88,24 @@ pub trait PackStore: Send + Sync + fmt::Debug {
     /// When one cannot be made durable. Some may then be there.
     fn put(&self, files: Vec<(NamedTempFile, String)>) -> Result<(), StoreError>;
 
+    /// Makes durable that the files are there which others have stored, and perhaps are only about to make so.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn sync(&self) -> Result<(), StoreError>;
+
     /// Removes files, durably. One that is not there is not an error.
     ///
     /// # Errors
     /// When one cannot be removed.
     fn delete(&self, names: &[String]) -> Result<(), StoreError>;
+
+    /// The files that dead processes left unfinished, locked for the caller. Dropping one removes it; it can be written
+    /// to and [put](PackStore::put) like a draft.
+    ///
+    /// # Errors
+    /// When one cannot be opened.
+    fn abandoned(&self) -> Result<Vec<NamedTempFile>, StoreError>;
 
     /// Removes what dead processes left unfinished, and says how many files and bytes.
     ///
@@ -185,6 +198,10 @@ impl PackStore for FolderStore {
         Ok(durable::sync_dir(&self.dir)?)
     }
 
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(durable::sync_dir(&self.dir)?)
+    }
+
     fn delete(&self, names: &[String]) -> Result<(), StoreError> {
         if names.is_empty() {
             return Ok(());
@@ -197,6 +214,16 @@ impl PackStore for FolderStore {
             }
         }
         Ok(durable::sync_dir(&self.dir)?)
+    }
+
+    fn abandoned(&self) -> Result<Vec<NamedTempFile>, StoreError> {
+        let mut taken = Vec::new();
+        for entry in read_dir(&self.dir)? {
+            if entry.file_name().as_encoded_bytes().starts_with(lockfile::TEMP_PREFIX.as_bytes()) {
+                taken.extend(lockfile::take_over(&entry.path())?);
+            }
+        }
+        Ok(taken)
     }
 
     fn sweep(&self) -> Result<(u64, u64), StoreError> {

@@ -3,13 +3,13 @@
 //! The lock goes with the process, however it ends. Whoever cleans up takes the lock first; who creates a file makes
 //! sure, once it holds the lock, that the file was not cleaned up in between.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::durable::{IoContext, IoError};
 
@@ -17,7 +17,7 @@ use crate::durable::{IoContext, IoError};
 pub(super) const TEMP_PREFIX: &str = "tmp-";
 
 /// Creates a file with a random name in `dir` and locks it. Dropping it removes it.
-pub(super) fn create(dir: &Path, prefix: &str, suffix: &str) -> Result<NamedTempFile, IoError> {
+pub(crate) fn create(dir: &Path, prefix: &str, suffix: &str) -> Result<NamedTempFile, IoError> {
     let builder = |b: &mut tempfile::Builder<'_, '_>| b.tempfile_in(dir);
     loop {
         let temp = builder(tempfile::Builder::new().prefix(prefix).suffix(suffix).rand_bytes(12))
@@ -30,8 +30,30 @@ pub(super) fn create(dir: &Path, prefix: &str, suffix: &str) -> Result<NamedTemp
 }
 
 /// Opens a file whose owner is dead, and takes its lock; `None` while the owner lives or when the file is gone.
-pub(super) fn take_dead(path: &Path) -> Result<Option<File>, IoError> {
-    let file = match File::open(path) {
+pub(crate) fn take_dead(path: &Path) -> Result<Option<File>, IoError> {
+    take(path, false)
+}
+
+/// Takes over a file whose owner is dead, to go on writing it; `None` while the owner lives, or when the file is gone or
+/// finished.
+pub(super) fn take_over(path: &Path) -> Result<Option<NamedTempFile>, IoError> {
+    let file = match take(path, true) {
+        // Its owner made it read-only and was about to give it its name.
+        Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => {
+            let Some(file) = take_dead(path)? else { return Ok(None) };
+            file.set_permissions(Permissions::from_mode(0o600)).at("make writable", path)?;
+            drop(file);
+            take(path, true)?
+        }
+        taken => taken?,
+    };
+    let Some(file) = file else { return Ok(None) };
+    let name = TempPath::try_from_path(path).at("take over", path)?;
+    Ok(Some(NamedTempFile::from_parts(file, name)))
+}
+
+fn take(path: &Path, write: bool) -> Result<Option<File>, IoError> {
+    let file = match File::options().read(true).write(write).open(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.at("open", path)?,
     };

@@ -1,5 +1,6 @@
 //! The content-addressed store. Its files are described in `docs/format/frame.md`, `pack.md` and `store.md`.
 
+mod adopt;
 mod both;
 mod check;
 pub mod condemned;
@@ -7,17 +8,20 @@ mod error;
 mod filter;
 pub mod folder;
 pub mod frame;
-mod lockfile;
+mod lacking;
+pub(crate) mod lockfile;
 mod loose;
 mod map;
 mod odb;
 pub mod pack;
 mod pending;
+mod relied;
 mod remove;
 mod salvage;
 mod writer;
 pub mod writers;
 
+pub use adopt::Adopted;
 pub use both::{Finished, Store, StoreWriter, StoreWriterOptions};
 pub use check::{Depth, Finding};
 pub use condemned::{Condemned, CondemnedSet, DigestSet};

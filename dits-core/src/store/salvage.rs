@@ -61,7 +61,7 @@ impl Odb {
         let objects = entries.len() as u64;
         let mut pack = None;
         if objects > 0 {
-            let sealed = builder.seal(entries)?;
+            let sealed = builder.seal(&mut entries)?;
             pack = Some(sealed.id);
             self.packs().put(vec![(sealed.draft, sealed.id.file_name())])?;
             self.refresh()?;
@@ -72,7 +72,7 @@ impl Odb {
 
 /// The frame that begins at `at`, if a good one does. One that only a newer dits can decode is good if its checksums
 /// are right.
-fn good_frame(
+pub(super) fn good_frame(
     blob: &dyn Blob,
     at: u64,
     frame: &mut Vec<u8>,

@@ -14,7 +14,7 @@ pub use build::{TreeBuilder, TreeError, edit, from_paths, write_sorted};
 pub use diff::{Change, DiffWalk, EntryPair, diff, diff_recursive};
 pub use entry::{Content, EntryError, MAX_SYMLINK, Mode, TreeEntry};
 
-use shape::Names;
+pub(crate) use shape::Names;
 
 /// A folder opened for reading: its root node, and where to read the rest when it is asked for.
 pub struct Tree<'a> {

@@ -88,8 +88,8 @@ impl Ends {
 
     /// The other side is gone: what came can still be taken, nothing can be sent.
     pub fn gone(&self, why: &LinkError) {
-        self.inbox.finish(why.clone());
         self.outbox.fail(why.clone());
+        self.inbox.finish(why.clone());
         self.admitted.set();
     }
 

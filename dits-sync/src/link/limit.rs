@@ -79,8 +79,8 @@ impl<L: Link> Link for Limited<L> {
         Ok((lane, message))
     }
 
-    fn admit(&self) {
-        self.link.admit();
+    fn admitted(&self) {
+        self.link.admitted();
     }
 
     fn traffic(&self) -> Traffic {

@@ -116,7 +116,7 @@ impl Listener {
         self.address
     }
 
-    /// The next link; its client has not been let in (see [`Link::admit`]). `None` when there was none within `patience`,
+    /// The next link; its client has not been let in (see [`Link::admitted`]). `None` when there was none within `patience`,
     /// or the listener was stopped.
     #[must_use]
     pub fn accept(&self, patience: Duration) -> Option<Box<dyn Link>> {

@@ -113,9 +113,9 @@ pub trait Link: Send + Sync {
     /// closed or broken.
     fn recv(&self, patience: Duration) -> Result<(Lane, Bytes), LinkError>;
 
-    /// Lets the other side in: until then at most one message of at most [`crate::wire::MAX_HELLO`] bytes is taken from it.
-    /// Only servers need to do this.
-    fn admit(&self) {}
+    /// The server has let the client in. Until then, carriers that face strangers take one message from it, of at most
+    /// [`crate::wire::MAX_HELLO`] bytes. Only servers need to say this.
+    fn admitted(&self) {}
 
     /// What went through it since it was dialled or accepted, its handshake included.
     fn traffic(&self) -> Traffic;
@@ -137,8 +137,8 @@ impl<L: Link + ?Sized> Link for Box<L> {
         (**self).recv(patience)
     }
 
-    fn admit(&self) {
-        (**self).admit();
+    fn admitted(&self) {
+        (**self).admitted();
     }
 
     fn traffic(&self) -> Traffic {

@@ -208,7 +208,7 @@ impl Link for StreamLink {
         self.ends.inbox.take(patience)
     }
 
-    fn admit(&self) {
+    fn admitted(&self) {
         self.ends.admitted.set();
     }
 

@@ -222,7 +222,7 @@ impl Link for TlsLink {
         self.ends.inbox.take(patience)
     }
 
-    fn admit(&self) {
+    fn admitted(&self) {
         self.ends.admitted.set();
     }
 

@@ -57,6 +57,8 @@ pub struct FsckReport {
     pub metadata: u64,
     /// Chunks reached.
     pub chunks: u64,
+    /// Those of them that are not here, since a remote has promised to hold them.
+    pub absent: u64,
     /// Bytes of packs read and verified.
     pub verified_bytes: u64,
     /// Objects that nothing refers to.
@@ -90,7 +92,7 @@ impl Repository {
         let mut report = FsckReport::default();
         if options.repair {
             // Packs must not be gathered or rewritten meanwhile.
-            let _lock = FileLock::acquire(&self.layout().common.join("gc.lock"), std::time::Duration::ZERO)?;
+            let _lock = FileLock::acquire(&self.layout().gc_lock(), std::time::Duration::ZERO)?;
             self.repair(options, &mut report, progress)?;
         }
         self.check_containers(options, &mut report, progress)?;
@@ -108,7 +110,8 @@ impl Repository {
             }
             Err(error) => return Err(error),
         };
-        let mark = self.check_reachable(&roots, &mut report, progress)?;
+        let promises = self.promises().unwrap_or_default();
+        let mark = self.check_reachable(&promises.commits(), &roots, &mut report, progress)?;
         self.check_unreachable(&mark, options, &mut report, progress)?;
         Ok(report)
     }

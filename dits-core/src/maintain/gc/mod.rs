@@ -78,7 +78,7 @@ impl Repository {
     /// When anything reachable cannot be read or is not understood: nothing is removed then.
     pub fn gc(&self, options: &GcOptions, progress: &dyn Progress) -> Result<GcReport, RepoError> {
         let dits = &self.layout().common;
-        let _lock = FileLock::acquire(&dits.join("gc.lock"), Duration::ZERO)?;
+        let _lock = FileLock::acquire(&self.layout().gc_lock(), Duration::ZERO)?;
         let mut report = GcReport::default();
         if !options.dry_run {
             // A damaged merged index stands in the way of every lookup, and is made anew from the packs.
@@ -151,7 +151,7 @@ impl Repository {
         })
     }
 
-    fn mark_root(&self, mark: &mut Mark, root: &Root, progress: &dyn Progress) -> Result<(), RepoError> {
+    pub(crate) fn mark_root(&self, mark: &mut Mark, root: &Root, progress: &dyn Progress) -> Result<(), RepoError> {
         if mark.meta.contains(&root.digest) || mark.content.contains(&root.digest) {
             return Ok(());
         }
@@ -223,7 +223,7 @@ impl Repository {
         Ok(())
     }
 
-    fn wait_for_writers(
+    pub(crate) fn wait_for_writers(
         &self,
         generation: u64,
         patience: Duration,
@@ -273,6 +273,6 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn pack_names(odb: &Odb) -> Result<Vec<PackId>, StoreError> {
+pub(crate) fn pack_names(odb: &Odb) -> Result<Vec<PackId>, StoreError> {
     Ok(odb.pack_ids()?.into_iter().map(|(id, _)| id).collect())
 }

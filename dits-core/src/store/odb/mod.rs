@@ -82,6 +82,9 @@ pub struct Odb {
     inner: Arc<Inner>,
 }
 
+/// Takes the frame of an object and the file it lies in, or says what is wrong with it.
+type Accept<'a> = dyn FnMut(&[u8], &Path) -> Result<(), StoreError> + 'a;
+
 struct Inner {
     dir: PathBuf,
     packs: Arc<dyn PackStore>,
@@ -156,6 +159,11 @@ impl Odb {
         Ok(self.place(digest)?.is_some())
     }
 
+    /// Whether an object is there and loose (`Some(true)`), in a pack (`Some(false)`), or not there.
+    pub(super) fn is_loose(&self, digest: &Digest) -> Result<Option<bool>, StoreError> {
+        Ok(self.place(digest)?.map(|packed| packed.is_none()))
+    }
+
     /// What is known of an object without reading it.
     ///
     /// # Errors
@@ -222,36 +230,58 @@ impl Odb {
     }
 
     fn read_uncached(&self, kind: ObjectKind, digest: &Digest, out: &mut Vec<u8>) -> Result<(), StoreError> {
-        let mut frame = Vec::new();
-        let first = match self.read_in(&self.view(), kind, digest, &mut frame, out) {
+        let read = self.with_frame(kind, digest, &mut |frame, file| open_frame(frame, kind, digest, file, out));
+        if read.is_err() {
+            out.clear();
+        }
+        read
+    }
+
+    /// Reads an object as it is stored, into `frame`, for somebody who will decode and verify it. Only its checksums are
+    /// verified here.
+    ///
+    /// # Errors
+    /// When the object is missing, damaged, of another kind, or cannot be read.
+    pub fn read_frame(&self, kind: ObjectKind, digest: &Digest, frame: &mut Vec<u8>) -> Result<Header, StoreError> {
+        let mut found = None;
+        self.with_frame(kind, digest, &mut |bytes, file| {
+            let header = whole_frame(bytes, digest, file)?;
+            if header.kind != kind {
+                return Err(StoreError::WrongKind { digest: *digest, wanted: kind, found: header.kind });
+            }
+            frame.clear();
+            frame.extend_from_slice(bytes);
+            found = Some(header);
+            Ok(())
+        })?;
+        found.ok_or(StoreError::Missing { kind, digest: *digest })
+    }
+
+    /// Finds the first copy of an object that `accept` takes, given its frame and the file it lies in.
+    fn with_frame(&self, kind: ObjectKind, digest: &Digest, accept: &mut Accept<'_>) -> Result<(), StoreError> {
+        let first = match self.with_frame_in(&self.view(), digest, accept) {
             Ok(true) => return Ok(()),
             Ok(false) => None,
             Err(e) => Some(e),
         };
         // Another process may have packed or moved it meanwhile: look again before saying that it is lost.
-        match self.read_in(&*self.reload()?, kind, digest, &mut frame, out) {
+        match self.with_frame_in(&*self.reload()?, digest, accept) {
             Ok(true) => Ok(()),
             Ok(false) => Err(first.unwrap_or(StoreError::Missing { kind, digest: *digest })),
             Err(e) => Err(e),
         }
     }
 
-    /// Reads the first good copy of an object. When there are copies and none is good, that is an error.
-    fn read_in(
-        &self,
-        view: &View,
-        kind: ObjectKind,
-        digest: &Digest,
-        frame: &mut Vec<u8>,
-        out: &mut Vec<u8>,
-    ) -> Result<bool, StoreError> {
+    /// When there are copies and none is accepted, that is an error.
+    fn with_frame_in(&self, view: &View, digest: &Digest, accept: &mut Accept<'_>) -> Result<bool, StoreError> {
         let mut damage = None;
+        let mut frame = Vec::new();
         let found = view.find(digest, |slot, entry| {
             let read = view.open(slot).and_then(|pack| match pack {
                 None => Ok(false),
                 Some(pack) => {
-                    pack.read_frame(entry, frame)?;
-                    open_frame(frame, kind, digest, pack.path(), out).map(|()| true)
+                    pack.read_frame(entry, &mut frame)?;
+                    accept(&frame, pack.path()).map(|()| true)
                 }
             });
             Ok(read.unwrap_or_else(|e| {
@@ -265,12 +295,11 @@ impl Odb {
             Err(e) => damage = damage.or(Some(e)),
         }
         if let Some(bytes) = self.inner.loose.read(digest)? {
-            match open_frame(&bytes, kind, digest, &self.inner.loose.path(digest), out) {
+            match accept(&bytes, &self.inner.loose.path(digest)) {
                 Ok(()) => return Ok(true),
                 Err(e) => damage = damage.or(Some(e)),
             }
         }
-        out.clear();
         damage.map_or(Ok(false), Err)
     }
 

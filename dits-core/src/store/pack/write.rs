@@ -2,7 +2,7 @@
 //! puts the index behind them. As long as the buffer has never been full, no file exists.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -53,6 +53,19 @@ impl PackBuilder {
         buffer.clear();
         buffer.extend_from_slice(&header);
         Self { store, header, draft: None, flushed: 0, buffer }
+    }
+
+    /// Goes on with a pack whose file holds good frames up to `end`. What follows there is cut off.
+    pub(in crate::store) fn resume(
+        store: Arc<dyn PackStore>,
+        header: [u8; HEADER_LEN],
+        mut draft: NamedTempFile,
+        end: u64,
+    ) -> Result<Self, StoreError> {
+        let path = draft.path().to_owned();
+        draft.as_file().set_len(end).at("truncate", &path)?;
+        draft.as_file_mut().seek(SeekFrom::Start(end)).at("seek in", &path)?;
+        Ok(Self { store, header, draft: Some(draft), flushed: end, buffer: Vec::new() })
     }
 
     /// The pack after this one, which shall be [sealed](PackBuilder::seal) next. It takes over the buffer, so that pack
@@ -114,8 +127,9 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Writes the index behind the frames. `entries` are all that were appended, in any order, each name once.
-    pub(in crate::store) fn seal(mut self, mut entries: Vec<Entry>) -> Result<Sealed, StoreError> {
+    /// Writes the index behind the frames. `entries` are all that were appended, in any order, each name once;
+    /// they are sorted.
+    pub(in crate::store) fn seal(mut self, entries: &mut [Entry]) -> Result<Sealed, StoreError> {
         entries.sort_unstable_by_key(|entry| entry.digest);
         let footer = self.end().next_multiple_of(PAGE as u64);
         self.buffer.resize(self.buffer.len() + (footer - self.end()) as usize, 0);

@@ -1,6 +1,7 @@
 //! Tests of the store as a whole. Each has a folder of its own and leaves nothing behind.
 #![allow(clippy::unwrap_used)]
 
+mod adopt;
 mod collect;
 mod damage;
 mod decoders;

@@ -103,7 +103,7 @@ impl Link for QuicLink {
         self.ends.inbox.take(patience)
     }
 
-    fn admit(&self) {
+    fn admitted(&self) {
         self.connection.set_receive_window(settings::RECEIVE_WINDOW);
         self.ends.admitted.set();
     }
