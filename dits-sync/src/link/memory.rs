@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded, never};
@@ -18,6 +18,9 @@ const BULK: usize = 8;
 /// How long a full queue is waited for before looking whether the link was closed meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// How long a full queue is waited for: whoever does not read for so long never will.
+const FULL: Duration = Duration::from_secs(60);
+
 type Parcel = (Lane, Bytes);
 
 struct End {
@@ -29,11 +32,18 @@ struct End {
     received: AtomicU64,
     closed: AtomicBool,
     peer: String,
+    full: Duration,
 }
 
 /// The two ends of a link; each sees the other as `peer`.
 #[must_use]
 pub fn pair(peer: &str) -> (impl Link + use<>, impl Link + use<>) {
+    pair_with(peer, FULL)
+}
+
+/// A [`pair`] whose ends give up when the other one has not read for so long.
+#[must_use]
+pub fn pair_with(peer: &str, patience: Duration) -> (impl Link + use<>, impl Link + use<>) {
     let ((a_urgent, b_from_urgent), (a_bulk, b_from_bulk)) = (bounded(URGENT), bounded(BULK));
     let ((b_urgent, a_from_urgent), (b_bulk, a_from_bulk)) = (bounded(URGENT), bounded(BULK));
     let end = |urgent, bulk, from_urgent, from_bulk| End {
@@ -45,6 +55,7 @@ pub fn pair(peer: &str) -> (impl Link + use<>, impl Link + use<>) {
         received: AtomicU64::new(0),
         closed: AtomicBool::new(false),
         peer: peer.to_owned(),
+        full: patience,
     };
     (end(a_urgent, a_bulk, a_from_urgent, a_from_bulk), end(b_urgent, b_bulk, b_from_urgent, b_from_bulk))
 }
@@ -59,6 +70,7 @@ impl Link for End {
         let queue = queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(gone)?;
         self.sent.fetch_add(message.len() as u64 + 4, Ordering::Relaxed);
         let mut parcel = (lane, message);
+        let since = Instant::now();
         loop {
             parcel = match queue.send_timeout(parcel, LOOK_AGAIN) {
                 Ok(()) => return Ok(()),
@@ -67,6 +79,9 @@ impl Link for End {
             };
             if self.closed.load(Ordering::Relaxed) {
                 return Err(gone());
+            }
+            if since.elapsed() >= self.full {
+                return Err(LinkError::TimedOut(self.full));
             }
         }
     }
@@ -106,12 +121,12 @@ pub(super) fn receive(
     }
     let (mut urgent, mut bulk) = (urgent.clone(), bulk.clone());
     let mut open = 2;
-    let deadline = std::time::Instant::now() + patience;
+    let deadline = Instant::now() + patience;
     while open > 0 {
         let received = crossbeam_channel::select! {
             recv(urgent) -> parcel => parcel.map_err(|_| &mut urgent),
             recv(bulk) -> parcel => parcel.map_err(|_| &mut bulk),
-            default(deadline.saturating_duration_since(std::time::Instant::now())) => return Err(LinkError::TimedOut(patience)),
+            default(deadline.saturating_duration_since(Instant::now())) => return Err(LinkError::TimedOut(patience)),
         };
         match received {
             Ok(parcel) => return Ok(parcel),
@@ -141,6 +156,13 @@ mod tests {
         assert!(b.send(Lane::Control, Bytes::new()).is_ok());
         drop(a);
         assert!(matches!(b.send(Lane::Control, Bytes::new()), Err(LinkError::Closed(_))));
+    }
+
+    #[test]
+    fn nobody_reads_for_a_while() {
+        let (a, _b) = pair_with("test", Duration::from_millis(100));
+        let sent = (0..1000).map(|_| a.send(Lane::Bulk(0), Bytes::from_static(b"x"))).find_map(Result::err);
+        assert!(matches!(sent, Some(LinkError::TimedOut(_))), "{sent:?}");
     }
 
     #[test]

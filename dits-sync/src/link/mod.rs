@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use memory::pair;
+pub use memory::{pair, pair_with};
 
 /// How many bulk lanes there are.
 pub const BULK_LANES: u8 = 4;
@@ -79,7 +79,8 @@ pub trait Link: Send + Sync {
     /// Queues a message (a type and a body, without the length). Blocks while the lane is full.
     ///
     /// # Errors
-    /// When the link is closed or broken.
+    /// When the link is closed or broken, and [`LinkError::TimedOut`] when the lane has stayed full for a minute: every
+    /// wait has an end.
     fn send(&self, lane: Lane, message: Bytes) -> Result<(), LinkError>;
 
     /// The next message, from any lane; those that wait on the control and demand lanes come first. Several threads must
