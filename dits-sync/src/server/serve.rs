@@ -13,7 +13,7 @@ use crate::AGENT;
 use crate::error::SyncError;
 use crate::exchange;
 use crate::link::{Lane, Link, LinkError};
-use crate::session::Session;
+use crate::session::{Session, printable};
 use crate::transfer::Violation;
 use crate::wire::{ErrorCode, Features, Get, Hello, Limits, Listing, Message, PROTOCOL, Refs, Welcome};
 
@@ -39,15 +39,15 @@ pub fn serve(link: &dyn Link, host: &dyn Host) {
 }
 
 fn admit(session: &mut Session<'_>, host: &dyn Host) -> Result<Arc<dyn Access>, SyncError> {
-    let (_, message) = session.recv(&mut || Ok(()))?;
-    let Message::Hello(hello) = message else {
-        return Err(Violation(format!("{} before Hello", message.name())).into());
+    let hello = match session.first()? {
+        Message::Hello(hello) => hello,
+        other => return Err(Violation(format!("{} before Hello", other.name())).into()),
     };
     if hello.protocol == 0 {
         return Err(SyncError::refuse(ErrorCode::Version, "protocol version 0 does not exist"));
     }
     let Hello { agent, repository, token, features, .. } = hello;
-    let visitor = Visitor { peer: session.link().peer(), agent, repository, token };
+    let visitor = Visitor { peer: session.link().peer(), agent: printable(&agent), repository, token };
     let access = host.admit(&visitor).map_err(SyncError::Refuse)?;
     session.features = features;
     let Methods { read, write, lock, admin } = access.methods();
