@@ -78,8 +78,7 @@ impl CliError {
             kind: &'a str,
             exit: u8,
         }
-        let body =
-            Body { message: &self.message, hints: &self.hints, kind: self.exit.name(), exit: self.exit as u8 };
+        let body = Body { message: &self.message, hints: &self.hints, kind: self.exit.name(), exit: self.exit as u8 };
         format!("{}\n", serde_json::json!({ "schema": SCHEMA, "error": body }))
     }
 }
@@ -150,10 +149,12 @@ impl From<TokenError> for CliError {
             TokenError::Lock(error) => error.into(),
             TokenError::Record(error) => error.into(),
             TokenError::Damaged { .. } => Self::new(Exit::Corruption, error.to_string()),
-            TokenError::Exists(_) => Self::new(Exit::Conflict, error.to_string())
-                .hint("revoke it first, or take another name"),
-            TokenError::NotFound(_) => Self::new(Exit::Difference, error.to_string())
-                .hint("`dits-server token list` lists them"),
+            TokenError::Exists(_) => {
+                Self::new(Exit::Conflict, error.to_string()).hint("revoke it first, or take another name")
+            }
+            TokenError::NotFound(_) => {
+                Self::new(Exit::Difference, error.to_string()).hint("`dits-server token list` lists them")
+            }
             error => Self::usage(error.to_string()),
         }
     }

@@ -57,7 +57,8 @@ impl Hosted {
         let token = self.token(visitor);
         let opened = name.as_ref().ok().map(|name| self.open(name));
         let name = name?;
-        let may_know = token.as_ref().is_ok_and(|token| token.as_ref().is_some_and(|token| token.rights.hold_in(&name)));
+        let may_know =
+            token.as_ref().is_ok_and(|token| token.as_ref().is_some_and(|token| token.rights.hold_in(&name)));
         let opened = opened.transpose().map_err(|refusal| match refusal {
             Refusal::Broken(why) if may_know => Refusal::Unusable(why),
             refusal => refusal,
@@ -107,7 +108,9 @@ impl Hosted {
         self.services.metrics.connection("refused");
         let Visitor { peer, agent, repository, .. } = visitor;
         match refusal {
-            Refusal::Broken(_) | Refusal::Unusable(_) => tracing::error!(%peer, %agent, %repository, why = %refusal, "refused"),
+            Refusal::Broken(_) | Refusal::Unusable(_) => {
+                tracing::error!(%peer, %agent, %repository, why = %refusal, "refused")
+            }
             _ => tracing::warn!(%peer, %agent, %repository, why = %refusal, "refused"),
         }
         if let Refusal::Worthless(name, _) | Refusal::OtherRepository(name) = refusal {

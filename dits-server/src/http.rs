@@ -103,6 +103,8 @@ impl Pages {
 
     fn try_writing(&self) -> Result<(), IoError> {
         let folder = self.root.temp();
-        tempfile::tempfile_in(&folder).and_then(|mut file| std::io::Write::write_all(&mut file, b"ready")).at("write in", &folder)
+        tempfile::tempfile_in(&folder)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, b"ready"))
+            .at("write in", &folder)
     }
 }

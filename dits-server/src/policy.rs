@@ -79,7 +79,8 @@ impl Policy {
         if update.new.is_none() {
             self.decide_delete(name, head)?;
         }
-        if name.as_tag().is_some() && update.old.is_some() && update.old != update.new && !actor.rights.methods().admin {
+        if name.as_tag().is_some() && update.old.is_some() && update.old != update.new && !actor.rights.methods().admin
+        {
             return Err("a tag stays where it is: only an administrator may move or delete it".to_owned());
         }
         if fast_forward == Some(false) && self.deny_non_fast_forwards {

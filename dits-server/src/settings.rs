@@ -209,8 +209,11 @@ mod tests {
 
     #[test]
     fn the_template_shows_every_default() {
-        let shown: String = TEMPLATE.lines().filter_map(|line| Some(line.strip_prefix("#: ").unwrap_or(line)))
-            .map(|line| format!("{line}\n")).collect();
+        let shown: String = TEMPLATE
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("#: ").unwrap_or(line)))
+            .map(|line| format!("{line}\n"))
+            .collect();
         let mut expected = Settings::default();
         // A default that is nothing cannot be written down; the template shows an example.
         expected.listen.http = load(&shown).unwrap().listen.http;

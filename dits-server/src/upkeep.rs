@@ -86,12 +86,13 @@ fn sleep(services: &Services, time: Duration) -> bool {
 }
 
 fn look_at(hosted: &Hosted, name: &RepoName, interval: Duration) {
-    let outcome = hosted.repositories.open(name).map_err(|error| error.to_string()).and_then(|repository| {
-        match is_due(&repository, interval) {
-            true => tidy(hosted, name, &repository).map_err(|error| error.to_string()),
-            false => Ok(()),
-        }
-    });
+    let outcome =
+        hosted.repositories.open(name).map_err(|error| error.to_string()).and_then(|repository| {
+            match is_due(&repository, interval) {
+                true => tidy(hosted, name, &repository).map_err(|error| error.to_string()),
+                false => Ok(()),
+            }
+        });
     if let Err(error) = outcome
         && !hosted.services.is_stopping()
     {

@@ -45,9 +45,8 @@ fn tampering_is_found_and_named() {
         fs::write(rig.root("audit/log"), lines.concat()).unwrap();
         let verified = answer(&rig.run("audit verify --json").exits(6));
         let found = verified["findings"].as_array().unwrap();
-        let is_it = |finding: &&serde_json::Value| {
-            finding["line"] == line && finding["what"].as_str().unwrap().contains(what)
-        };
+        let is_it =
+            |finding: &&serde_json::Value| finding["line"] == line && finding["what"].as_str().unwrap().contains(what);
         assert!(found.iter().any(|finding| is_it(&finding)), "{what}: {verified}");
     };
     let mut changed = whole.clone();

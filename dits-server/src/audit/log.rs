@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use dits_core::durable::{self, IoContext, IoError};
 use dits_core::lockfile::{FileLock, PATIENCE};
 
-use super::line::{self, Head, Record};
 use super::AuditError;
+use super::line::{self, Head, Record};
 
 /// The longest line, in bytes: a push of many refs.
 const MAX_LINE: u64 = 64 << 20;
@@ -72,13 +72,7 @@ impl AuditLog {
     }
 
     /// Looks where the log ends, and removes a line that a crash left half written.
-    fn find_end(
-        &self,
-        file: &mut File,
-        path: &Path,
-        length: u64,
-        time: i64,
-    ) -> Result<(u64, Head), AuditError> {
+    fn find_end(&self, file: &mut File, path: &Path, length: u64, time: i64) -> Result<(u64, Head), AuditError> {
         let whole = length - torn_bytes(file, path, length)?;
         let head = last_head(file, path, whole)?;
         if whole == length {
@@ -86,7 +80,8 @@ impl AuditLog {
         }
         file.set_len(whole).at("cut", path)?;
         let note = format!("{} bytes of a half written line removed", length - whole);
-        let (line, head) = line::encode(&head, time, &Record { event: "recovered", note: Some(note), ..Record::default() });
+        let (line, head) =
+            line::encode(&head, time, &Record { event: "recovered", note: Some(note), ..Record::default() });
         file.write_all(line.as_bytes()).at("write", path)?;
         Ok((whole + line.len() as u64, head))
     }

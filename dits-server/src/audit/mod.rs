@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use dits_core::durable::IoError;
 use dits_core::lockfile::LockError;
 
-pub use line::{Head, RefChange, Record};
+pub use line::{Head, Record, RefChange};
 pub use log::AuditLog;
 pub use verify::{Finding, verify};
 

@@ -93,7 +93,11 @@ pub fn verify(folder: &Path, expected: Option<&Head>) -> Result<Verified, IoErro
         let number = verified.lines;
         match line::decode(whole) {
             Ok(link) => {
-                noted.iter().zip(&mut seen).filter(|((head, _), _)| *head == link.head).for_each(|(_, seen)| *seen = true);
+                noted
+                    .iter()
+                    .zip(&mut seen)
+                    .filter(|((head, _), _)| *head == link.head)
+                    .for_each(|(_, seen)| *seen = true);
                 verified.follow(number, link);
             }
             Err(what) => {

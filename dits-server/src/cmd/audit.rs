@@ -54,7 +54,9 @@ pub fn run(command: &Command, cx: &Context) -> Result<Exit, CliError> {
             output::text(&format!("{} bytes of a half written line at the end, left by a crash\n", verified.torn))?;
         }
         match intact {
-            true => output::text(&format!("{} lines, all as they were written; head {}\n", verified.lines, verified.head))?,
+            true => {
+                output::text(&format!("{} lines, all as they were written; head {}\n", verified.lines, verified.head))?
+            }
             false => output::text(&format!("{} lines, {} problems\n", verified.lines, verified.findings.len()))?,
         }
     }

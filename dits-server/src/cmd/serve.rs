@@ -75,6 +75,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
         turns: Turns::new(settings.limits.pushes_per_repository, settings.limits.push_wait.0),
         hook_timeout: settings.hooks.timeout.0,
         stopping,
+        cutting_off: false.into(),
     };
     let hosted = Arc::new(Hosted { services: Arc::new(services), repositories: Repositories::new(&root, &cx.env) });
     let http = args.http.or(settings.listen.http);

@@ -120,8 +120,13 @@ fn create(args: Create, cx: &Context) -> Result<Exit, CliError> {
 fn expiry(text: &str, now: i64) -> Result<Option<i64>, CliError> {
     match parse_duration(text) {
         Some(Duration::MAX) => Ok(None),
-        Some(span) if !span.is_zero() => Ok(Some(now.saturating_add(i64::try_from(span.as_secs()).unwrap_or(i64::MAX)))),
-        _ => Err(CliError::usage(format!("`--expires={text}` is no time")).hint("use a time such as 12h or 90d, or never")),
+        Some(span) if !span.is_zero() => {
+            Ok(Some(now.saturating_add(i64::try_from(span.as_secs()).unwrap_or(i64::MAX))))
+        }
+        _ => {
+            Err(CliError::usage(format!("`--expires={text}` is no time"))
+                .hint("use a time such as 12h or 90d, or never"))
+        }
     }
 }
 

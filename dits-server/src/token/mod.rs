@@ -24,7 +24,9 @@ const MAX_NAME: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// A name with characters that would confuse logs or `receive.protect`.
-    #[error("`{0}` is no name for a token: letters, digits and `._@-`, beginning with a letter or digit, 64 bytes at most")]
+    #[error(
+        "`{0}` is no name for a token: letters, digits and `._@-`, beginning with a letter or digit, 64 bytes at most"
+    )]
     Name(String),
     /// What it may do is none of the methods.
     #[error("`{0}` is nothing a token may do: use read, write, lock, admin")]

@@ -5,7 +5,7 @@ use dits_core::object::{CommitId, Digest, ObjectKind};
 use dits_core::refs::{Expected, LogLine, RefEdit, RefError, RefName, RefStore, TAGS, Target};
 use dits_core::store::StoreError;
 
-use super::serve::{Conversation, UntilStopped};
+use super::serve::{Conversation, UntilCutOff};
 use super::{Event, RefUpdate};
 use crate::error::SyncError;
 use crate::wire::{Message, Push, Pushed, Update, UpdateOutcome};
@@ -36,6 +36,8 @@ impl Conversation<'_> {
         let mut received = 0;
         let mut text = String::new();
         if decisions.iter().any(|decision| decision.outcome.is_none()) {
+            let wait = || self.access.begin_push();
+            let _turn = self.session.while_working("waiting for other pushes", wait).map_err(SyncError::Refuse)?;
             let (objects, guard) = self.receive_push(&push, &decisions)?;
             received = objects;
             self.session.while_working("deciding", || -> Result<(), SyncError> {
@@ -191,17 +193,17 @@ impl Conversation<'_> {
         });
         let event = Event::Pushed { moved, refused: refused.collect(), objects, traffic: self.session.traffic() };
         let outcomes = decisions.into_iter().map(|decision| decision.outcome.unwrap_or(UpdateOutcome::Done)).collect();
-        let text = text.chars().take(MAX_HOOK_TEXT).collect();
-        self.session.control(&Message::Pushed(Pushed { outcomes, text }))?;
+        // Before the client hears of it: what it saw done is in the books.
         if !dry_run {
             self.access.observe(&event);
         }
-        Ok(())
+        let text = text.chars().take(MAX_HOOK_TEXT).collect();
+        self.session.control(&Message::Pushed(Pushed { outcomes, text }))
     }
 
-    /// Stops when the server stops.
-    pub(super) fn until_stopped(&self) -> UntilStopped<'_> {
-        UntilStopped(&*self.access)
+    /// Stops when the server cannot wait any more.
+    pub(super) fn until_cut_off(&self) -> UntilCutOff<'_> {
+        UntilCutOff(&*self.access)
     }
 }
 

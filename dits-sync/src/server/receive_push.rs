@@ -39,7 +39,7 @@ impl Conversation<'_> {
         let related = !push.unrelated || !common.is_empty();
         let held = if related && !adopted { None } else { held::filter(store)? };
         self.session.control(&Message::Start(Start { common, shallow: Vec::new(), held }))?;
-        let progress = self.until_stopped();
+        let progress = self.until_cut_off();
         let received = exchange::receive(
             &self.session,
             Receive {
