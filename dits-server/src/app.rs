@@ -19,7 +19,7 @@ use crate::root::Root;
 #[command(after_help = "Examples:
   dits-server repo create film --root /srv/dits
   dits-server token create ada --repository film --allow read,write --root /srv/dits
-  dits-server serve --root /srv/dits --listen 0.0.0.0:7488
+  dits-server serve --root /srv/dits --listen 0.0.0.0:5557
 
 docs/server.md explains everything.")]
 struct Cli {

@@ -93,7 +93,7 @@ const fn seconds(seconds: u64) -> Span {
 }
 
 /// Where clients of this machine connect.
-const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7488);
+const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5557);
 
 sections! {
     /// Everything.

@@ -26,7 +26,7 @@ use crate::{http, logging, output, shutdown, upkeep};
 /// Where to listen; what is not given here is taken from `server.toml`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where clients connect, UDP and TCP [default: listen.address, 127.0.0.1:7488]
+    /// Where clients connect, UDP and TCP [default: listen.address, 127.0.0.1:5557]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
     /// Where /metrics, /healthz and /readyz are [default: listen.http, nowhere]

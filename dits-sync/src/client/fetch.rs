@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use dits_core::commit::Commit;
-use dits_core::object::{CommitId, Digest, ObjectKind};
+use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
 use dits_core::progress::Progress;
 use dits_core::repo::Repository;
 use dits_core::store::{Store, WriterGuard};
@@ -158,7 +158,9 @@ impl Client<'_> {
 fn beyond(store: &Store, shallow: &HashSet<CommitId>, cut: &HashSet<CommitId>) -> Result<Vec<Wanted>, SyncError> {
     let mut wants = Vec::new();
     for id in shallow.difference(cut) {
-        let parents = Commit::read(store, *id)?.parents;
+        // Not through what hides the parents of edges.
+        let bytes = ObjectRead::read(store, ObjectKind::Commit, id.digest())?;
+        let parents = Commit::from_bytes(*id, &bytes)?.parents;
         wants.extend(parents.iter().map(|parent| (Some(ObjectKind::Commit), *parent.digest())));
     }
     Ok(wants)

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use dits_core::closure::{self, Request};
+use dits_core::closure::Request;
 use dits_core::commit::Commit;
 use dits_core::object::{CommitId, Digest, ObjectKind, TagId};
+use dits_core::partial;
 use dits_core::store::StoreError;
 use dits_core::tag::Tag;
 
@@ -95,7 +96,7 @@ impl Conversation<'_> {
                 for (kind, digest) in tips {
                     commits.extend(self.peel(*kind, *digest)?);
                 }
-                closure::boundary(store, &commits, depth)?
+                partial::cut(store, &commits, depth)?.edge.into_iter().collect()
             }
         };
         let mut beyond = Vec::new();

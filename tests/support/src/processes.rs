@@ -65,14 +65,18 @@ mod tests {
         let mark = format!("{}-changing", std::process::id());
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("script");
-        fs::write(&path, "[ \"$1\" -lt 300 ] && exec sh \"$0\" $(($1 + 1))").unwrap();
+        fs::write(&path, "[ $1 -lt 300 ] && exec sh \"$0\" $(($1 + 1)); exec sleep 66.6").unwrap();
         let mut child = Command::new("sh").arg(&path).arg("0").env("DITS_TEST_CHANGING", &mark).spawn().unwrap();
         let mut looks = 0;
-        while child.try_wait().unwrap().is_none() {
-            let seen = marked("DITS_TEST_CHANGING", &mark).len();
-            assert!(seen == 1 || child.try_wait().unwrap().is_some(), "overlooked at look {looks}");
-            looks += 1;
-        }
-        assert!(looks > 0);
+        let overlooked = loop {
+            match marked("DITS_TEST_CHANGING", &mark).as_slice() {
+                [(_, line)] if line == "sleep 66.6" => break false,
+                [_] => looks += 1,
+                _ => break true,
+            }
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!overlooked && looks > 0, "after {looks} looks");
     }
 }
