@@ -103,7 +103,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<Exit, CliError> {
     let cx = Context { globals: cli.globals, env: Env::of_process() };
     match (cli.stdio, cli.command) {
-        (Some(path), None) => Err(CliError::usage(path.display().to_string())),
+        (Some(path), None) => cmd::stdio::run(&path, &cx),
         (None, Some(command)) => cmd::run(command, &cx),
         _ => Err(CliError::usage("--stdio stands alone, without a command")),
     }

@@ -211,7 +211,7 @@ mod tests {
     fn the_template_shows_every_default() {
         let shown: String = TEMPLATE
             .lines()
-            .filter_map(|line| Some(line.strip_prefix("#: ").unwrap_or(line)))
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
             .map(|line| format!("{line}\n"))
             .collect();
         let mut expected = Settings::default();

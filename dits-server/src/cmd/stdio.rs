@@ -40,7 +40,7 @@ pub fn run(path: &Path, cx: &Context) -> Result<Exit, CliError> {
     let host = OwnRepository { services: Arc::new(services), repository, policy, name, user };
     let link = dits_sync::link::stdio("standard input and output")
         .map_err(|e| CliError::new(Exit::Network, format!("standard input and output cannot be used: {e}")))?;
-    dits_sync::server::serve(&link, &host);
+    dits_sync::server::serve(&*link, &host);
     Ok(Exit::Ok)
 }
 

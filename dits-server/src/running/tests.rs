@@ -186,16 +186,18 @@ fn one_connection_too_many_is_told_so() {
     let first = served.dial();
     let mut client = Client::new(&*first, &introduction("open", None)).unwrap();
     client.listing(None, &Silent).unwrap();
-    let second = served.dial();
-    let mut refused = Client::new(&*second, &introduction("open", None)).unwrap();
-    let error = refused.listing(None, &Silent).unwrap_err();
-    assert!(matches!(&error, SyncError::Peer(failure) if failure.code == ErrorCode::Busy), "{error}");
-    assert!(error.to_string().contains("its limit"), "{error}");
+    let attempt = || {
+        let link = served.dial();
+        Client::new(&*link, &introduction("open", None))?.listing(None, &Silent).map(drop)
+    };
+    // Inside a process the refusal can be there, and the link closed, before the client has said a word.
+    let told = (0..100).find_map(|_| attempt().err().filter(|error| matches!(error, SyncError::Peer(_)))).unwrap();
+    assert!(matches!(&told, SyncError::Peer(failure) if failure.code == ErrorCode::Busy), "{told}");
+    assert!(told.to_string().contains("its limit"), "{told}");
     drop(first);
     let next = (0..100).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
-        let link = served.dial();
-        Client::new(&*link, &introduction("open", None)).unwrap().listing(None, &Silent).is_ok()
+        attempt().is_ok()
     });
     assert!(next);
     assert_eq!(served.stop(), 0);
