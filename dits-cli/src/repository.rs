@@ -38,6 +38,7 @@ impl Context {
             home: self.env.home.clone(),
             overrides: self.globals.overrides.clone(),
             threads: threads.unwrap_or_else(cores),
+            unmapped: false,
         })
     }
 
@@ -78,6 +79,13 @@ impl Context {
 }
 
 impl Opened {
+    /// A repository with the user at its top.
+    #[must_use]
+    pub fn whole(repo: Repository) -> Self {
+        let place = repo.layout().worktree.clone().map(|root| Place { root, prefix: Vec::new() });
+        Self { repo, place }
+    }
+
     /// The current folder inside the worktree.
     ///
     /// # Errors

@@ -114,12 +114,16 @@ impl Commit {
         check_end(self.signature.as_deref(), &self.extensions)
     }
 
-    /// Reads a commit.
+    /// Reads a commit. One whose parents are absent on purpose comes without parents: this is where history ends.
     ///
     /// # Errors
     /// When it cannot be read or breaks a rule of the format.
     pub fn read(read: &dyn ObjectRead, id: CommitId) -> Result<Self, StoreError> {
-        Self::from_bytes(id, &read.read(ObjectKind::Commit, id.digest())?)
+        let mut commit = Self::from_bytes(id, &read.read(ObjectKind::Commit, id.digest())?)?;
+        if !commit.parents.is_empty() && read.is_shallow(&id)? {
+            commit.parents.clear();
+        }
+        Ok(commit)
     }
 
     /// Decodes the bytes of the commit named `id`.

@@ -226,6 +226,14 @@ pub trait ObjectRead: Send + Sync {
     /// # Errors
     /// When the object is missing, damaged, of another kind or cannot be read.
     fn read(&self, kind: ObjectKind, digest: &Digest) -> Result<Vec<u8>, StoreError>;
+
+    /// Whether the parents of a commit are absent on purpose, and history ends with it.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    fn is_shallow(&self, _commit: &CommitId) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }
 
 /// Where objects are written to. What is written may be read back at once through the same handle; others see it, and

@@ -106,7 +106,7 @@ impl Repository {
         let mut found = scan(self, &index, &Everything, wanted, progress)?;
         found.fail_on_unreadable()?;
         let mut logical = 0;
-        for (path, version, meta) in self.take_in(&found.modified, writer, progress)? {
+        for (path, version, meta) in self.take_in(&index, &found.modified, writer, progress)? {
             logical += version.size;
             index.put(entry(&path, &version, &meta, clock))?;
         }
@@ -117,7 +117,7 @@ impl Repository {
         if found.untracked.is_empty() {
             return Ok(Worktree { index, tree: work, untracked: None, logical });
         }
-        let mut taken = self.take_in(&found.untracked, writer, progress)?;
+        let mut taken = self.take_in(&index, &found.untracked, writer, progress)?;
         taken.sort_by(|a, b| a.0.cmp(&b.0));
         for (path, version, meta) in &taken {
             logical += version.size;

@@ -30,11 +30,13 @@ pub const TARGETS: &[Target] = &[
     ("pack", store::pack),
     ("page", store::page),
     ("record", records::record),
+    ("promised", records::promised),
     ("ref_journal", records::ref_journal),
     ("ref_record", records::ref_record),
     ("reflog", records::reflog),
     ("repo_path", text::repo_path),
     ("revision", text::revision),
+    ("shallow", records::shallow),
 ];
 
 /// Finds a target by name.

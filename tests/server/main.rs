@@ -1,1 +1,10 @@
-//! Tests of the server.
+//! The `dits-server` binary as administrators see it.
+
+#![allow(clippy::unwrap_used)]
+
+mod audit;
+mod commands;
+mod rig;
+mod serving;
+mod settings;
+mod sharing;

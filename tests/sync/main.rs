@@ -1,1 +1,11 @@
-//! Tests of the protocol between two real ends.
+//! The two ends of the protocol, brought together.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod exchange;
+mod hostile;
+mod identity;
+mod links;
+mod pairs;
+mod rig;
+mod ssh;

@@ -18,12 +18,15 @@ mod check_attr;
 mod check_ignore;
 mod checkout;
 mod cherry_pick;
+mod clone;
 mod commit;
 mod completions;
 mod config;
 mod count_objects;
 mod diff;
+mod drop;
 mod du;
+mod fetch;
 mod fsck;
 mod gc;
 mod hash_object;
@@ -31,12 +34,18 @@ mod help;
 mod init;
 mod inspect;
 mod log;
+mod login;
+mod logout;
 mod ls_files;
+mod ls_remote;
 mod ls_tree;
 mod man;
 mod merge;
 mod mv;
+mod pull;
+mod push;
 mod reflog;
+mod remote;
 mod reset;
 mod resolve;
 mod restore;
@@ -58,17 +67,19 @@ enum Group {
     Change,
     History,
     Branches,
+    Share,
     Store,
     Inside,
     Help,
 }
 
 impl Group {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::Start, "Start"),
         (Self::Change, "Work on files"),
         (Self::History, "See what happened"),
         (Self::Branches, "Branches and history"),
+        (Self::Share, "Share"),
         (Self::Store, "Care for the repository"),
         (Self::Inside, "Look inside"),
         (Self::Help, "Help"),
@@ -107,12 +118,15 @@ commands! {
     CheckIgnore: check_ignore, Inside;
     Checkout: checkout, Branches;
     CherryPick: cherry_pick, Branches;
+    Clone: clone, Start;
     Commit: commit, Change;
     Completions: completions, Help;
     Config: config, Start;
     CountObjects: count_objects, Store;
     Diff: diff, Change;
+    Drop: drop, Share;
     Du: du, Store;
+    Fetch: fetch, Share;
     Fsck: fsck, Store;
     Gc: gc, Store;
     HashObject: hash_object, Inside;
@@ -120,12 +134,18 @@ commands! {
     Init: init, Start;
     Inspect: inspect, Inside;
     Log: log, History;
+    Login: login, Share;
+    Logout: logout, Share;
     LsFiles: ls_files, Inside;
+    LsRemote: ls_remote, Share;
     LsTree: ls_tree, Inside;
     Man: man, Help;
     Merge: merge, Branches;
     Mv: mv, Change;
+    Pull: pull, Share;
+    Push: push, Share;
     Reflog: reflog, History;
+    Remote: remote, Share;
     Reset: reset, Branches;
     Resolve: resolve, Branches;
     Restore: restore, Change;

@@ -3,7 +3,9 @@
 use dits_core::index::IndexError;
 use dits_core::lockfile::LockError;
 use dits_core::refs::RefError;
+use dits_core::remote::RemoteError;
 use dits_core::repo::RepoError;
+use dits_core::revision::RevisionError;
 use dits_core::worktree::walk::WalkError;
 
 use super::CliError;
@@ -17,7 +19,7 @@ impl From<RepoError> for CliError {
             RepoError::Ref(error) => error.into(),
             RepoError::Index(error) => error.into(),
             RepoError::Lock(error) => error.into(),
-            RepoError::Config(error) => error.into(),
+            RepoError::Config(error) | RepoError::Remote(RemoteError::Config(error)) => error.into(),
             RepoError::Path(error) => error.into(),
             RepoError::Interrupted(error) => error.into(),
             RepoError::Walk(WalkError::Io(error)) => error.into(),
@@ -107,6 +109,18 @@ fn hints(error: &RepoError) -> Vec<String> {
         }
         RepoError::NoHead { .. } => {
             &["`dits switch -f BRANCH` puts HEAD on a branch again; `dits fsck` shows what else is damaged"]
+        }
+        RepoError::Revision(RevisionError::NoUpstream { branch }) => {
+            return vec![
+                format!("to follow a branch: dits branch --set-upstream-to=origin/{branch} {branch}"),
+                format!("to push it and follow it there: dits push --set-upstream origin {branch}"),
+            ];
+        }
+        RepoError::Revision(RevisionError::UpstreamGone { branch, remote, .. }) => {
+            return vec![
+                format!("`dits fetch {remote}` brings it if it is there"),
+                format!("if it is gone for good: dits branch --unset-upstream {branch}"),
+            ];
         }
         RepoError::Record(_) => &["`dits fsck` shows what is damaged"],
         _ => &[],

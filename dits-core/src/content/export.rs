@@ -105,7 +105,7 @@ impl<'a> Exporter<'a> {
                 break;
             }
             self.progress.check()?;
-            self.store.content.read_into(ObjectKind::Chunk, wanted.id.digest(), &mut chunk)?;
+            self.store.read_chunk_into(wanted.id.digest(), &mut chunk)?;
             if chunk.len() != wanted.len as usize {
                 return Err(length_mismatch(&wanted, chunk.len()).into());
             }

@@ -6,7 +6,7 @@ use super::IngestError;
 use crate::chunk::{ChunkRef, Profile, StreamChunker};
 use crate::manifest::ManifestBuilder;
 use crate::object::memory::MemoryObjects;
-use crate::object::{Digest, ObjectKind, ObjectRead, ObjectWrite};
+use crate::object::{CommitId, Digest, ObjectKind, ObjectRead, ObjectWrite};
 use crate::progress::Progress;
 use crate::store::{Store, StoreError};
 use crate::tree::Content;
@@ -60,6 +60,10 @@ impl ObjectRead for Rehearsal<'_> {
             Err(StoreError::Missing { .. }) => self.store.read(kind, digest),
             found => found,
         }
+    }
+
+    fn is_shallow(&self, commit: &CommitId) -> Result<bool, StoreError> {
+        self.store.is_shallow(commit)
     }
 }
 

@@ -141,6 +141,9 @@ impl EntryView<'_> {
 
     /// What keeps it from being in an index.
     pub(super) fn check(&self) -> Result<(), &'static str> {
+        if self.flags.ghost && matches!(self.content, Content::Empty | Content::Symlink(_) | Content::Tree(_)) {
+            return Err("a ghost of what has no content");
+        }
         match (self.mode, &self.content) {
             (Mode::File | Mode::Executable, Content::Empty) => match self.size {
                 0 => Ok(()),

@@ -90,6 +90,23 @@ pub fn references(kind: ObjectKind, digest: &Digest, bytes: &[u8]) -> Result<Ref
     Ok(found)
 }
 
+/// [`references`] of an object in a store: those to parents that are absent on purpose are left out.
+///
+/// # Errors
+/// As there, and when it cannot be read where history ends.
+pub fn references_in(
+    read: &dyn ObjectRead,
+    kind: ObjectKind,
+    digest: &Digest,
+    bytes: &[u8],
+) -> Result<References, StoreError> {
+    let mut found = references(kind, digest, bytes)?;
+    if kind == ObjectKind::Commit && read.is_shallow(&CommitId::from_digest(*digest))? {
+        found.meta.retain(|(kind, _)| *kind != ObjectKind::Commit);
+    }
+    Ok(found)
+}
+
 /// A digest is uniformly distributed already: its first bytes are its hash.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DigestHasher(u64);
@@ -145,7 +162,7 @@ impl Mark {
             }
             progress.check()?;
             progress.advance(0, 1);
-            let found = read.read(kind, &digest).and_then(|bytes| references(kind, &digest, &bytes));
+            let found = read.read(kind, &digest).and_then(|bytes| references_in(read, kind, &digest, &bytes));
             match found {
                 Ok(found) => {
                     if found.unknown {

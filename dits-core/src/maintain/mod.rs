@@ -9,7 +9,8 @@ mod shape;
 mod usage;
 
 pub use fsck::{Finding, FsckOptions, FsckReport, Severity};
+pub(crate) use gc::pack_names;
 pub use gc::{GcOptions, GcReport};
-pub use mark::{Mark, Met, Reached, References, references};
+pub use mark::{DigestHasher, Mark, Met, Reached, References, references, references_in};
 pub use roots::{Root, roots, roots_with};
 pub use usage::{Amount, GroupUsage, StoredKind, Usage};

@@ -42,6 +42,10 @@ pub fn roots_with(repo: &Repository, keep: &dyn Fn(&LogEntry) -> bool) -> Result
             add_ref(&mut roots, repo.refs(), &name, None, &|_| true)?;
         }
     }
+    for commit in repo.promises()?.commits() {
+        let named_by = "what a remote has promised".to_owned();
+        roots.push(Root { kind: Some(ObjectKind::Commit), digest: *commit.digest(), named_by, required: false });
+    }
     for private in repo.private_folders()? {
         let layout = Layout { private: private.clone(), ..repo.layout().clone() };
         let refs = FolderRefs::open(&layout.common, layout.worktree_id())?;

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Mark, Met, Reached, roots};
-use crate::diff;
-use crate::manifest::Manifest;
+use crate::chunk::ChunkRef;
+use crate::diff::{self, FileVersion};
 use crate::object::{CommitId, Digest, ObjectKind};
+use crate::partial::each_chunk;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::store::StoreError;
-use crate::tree::Content;
 
 /// A number of objects, their plain bytes, and the bytes of their frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,12 +65,15 @@ pub struct Usage {
     pub logical: u64,
     /// All their chunks, each counted once.
     pub chunks: Amount,
+    /// Those of them that are not here, and take nothing in the store.
+    pub absent: Amount,
 }
 
 /// What is known of a chunk.
 struct Known {
     plain: u32,
     stored: u32,
+    here: bool,
     /// The only group that has it so far.
     group: usize,
     several: bool,
@@ -100,8 +103,8 @@ impl Repository {
             });
             usage.groups[number].1.files += 1;
             usage.groups[number].1.logical += version.size;
-            for digest in self.chunks_of(&version.content)? {
-                self.count_chunk(&mut chunks, digest, number)?;
+            for chunk in self.chunks_of(&version)? {
+                self.count_chunk(&mut chunks, chunk, number)?;
             }
             progress.check()?;
             progress.advance(version.size, 1);
@@ -110,6 +113,9 @@ impl Repository {
         for (digest, known) in &chunks {
             let (plain, stored) = (u64::from(known.plain), u64::from(known.stored));
             usage.chunks.add(plain, stored);
+            if !known.here {
+                usage.absent.add(plain, 0);
+            }
             if !known.several {
                 let group = &mut usage.groups[known.group].1;
                 let amount = if elsewhere.contains(digest) { &mut group.shared_elsewhere } else { &mut group.unique };
@@ -122,14 +128,20 @@ impl Repository {
         Ok(usage)
     }
 
-    fn count_chunk(&self, chunks: &mut HashMap<Digest, Known>, digest: Digest, group: usize) -> Result<(), RepoError> {
+    fn count_chunk(&self, chunks: &mut HashMap<Digest, Known>, chunk: ChunkRef, group: usize) -> Result<(), RepoError> {
+        let digest = *chunk.id.digest();
         if let Some(known) = chunks.get_mut(&digest) {
             known.several |= known.group != group;
             return Ok(());
         }
         let info = self.store().content.info(&digest)?;
-        let info = info.ok_or(StoreError::Missing { kind: ObjectKind::Chunk, digest })?;
-        let known = Known { plain: info.plain_len, stored: info.stored_len, group, several: false };
+        let known = match info {
+            Some(info) => Known { plain: info.plain_len, stored: info.stored_len, here: true, group, several: false },
+            None => {
+                self.store().check_absent(&digest)?;
+                Known { plain: chunk.len, stored: 0, here: false, group, several: false }
+            }
+        };
         chunks.insert(digest, known);
         Ok(())
     }
@@ -150,7 +162,8 @@ impl Repository {
         for change in diff::trees(self.store(), None, Some(tree))? {
             let Some(version) = change.new else { continue };
             let Some(number) = group(&change.path).and_then(|name| numbers.get(&name).copied()) else { continue };
-            for digest in self.chunks_of(&version.content)? {
+            for chunk in self.chunks_of(&version)? {
+                let digest = *chunk.id.digest();
                 let Some(known) = chunks.get(&digest).filter(|known| known.several) else { continue };
                 if counted.insert((number, digest)) {
                     usage.groups[number].1.shared_here.add(known.plain.into(), known.stored.into());
@@ -160,15 +173,13 @@ impl Repository {
         Ok(())
     }
 
-    fn chunks_of(&self, content: &Content) -> Result<Vec<Digest>, RepoError> {
-        Ok(match content {
-            Content::Chunk(id) => vec![*id.digest()],
-            Content::Manifest(id) => {
-                let chunks = Manifest::open(self.store(), *id)?.iter_from(0)?;
-                chunks.map(|item| Ok(*item?.1.id.digest())).collect::<Result<_, StoreError>>()?
-            }
-            Content::Empty | Content::Symlink(_) | Content::Recipe(_) | Content::Tree(_) => Vec::new(),
-        })
+    fn chunks_of(&self, version: &FileVersion) -> Result<Vec<ChunkRef>, RepoError> {
+        let mut chunks = Vec::new();
+        each_chunk(self.store(), &version.content, version.size, &mut |chunk| {
+            chunks.push(chunk);
+            Ok(true)
+        })?;
+        Ok(chunks)
     }
 
     /// The chunks that versions other than `commit` have, as far as something leads to them.

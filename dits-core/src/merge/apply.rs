@@ -12,7 +12,7 @@ use crate::index::{Entry, FileStat, Flags, Index, LockedIndex, Stage};
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{Pending, RepoError, Repository};
-use crate::worktree::{Checkout, CheckoutReport, WorkDirs, write_version};
+use crate::worktree::{Checkout, CheckoutReport, WorkDirs, place_version};
 
 use super::{Conflict, Merged};
 
@@ -83,11 +83,11 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<(), RepoError> {
         durable::create_dir_all(&self.layout().temp())?;
-        let dirs = self.work_dirs()?;
+        let (dirs, promised) = (self.work_dirs()?, self.promised()?);
         for (path, file) in beside {
             let conflict = merged.conflicts.iter().find(|conflict| conflict.path == *path);
             if let Some(theirs) = conflict.and_then(|conflict| conflict.theirs.as_ref()) {
-                write_version(self, &dirs, file, theirs, progress, self.threads())?;
+                place_version(self, &promised, &dirs, file, theirs, progress)?;
             }
         }
         Ok(())

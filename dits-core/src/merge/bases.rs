@@ -29,6 +29,10 @@ impl ObjectRead for Overlay<'_> {
     fn read(&self, kind: ObjectKind, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         if self.made.contains(digest) { self.made.read(kind, digest) } else { self.below.read(kind, digest) }
     }
+
+    fn is_shallow(&self, commit: &CommitId) -> Result<bool, StoreError> {
+        self.below.is_shallow(commit)
+    }
 }
 
 impl ObjectWrite for Overlay<'_> {

@@ -17,4 +17,4 @@ pub use resolve::Choice;
 pub use three_way::{Conflict, Merged, three_way};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

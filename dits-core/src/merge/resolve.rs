@@ -11,7 +11,7 @@ use crate::index::{LockedIndex, Stage, fs_clock};
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{PendingKind, RepoError, Repository};
-use crate::worktree::{AddOptions, Exactly, New, entry, put, write_version};
+use crate::worktree::{AddOptions, Exactly, New, entry, place_version, put};
 
 /// Which version of a file in conflict is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Repository {
                 }
             }
             Some(version) => {
-                let meta = write_version(self, &dirs, path, &version, progress, self.threads())?;
+                let meta = place_version(self, &self.promised()?, &dirs, path, &version, progress)?;
                 let clock = fs_clock(&self.layout().private)?;
                 index.put(entry(path, &version, &meta, clock))?;
             }

@@ -4,7 +4,7 @@ use super::{Head, Pending, PendingKind, RepoError, Repository};
 use crate::commit::Commit;
 use crate::diff::{self, Change, RenameOptions, find_renames};
 use crate::index::{Index, Stage};
-use crate::object::{CommitId, TreeId};
+use crate::object::{CommitId, ObjectRead, TreeId};
 use crate::path::RepoPath;
 use crate::refs::{Expected, LogLine, RefEdit, RefName, RefStore, Target};
 use crate::signature::Signature;
@@ -79,12 +79,21 @@ impl Repository {
         };
         let id = commit.write(&writer)?;
         let finished = writer.finish()?;
+        self.keep_edge(&head, id, options.amend)?;
         let reason = reason(pending.as_ref(), &head, options);
         self.advance_head(&head, id, &options.committer, &reason)?;
         index.set_tree(Some(tree));
         index.commit()?;
         self.step_done(pending, id)?;
         Ok(NewCommit { id, commit, branch: head.branch().cloned(), changes, stats: finished.meta })
+    }
+
+    /// What replaces a commit at the edge of a shallow history is at the edge too.
+    fn keep_edge(&self, head: &Head, made: CommitId, amended: bool) -> Result<(), RepoError> {
+        match head.commit().filter(|_| amended) {
+            Some(old) if self.store().is_shallow(&old)? => self.edit_shallow(|list| list.edit(&[made], &[])).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// A commit that is picked keeps its author.
@@ -126,7 +135,9 @@ impl Repository {
                 return Err(RepoError::AmendDuringMerge);
             }
             let tree = newest.parents.first().map(|id| Commit::read(self.store(), *id)).transpose()?.map(|c| c.tree);
-            return Ok((newest.parents, tree));
+            // At the edge of a shallow history they are absent, and still the parents.
+            let parents = head.commit().map(|id| self.true_parents(id)).transpose()?.unwrap_or_default();
+            return Ok((parents, tree));
         }
         let merged = pending.filter(|p| p.kind == PendingKind::Merge).map(|p| p.heads.clone()).unwrap_or_default();
         Ok((head.commit().into_iter().chain(merged).collect(), newest.map(|commit| commit.tree)))

@@ -12,10 +12,12 @@ use crate::index::IndexError;
 use crate::lockfile::LockError;
 use crate::manifest::ManifestError;
 use crate::object::CommitId;
+use crate::partial::{KeptBack, PromisesError, SourceError};
 use crate::path::{PathError, RepoPath, portable::PortableError};
 use crate::progress::Interrupted;
 use crate::record::RecordError;
 use crate::refs::{RefError, RefNameError};
+use crate::remote::RemoteError;
 use crate::revision::RevisionError;
 use crate::rules_file::RulesError;
 use crate::store::StoreError;
@@ -255,6 +257,33 @@ pub enum RepoError {
         /// The object.
         what: String,
     },
+    /// The content of a file is not here.
+    #[error("the content of `{path}` is not here; a remote holds it")]
+    Absent {
+        /// The file.
+        path: RepoPath,
+    },
+    /// A link that stands for content nobody knows.
+    #[error("`{path}` stands for content that is not known here")]
+    UnknownGhost {
+        /// The link.
+        path: RepoPath,
+    },
+    /// Content cannot be dropped.
+    #[error("{}", kept_back(.0))]
+    KeptBack(KeptBack),
+    /// Other commands are writing, so nothing may be removed.
+    #[error("{count} other {} writing; nothing was dropped", if *.count == 1 { "command is" } else { "commands are" })]
+    WritersAtWork {
+        /// How many.
+        count: usize,
+    },
+    /// From the promises of remotes.
+    #[error(transparent)]
+    Promises(#[from] PromisesError),
+    /// From where absent content was to come.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// A file of the repository is damaged.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -273,6 +302,9 @@ pub enum RepoError {
     /// From the refs.
     #[error(transparent)]
     Ref(#[from] RefError),
+    /// From the settings of a remote.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// A name that no ref can have.
     #[error(transparent)]
     RefName(#[from] RefNameError),
@@ -319,7 +351,7 @@ impl RepoError {
             Self::Store(e) => e.is_corruption(),
             Self::Ref(e) => e.is_corruption(),
             Self::Index(e) => e.is_corruption(),
-            Self::Config(e) => e.is_corruption(),
+            Self::Config(e) | Self::Remote(RemoteError::Config(e)) => e.is_corruption(),
             Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } | Self::LostBranch { .. } => true,
             _ => false,
         }
@@ -366,6 +398,13 @@ fn unsafe_removal(files: &Unsafe) -> String {
         ("what is staged is neither in the file nor in the last commit", &files.only_staged),
         ("what is staged is not committed yet", &files.staged),
         ("changed since the last commit", &files.changed),
+    ])
+}
+
+fn kept_back(files: &KeptBack) -> String {
+    lists(&[
+        ("only this repository has the content", &files.only_here),
+        ("changed since they were staged, or gone", &files.changed),
     ])
 }
 

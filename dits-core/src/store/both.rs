@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::StoreError;
+use super::lacking::Lacking;
 use super::odb::{Odb, OdbOptions};
 use super::writer::{Hint, Put, WriteStats, Writer, WriterOptions};
 use super::writers::WriterGuard;
-use crate::object::{Digest, ObjectKind, ObjectRead, ObjectWrite};
+use crate::object::{CommitId, Digest, ObjectKind, ObjectRead, ObjectWrite};
 
 /// Bytes of metadata that are remembered once read.
 const META_CACHE: usize = 16 << 20;
@@ -20,6 +21,7 @@ pub struct Store {
     /// Everything else.
     pub meta: Odb,
     dits_dir: PathBuf,
+    pub(super) lacking: Lacking,
 }
 
 /// How a [`StoreWriter`] stores objects.
@@ -56,7 +58,12 @@ impl Store {
         let dits_dir = dits_dir.into();
         let content = Odb::open(dits_dir.join("objects"), OdbOptions { map, cache_bytes: 0 })?;
         let meta = Odb::open(dits_dir.join("manifests"), OdbOptions { map, cache_bytes: META_CACHE })?;
-        Ok(Self { content, meta, dits_dir })
+        Ok(Self { content, meta, dits_dir, lacking: Lacking::default() })
+    }
+
+    /// Forgets what is known of the content and the history that may be absent: it is read again when somebody asks.
+    pub fn forget_lacking(&self) {
+        self.lacking.forget();
     }
 
     /// The `.dits` folder.
@@ -82,13 +89,17 @@ impl Store {
         let with = |level, condemned| WriterOptions { level, pack_limit: options.pack_limit, condemned };
         let content = self.content.writer(with(options.content_level, Arc::clone(&list.content.digests)))?;
         let meta = self.meta.writer(with(options.meta_level, Arc::clone(&list.meta.digests)))?;
-        Ok(StoreWriter { content, meta, guard })
+        Ok(StoreWriter { content, meta, guard, lacking: self.lacking.clone(), dits_dir: self.dits_dir.clone() })
     }
 }
 
 impl ObjectRead for Store {
     fn read(&self, kind: ObjectKind, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        self.odb(kind).read(kind, digest)
+        self.odb(kind).read(kind, digest).map_err(|error| self.lacking.explain(self, error))
+    }
+
+    fn is_shallow(&self, commit: &CommitId) -> Result<bool, StoreError> {
+        self.lacking.is_shallow(&self.dits_dir, commit)
     }
 }
 
@@ -99,6 +110,8 @@ pub struct StoreWriter {
     /// Takes everything else.
     pub meta: Writer,
     guard: WriterGuard,
+    lacking: Lacking,
+    dits_dir: PathBuf,
 }
 
 /// What a [`StoreWriter`] did.
@@ -141,6 +154,10 @@ impl StoreWriter {
 impl ObjectRead for StoreWriter {
     fn read(&self, kind: ObjectKind, digest: &Digest) -> Result<Vec<u8>, StoreError> {
         self.half(kind).read(kind, digest)
+    }
+
+    fn is_shallow(&self, commit: &CommitId) -> Result<bool, StoreError> {
+        self.lacking.is_shallow(&self.dits_dir, commit)
     }
 }
 

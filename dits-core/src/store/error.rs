@@ -16,6 +16,12 @@ pub enum StoreError {
         /// Its name.
         digest: Digest,
     },
+    /// A chunk that is not here, which a remote has promised to hold.
+    #[error("chunk {digest} is not here; a remote holds it")]
+    Absent {
+        /// Its name.
+        digest: Digest,
+    },
     /// An object was found, but it is of another kind than the one asked for.
     #[error("{digest} is a {found}, not a {wanted}")]
     WrongKind {

@@ -8,6 +8,7 @@ mod error;
 mod filter;
 pub mod folder;
 pub mod frame;
+mod lacking;
 pub(crate) mod lockfile;
 mod loose;
 mod map;

@@ -174,7 +174,7 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<WriterGuard, RepoError> {
         let writer = self.writer()?;
-        let staged = self.take_in(&report.added, &writer, progress)?;
+        let staged = self.take_in(index, &report.added, &writer, progress)?;
         progress.stage("Saving", None, None);
         let finished = writer.finish()?;
         report.stats = finished.content;
@@ -219,15 +219,17 @@ impl Repository {
         Ok(())
     }
 
-    /// Takes in the content of files in the worktree without staging them.
+    /// Takes in the content of files in the worktree without staging them. A ghost is taken for its content, which
+    /// `index` or a promise knows.
     pub(crate) fn take_in(
         &self,
+        index: &Index,
         paths: &[RepoPath],
         writer: &StoreWriter,
         progress: &dyn Progress,
     ) -> Result<Vec<Staged>, RepoError> {
         let dirs = self.work_dirs()?;
-        Staging::new(self, &dirs, writer, progress)?.run(paths)
+        Staging::new(self, index, &dirs, writer, progress)?.run(paths)
     }
 
     /// Refuses names that Windows or macOS could not hold, unless `core.portable` is off.

@@ -169,6 +169,7 @@ impl Repository {
             written: first.written + second.written,
             bytes: first.bytes + second.bytes,
             removed: first.removed + second.removed,
+            ghosts: first.ghosts + second.ghosts,
         })
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::walk::{self, Folder, Problem, Visitor, WalkOptions};
@@ -23,7 +23,7 @@ mod found;
 mod settle;
 
 use collapse::{Collapse, collapse_ignored};
-pub use found::{Scan, Skipped};
+pub use found::{Scan, Skipped, Unchanged};
 use settle::settle;
 
 /// How far a scan goes.
@@ -85,6 +85,7 @@ struct Scanner<'a> {
     found: Mutex<Scan>,
     collapse: Mutex<Collapse>,
     unsure: Mutex<Vec<(usize, Meta)>>,
+    ghosts: AtomicUsize,
 }
 
 impl<'a> Scanner<'a> {
@@ -110,7 +111,21 @@ impl<'a> Scanner<'a> {
         let by_path = entries.iter().enumerate().map(|(i, entry)| (entry.path, i)).collect();
         let seen = entries.iter().map(|_| AtomicBool::new(false)).collect();
         let (found, collapse, unsure) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { entries, by_path, folders, conflicts, seen, selection, options, progress, found, collapse, unsure }
+        let ghosts = AtomicUsize::new(0);
+        Self {
+            entries,
+            by_path,
+            folders,
+            conflicts,
+            seen,
+            selection,
+            options,
+            progress,
+            found,
+            collapse,
+            unsure,
+            ghosts,
+        }
     }
 
     fn found(&self) -> MutexGuard<'_, Scan> {
@@ -123,14 +138,19 @@ impl<'a> Scanner<'a> {
         let entry = &self.entries[number];
         let stat = FileStat::from(meta);
         let same_mode = kind.mode() == Some(entry.mode);
-        if same_mode && entry.is_unmodified(&stat) {
+        // A link in place of a file may be its ghost. What the entry says of its looks is about one of the two.
+        let link = kind == EntryKind::Symlink && entry.mode != Mode::Symlink;
+        let looks = if entry.flags.ghost { link } else { same_mode };
+        if looks && entry.is_unmodified(&stat) {
+            self.ghosts.fetch_add(usize::from(link), Ordering::Relaxed);
             return;
         }
         let path = entry.repo_path();
         if !self.selection.includes(&path) {
             return;
         }
-        if !same_mode || entry.size != meta.size || entry.flags.intent_to_add {
+        let open = link || same_mode && entry.size == meta.size;
+        if !open || entry.flags.intent_to_add {
             let mut found = self.found();
             if (kind == EntryKind::Symlink) != (entry.mode == Mode::Symlink) {
                 found.retyped.push(path.clone());
@@ -228,6 +248,7 @@ impl<'a> Scanner<'a> {
             (scan.ignored, scan.ignored_folders) = collapse_ignored(scan.ignored, &self.folders, &collapse);
         }
         scan.untracked_folders = collapse.into_folders();
+        scan.ghosts = self.ghosts.into_inner();
         let unsure = self.unsure.into_inner().unwrap_or_else(PoisonError::into_inner);
         let unsure = unsure.into_iter().map(|(number, meta)| (self.entries[number].clone(), meta)).collect();
         (scan, unsure)

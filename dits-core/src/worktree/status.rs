@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::{Scan, ScanOptions, Selection, Skipped, scan};
+use super::{Scan, ScanOptions, Selection, Skipped, Unchanged, scan};
 use crate::diff::{self, Change, ChangeKind, FileVersion, Rename, RenameOptions, find_renames};
 use crate::durable::IoError;
-use crate::index::{Conflict, FileStat, FsTime, Index, LockedIndex, Stage, fs_clock};
+use crate::index::{Conflict, Entry, Flags, FsTime, Index, LockedIndex, Stage, fs_clock};
 use crate::object::{ObjectRead, TreeId};
 use crate::path::RepoPath;
 use crate::progress::Progress;
@@ -93,6 +93,8 @@ pub struct Status {
     pub unreadable: Vec<(RepoPath, IoError)>,
     /// The number of files the staging area names.
     pub tracked: usize,
+    /// How many of the selected files are ghosts: their content is not here.
+    pub ghosts: usize,
     /// How many entries of the staging area were given the present times of files that turned out to be unchanged.
     pub refreshed: usize,
 }
@@ -172,6 +174,7 @@ impl Repository {
             skipped: found.skipped,
             unreadable: found.unreadable,
             tracked: index.len(),
+            ghosts: found.ghosts,
             refreshed,
         })
     }
@@ -262,17 +265,18 @@ fn join(files: Vec<RepoPath>, folders: Vec<RepoPath>) -> Vec<Untracked> {
 }
 
 /// Notes what unchanged files look like now. Only saves work later, so nothing here is an error.
-fn refresh(repo: &Repository, seen: &Index, unchanged: &[(RepoPath, FileStat)], clock: FsTime) -> usize {
+fn refresh(repo: &Repository, seen: &Index, unchanged: &[Unchanged], clock: FsTime) -> usize {
     if unchanged.is_empty() {
         return 0;
     }
     let Ok(mut index) = LockedIndex::lock(&repo.layout().index(), Duration::ZERO) else { return 0 };
     let mut refreshed = 0;
-    for (path, stat) in unchanged {
+    for Unchanged { path, stat, ghost } in unchanged {
         let Some(entry) = index.get(path, Stage::Normal).map(|entry| entry.to_entry()) else { continue };
         // Somebody may have staged something else since `seen` was read.
         let same = seen.get(path, Stage::Normal).is_some_and(|old| old == entry.view());
-        let fresh = entry.clone().with_stat(*stat, clock);
+        let flags = Flags { ghost: *ghost, ..entry.flags };
+        let fresh = Entry { flags, ..entry.clone() }.with_stat(*stat, clock);
         if same && fresh != entry && index.put(fresh).is_ok() {
             refreshed += 1;
         }

@@ -1,5 +1,12 @@
 //! The server's end: answers for one repository per link.
 
+mod fetch;
+mod local;
+mod push;
+mod receive_push;
+mod serve;
+
+use std::fmt;
 use std::sync::Arc;
 
 use dits_core::object::{CommitId, Digest};
@@ -7,8 +14,11 @@ use dits_core::refs::RefName;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
 
-use crate::link::{Link, Traffic};
+use crate::link::Traffic;
 use crate::wire::Failure;
+
+pub use local::LocalHost;
+pub use serve::serve;
 
 /// Lets clients in. One for all links of a server process.
 pub trait Host: Send + Sync {
@@ -20,7 +30,7 @@ pub trait Host: Send + Sync {
 }
 
 /// Who asks to be let in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Visitor {
     /// Where the client is, for logs.
     pub peer: String,
@@ -30,6 +40,18 @@ pub struct Visitor {
     pub repository: String,
     /// What proves who it is.
     pub token: Option<String>,
+}
+
+/// Tokens do not belong in logs.
+impl fmt::Debug for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visitor")
+            .field("peer", &self.peer)
+            .field("agent", &self.agent)
+            .field("repository", &self.repository)
+            .field("token", &self.token.as_ref().map(|_| "…"))
+            .finish()
+    }
 }
 
 /// What a client may do.
@@ -55,6 +77,15 @@ pub trait Access: Send + Sync {
 
     /// Who reflog lines are signed by, at the present time.
     fn signature(&self) -> Signature;
+
+    /// Waits for its turn among the pushes to this repository. Called before anything of a push is received; the turn
+    /// ends when what this returns is dropped.
+    ///
+    /// # Errors
+    /// When the turn does not come in time.
+    fn begin_push(&self) -> Result<Box<dyn Send>, Failure> {
+        Ok(Box::new(()))
+    }
 
     /// Decides about one ref before anything is transferred, and again just before it moves. `fast_forward` is `None`
     /// where that is not known yet, or the ref is created or deleted.
@@ -84,8 +115,13 @@ pub trait Access: Send + Sync {
     /// Hears what happened, for logs, metrics and audit.
     fn observe(&self, event: &Event);
 
-    /// Whether the server is shutting down: a transfer then ends at the next opportunity.
+    /// Whether the server is shutting down: no further request is answered.
     fn stopping(&self) -> bool;
+
+    /// Whether a transfer in progress must end too, at the next opportunity.
+    fn cutting_off(&self) -> bool {
+        self.stopping()
+    }
 }
 
 /// A ref that a push moves.
@@ -139,9 +175,4 @@ pub enum Event {
         /// For logs.
         what: String,
     },
-}
-
-/// Answers on a link until the client leaves. Blocks; run it on a thread of its own.
-pub fn serve(link: &dyn Link, host: &dyn Host) {
-    let _ = (link, host);
 }

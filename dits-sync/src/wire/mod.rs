@@ -14,7 +14,10 @@ use dits_core::codec;
 
 pub use filter::IdFilter;
 pub use hello::{Features, Hello, Limits, PROTOCOL, Welcome};
-pub use negotiate::{Fetch, Get, Got, MAX_HAVES, MAX_WANTS, Push, Pushed, Start, Update, UpdateOutcome, Want};
+pub use negotiate::{
+    ALL, Fetch, Get, Got, MAX_GET, MAX_HAVES, MAX_HELD, MAX_SHALLOW, MAX_WANTS, Push, Pushed, Segment, Start, Update,
+    UpdateOutcome, Want,
+};
 pub use objects::{BatchBuilder, Part};
 pub use refs::{Listing, MAX_REFS, Refs};
 pub use runs::Runs;
@@ -27,6 +30,9 @@ pub const MAX_HELLO: usize = 8 << 10;
 
 /// The longest text for a person, in bytes.
 pub const MAX_TEXT: usize = 64 << 10;
+
+/// Bodies up to this many bytes are decoded in little memory.
+const SHORT: usize = 16 << 10;
 
 /// Types from here on may be skipped by who does not know them.
 const OPTIONAL: u8 = 0x80;
@@ -114,8 +120,8 @@ pub enum Message {
     Objects(Bytes),
     /// A piece of a store frame.
     Part(Part),
-    /// The metadata up to here is the segment of this number.
-    Segment(u64),
+    /// A segment of metadata ends.
+    Segment(Segment),
     /// Which chunks of a segment are wanted.
     Want(Want),
     /// All segments were sent: this many.
@@ -141,6 +147,32 @@ codes! {
 }
 
 impl Message {
+    /// What the protocol calls it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "Hello",
+            Self::Welcome(_) => "Welcome",
+            Self::Error(_) => "Error",
+            Self::ListRefs(_) => "ListRefs",
+            Self::Refs(_) => "Refs",
+            Self::Fetch(_) => "Fetch",
+            Self::Start(_) => "Start",
+            Self::More => "More",
+            Self::Push(_) => "Push",
+            Self::Pushed(_) => "Pushed",
+            Self::Objects(_) => "Objects",
+            Self::Part(_) => "Part",
+            Self::Segment(_) => "Segment",
+            Self::Want(_) => "Want",
+            Self::Sent(_) => "Sent",
+            Self::Get(_) => "Get",
+            Self::Got(_) => "Got",
+            Self::Complete => "Complete",
+            Self::Progress(_) => "Progress",
+        }
+    }
+
     /// The message as it travels, without the length before it.
     #[must_use]
     pub fn encode(&self) -> Bytes {
@@ -162,7 +194,7 @@ impl Message {
             Self::Pushed(pushed) => body(PUSHED, pushed),
             Self::Objects(frames) => [&[OBJECTS], &frames[..]].concat().into(),
             Self::Part(part) => [&[PART, u8::from(part.last)], &part.bytes[..]].concat().into(),
-            Self::Segment(number) => body(SEGMENT, number),
+            Self::Segment(segment) => body(SEGMENT, segment),
             Self::Want(want) => body(WANT, want),
             Self::Sent(segments) => body(SENT, segments),
             Self::Get(get) => body(GET, get),
@@ -195,11 +227,11 @@ impl Message {
             PUSHED => Self::Pushed(checked(code, body, Pushed::check)?),
             OBJECTS => Self::Objects(bytes.slice(1..)),
             PART => Self::Part(Part::decode(bytes.slice(1..)).ok_or_else(|| malformed(code, "is too short"))?),
-            SEGMENT => Self::Segment(decode(code, body)?),
-            WANT => Self::Want(decode(code, body)?),
+            SEGMENT => Self::Segment(checked(code, body, Segment::check)?),
+            WANT => Self::Want(checked(code, body, Want::check)?),
             SENT => Self::Sent(decode(code, body)?),
             GET => Self::Get(checked(code, body, Get::check)?),
-            GOT => Self::Got(decode(code, body)?),
+            GOT => Self::Got(checked(code, body, Got::check)?),
             COMPLETE => decode::<()>(code, body).map(|()| Self::Complete)?,
             PROGRESS => Self::Progress(checked(code, body, |text: &String| text_fits(text))?),
             code if code >= OPTIONAL => return Ok(None),
@@ -213,7 +245,10 @@ fn malformed(code: u8, what: impl Into<String>) -> WireError {
 }
 
 fn decode<T: Encode + Decode<()>>(code: u8, body: &[u8]) -> Result<T, WireError> {
-    codec::decode::<T, MAX_MESSAGE>(body).map_err(|e| malformed(code, e.to_string()))
+    // A short message may not claim a long list: the codec reserves half a megabyte at most for the first kind.
+    let decoded =
+        if body.len() <= SHORT { codec::decode::<T, SHORT>(body) } else { codec::decode::<T, MAX_MESSAGE>(body) };
+    decoded.map_err(|e| malformed(code, e.to_string()))
 }
 
 /// Decodes a body and checks the rules that its types do not express.

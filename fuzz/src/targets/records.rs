@@ -1,6 +1,7 @@
 //! Small files that change: refs, logs, the index, the condemned list.
 
 use dits_core::index::{Base, decode_journal as decode_index_journal};
+use dits_core::partial::{Promises, Shallow};
 use dits_core::record::RecordKind;
 use dits_core::refs::{decode_journal, record as ref_record_format, reflog as log_format};
 use dits_core::store::Condemned;
@@ -36,6 +37,30 @@ pub fn ref_journal(data: &[u8]) {
     let _ = decode_journal(data);
     let sum = crc32fast::hash(data).to_le_bytes();
     let _ = decode_journal(&[b"DITSREFJ", &1_u32.to_le_bytes()[..], &sum, data].concat());
+}
+
+/// The promises of remotes, with the right frame and as given: what decodes, encodes to the same bytes.
+///
+/// # Panics
+/// When that law is broken.
+pub fn promised(data: &[u8]) {
+    for bytes in [data, &RecordKind { magic: *b"DITSPROM", version: 1 }.encode(data)] {
+        if let Ok(promises) = Promises::decode(bytes) {
+            assert_eq!(promises.encode(), bytes);
+        }
+    }
+}
+
+/// Where history ends, with the right frame and as given: what decodes, encodes to the same bytes.
+///
+/// # Panics
+/// When that law is broken.
+pub fn shallow(data: &[u8]) {
+    for bytes in [data, &RecordKind { magic: *b"DITSSHAL", version: 1 }.encode(data)] {
+        if let Ok(shallow) = Shallow::decode(bytes) {
+            assert_eq!(shallow.encode(), bytes);
+        }
+    }
 }
 
 /// A ref: what decodes, encodes to the same bytes.

@@ -57,6 +57,8 @@ pub struct FsckReport {
     pub metadata: u64,
     /// Chunks reached.
     pub chunks: u64,
+    /// Those of them that are not here, since a remote has promised to hold them.
+    pub absent: u64,
     /// Bytes of packs read and verified.
     pub verified_bytes: u64,
     /// Objects that nothing refers to.
@@ -108,7 +110,8 @@ impl Repository {
             }
             Err(error) => return Err(error),
         };
-        let mark = self.check_reachable(&roots, &mut report, progress)?;
+        let promises = self.promises().unwrap_or_default();
+        let mark = self.check_reachable(&promises.commits(), &roots, &mut report, progress)?;
         self.check_unreachable(&mark, options, &mut report, progress)?;
         Ok(report)
     }

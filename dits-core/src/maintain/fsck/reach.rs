@@ -4,20 +4,33 @@ use super::sizes::Sizes;
 use super::{FsckReport, RESTORE, Severity};
 use crate::maintain::shape;
 use crate::maintain::{Mark, Met, Root};
-use crate::object::{Digest, ObjectKind};
+use crate::object::{CommitId, Digest, ObjectKind};
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::store::StoreError;
 
 impl Repository {
+    /// What was promised is followed first: a chunk that is met there may be absent.
     pub(super) fn check_reachable(
         &self,
+        promised: &[CommitId],
         roots: &[Root],
         report: &mut FsckReport,
         progress: &dyn Progress,
     ) -> Result<Mark, RepoError> {
         progress.stage("Following references", None, None);
         let (mut mark, mut sizes) = (Mark::default(), Sizes::default());
+        for commit in promised {
+            if self.store().meta.contains(commit.digest())? {
+                let root = Root {
+                    kind: Some(ObjectKind::Commit),
+                    digest: *commit.digest(),
+                    named_by: "what a remote has promised".to_owned(),
+                    required: true,
+                };
+                self.follow_root(&root, ObjectKind::Commit, true, (&mut mark, &mut sizes), report, progress)?;
+            }
+        }
         for root in roots {
             let kind = match self.kind_of_root(root) {
                 Ok(kind) => kind,
@@ -33,25 +46,7 @@ impl Repository {
                 }
                 continue;
             }
-            let mut met = |kind: ObjectKind, digest: Digest, met: Met<'_>| -> Result<(), RepoError> {
-                match met {
-                    Met::Node(node) => sizes.take(digest, node),
-                    Met::NewChunk { len, named_by } => {
-                        let named_by = format!("{} via {:.12}", root.named_by, named_by.to_string());
-                        self.check_chunk(digest, Some(len), &named_by, report)?;
-                    }
-                    Met::Unknown => {
-                        let what = format!("{kind} {digest} has parts that only a newer dits knows");
-                        report.add(Severity::Warning, None, what, Some("use a newer dits"));
-                    }
-                    Met::Unreadable(error) => {
-                        let severity = if root.required { Severity::Error } else { Severity::Warning };
-                        report.add(severity, None, format!("{error} (needed by {})", root.named_by), Some(RESTORE));
-                    }
-                }
-                Ok(())
-            };
-            mark.reach(self.store(), kind, root.digest, progress, &mut met)?;
+            self.follow_root(root, kind, false, (&mut mark, &mut sizes), report, progress)?;
         }
         shape::check(self.store(), &mark, progress, &mut |error| {
             report.add(Severity::Error, None, error.to_string(), Some(RESTORE));
@@ -62,6 +57,39 @@ impl Repository {
         report.metadata = mark.meta.len() as u64;
         report.chunks = mark.content.len() as u64;
         Ok(mark)
+    }
+
+    fn follow_root(
+        &self,
+        root: &Root,
+        kind: ObjectKind,
+        may_be_absent: bool,
+        (mark, sizes): (&mut Mark, &mut Sizes),
+        report: &mut FsckReport,
+        progress: &dyn Progress,
+    ) -> Result<(), RepoError> {
+        mark.reach(self.store(), kind, root.digest, progress, &mut |kind, digest, met| {
+            match met {
+                Met::Node(node) => sizes.take(digest, node),
+                Met::NewChunk { len, named_by } => {
+                    if may_be_absent && !self.store().content.contains(&digest).unwrap_or(true) {
+                        report.absent += 1;
+                        return Ok(());
+                    }
+                    let named_by = format!("{} via {:.12}", root.named_by, named_by.to_string());
+                    self.check_chunk(digest, Some(len), &named_by, report)?;
+                }
+                Met::Unknown => {
+                    let what = format!("{kind} {digest} has parts that only a newer dits knows");
+                    report.add(Severity::Warning, None, what, Some("use a newer dits"));
+                }
+                Met::Unreadable(error) => {
+                    let severity = if root.required { Severity::Error } else { Severity::Warning };
+                    report.add(severity, None, format!("{error} (needed by {})", root.named_by), Some(RESTORE));
+                }
+            }
+            Ok(())
+        })
     }
 
     fn kind_of_root(&self, root: &Root) -> Result<ObjectKind, StoreError> {

@@ -13,10 +13,14 @@ const ANEW: &str = "remove the file, then set it anew: `dits branch NAME COMMIT`
 const LOG: &str = "remove the damaged line, or the whole log: it only tells where a branch was before; then \
                    run `dits fsck` again";
 const INDEX: &str = "remove it and run `dits reset`: staged changes are lost, files and commits are not";
+const PROMISED: &str = "remove it and fetch from the remotes again: it says what content they hold";
+const SHALLOW: &str = "remove it and fetch from the remotes again: it says where history ends";
 const PENDING: &str = "remove it and see with `dits status` what the merge has left to do";
 
 impl Repository {
     pub(super) fn check_records(&self, report: &mut FsckReport) -> Result<(), RepoError> {
+        note(self.promises().map(drop), PROMISED, report)?;
+        note(self.shallow().map(drop), SHALLOW, report)?;
         for private in self.private_folders()? {
             let is_main = private == self.layout().common;
             let bare = is_main && Layout::main(&private).worktree.is_none();

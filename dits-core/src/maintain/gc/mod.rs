@@ -151,7 +151,7 @@ impl Repository {
         })
     }
 
-    fn mark_root(&self, mark: &mut Mark, root: &Root, progress: &dyn Progress) -> Result<(), RepoError> {
+    pub(crate) fn mark_root(&self, mark: &mut Mark, root: &Root, progress: &dyn Progress) -> Result<(), RepoError> {
         if mark.meta.contains(&root.digest) || mark.content.contains(&root.digest) {
             return Ok(());
         }
@@ -223,7 +223,7 @@ impl Repository {
         Ok(())
     }
 
-    fn wait_for_writers(
+    pub(crate) fn wait_for_writers(
         &self,
         generation: u64,
         patience: Duration,
@@ -273,6 +273,6 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn pack_names(odb: &Odb) -> Result<Vec<PackId>, StoreError> {
+pub(crate) fn pack_names(odb: &Odb) -> Result<Vec<PackId>, StoreError> {
     Ok(odb.pack_ids()?.into_iter().map(|(id, _)| id).collect())
 }

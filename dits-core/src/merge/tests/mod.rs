@@ -22,7 +22,7 @@ mod stashing;
 mod twin;
 mod versions;
 
-pub(super) struct Rig {
+pub(crate) struct Rig {
     pub dir: TempDir,
     pub repo: Repository,
     time: std::cell::Cell<i64>,
@@ -171,10 +171,10 @@ fn collect(top: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
     }
 }
 
-pub(super) fn files<const N: usize>(list: [(&str, &str); N]) -> BTreeMap<String, String> {
+pub(crate) fn files<const N: usize>(list: [(&str, &str); N]) -> BTreeMap<String, String> {
     list.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
 }
 
-pub(super) fn path(name: &str) -> RepoPath {
+pub(crate) fn path(name: &str) -> RepoPath {
     RepoPath::parse(name.as_bytes()).unwrap()
 }

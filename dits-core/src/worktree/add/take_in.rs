@@ -9,12 +9,14 @@ use crate::chunk::Profile;
 use crate::content::{IngestError, Ingested, Ingestor, Source};
 use crate::diff::FileVersion;
 use crate::durable::IoContext;
+use crate::index::Index;
 use crate::manifest::ManifestError;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository, profile_of_setting};
 use crate::store::StoreWriter;
 use crate::tree::{Content, Mode};
+use crate::worktree::ghost::{GhostVersions, LinkTarget, link_target};
 use crate::worktree::{Meta, WorkDirs};
 
 /// How often a file that changes while it is read is tried again.
@@ -34,11 +36,13 @@ pub(super) struct Staging<'a> {
     writer: &'a StoreWriter,
     progress: &'a dyn Progress,
     threads: usize,
+    ghosts: GhostVersions<'a>,
 }
 
 impl<'a> Staging<'a> {
     pub(super) fn new(
         repo: &'a Repository,
+        index: &'a Index,
         dirs: &'a WorkDirs,
         writer: &'a StoreWriter,
         progress: &'a dyn Progress,
@@ -51,6 +55,7 @@ impl<'a> Staging<'a> {
             writer,
             progress,
             threads: repo.threads(),
+            ghosts: GhostVersions::new(repo, index)?,
         })
     }
 
@@ -110,6 +115,11 @@ impl<'a> Staging<'a> {
 
     fn take_symlink(&self, path: &RepoPath, meta: Meta) -> Result<Staged, RepoError> {
         let target = self.dirs.read_link(path)?;
+        match link_target(&target) {
+            LinkTarget::Elsewhere => {}
+            LinkTarget::BadGhost => return Err(RepoError::UnknownGhost { path: path.clone() }),
+            LinkTarget::Ghost(id) => return Ok((path.clone(), self.ghosts.version(path, &id)?, meta)),
+        }
         let version = FileVersion { mode: Mode::Symlink, size: target.len() as u64, content: Content::Symlink(target) };
         Ok((path.clone(), version, meta))
     }

@@ -10,20 +10,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::diff::{Change, FileVersion};
 use crate::index::{Entry, FileStat, Flags, FsTime, Index, Stage, fs_clock};
+use crate::partial::Promised;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
+use crate::tree::Mode;
 
 use super::obstacles::Obstacles;
-use super::{Meta, WorkDirs};
+use super::{EntryKind, Meta, WorkDirs};
 
 mod note;
 mod plan;
 mod write;
 
 use plan::Plan;
-pub use write::write_version;
 pub(crate) use write::{New, put};
+pub use write::{place_version, write_ghost, write_version};
 
 /// From this size on a single file is written by several threads.
 const LARGE: u64 = 64 << 20;
@@ -37,6 +39,8 @@ pub struct CheckoutReport {
     pub bytes: u64,
     /// Files removed.
     pub removed: u64,
+    /// Ghosts written: files whose content is not here.
+    pub ghosts: u64,
 }
 
 /// Files that stand in the way of a checkout.
@@ -55,6 +59,7 @@ pub struct Checkout<'a> {
     progress: &'a dyn Progress,
     /// Overwrites what is not recorded.
     force: bool,
+    promised: Promised<'a>,
 }
 
 /// A file that was written, and what it looks like.
@@ -67,7 +72,7 @@ impl<'a> Checkout<'a> {
     /// # Errors
     /// When there is no worktree.
     pub fn new(repo: &'a Repository, progress: &'a dyn Progress, force: bool) -> Result<Self, RepoError> {
-        Ok(Self { repo, dirs: repo.work_dirs()?, progress, force })
+        Ok(Self { repo, dirs: repo.work_dirs()?, progress, force, promised: repo.promised()? })
     }
 
     /// Applies changes to worktree and index. The index is changed in memory; the caller commits it.
@@ -89,10 +94,12 @@ impl<'a> Checkout<'a> {
         for change in &plan.todo {
             self.clear_way(&change.path)?;
         }
-        let bytes = plan.todo.iter().filter_map(|c| c.new.as_ref()).map(|v| v.size).sum();
+        let here = plan.todo.iter().filter(|change| !plan.ghosts.contains(&change.path));
+        let bytes = here.filter_map(|change| change.new.as_ref()).map(|version| version.size).sum();
         self.progress.stage("Writing files", Some(bytes), Some(plan.todo.len() as u64));
-        let written = self.write_all(&plan.todo)?;
-        report.written = written.len() as u64;
+        let written = self.write_all(&plan)?;
+        report.ghosts = written.iter().filter(|(change, meta)| is_ghost(change.new.as_ref(), meta)).count() as u64;
+        report.written = written.len() as u64 - report.ghosts;
         report.bytes = bytes;
         self.remove_all(index, &last, &mut report)?;
         // A change of one of these files by somebody else bears this time or a later one.
@@ -122,14 +129,15 @@ impl<'a> Checkout<'a> {
     }
 
     /// Writes all files, several at a time.
-    fn write_all<'c>(&self, todo: &[&'c Change]) -> Result<Vec<Written<'c>>, RepoError> {
+    fn write_all<'c>(&self, plan: &Plan<'c>) -> Result<Vec<Written<'c>>, RepoError> {
+        let todo = &plan.todo;
         let (large, small): (Vec<&Change>, Vec<&Change>) =
             todo.iter().copied().partition(|c| c.new.as_ref().is_some_and(|v| v.size >= LARGE));
         let done = Mutex::new(Ok(Vec::with_capacity(todo.len())));
         let next = AtomicUsize::new(0);
         let work = || {
             while let Some(change) = small.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let written = self.write_one(change, 1);
+                let written = self.write_one(plan, change, 1);
                 let mut done = done.lock().unwrap_or_else(|e| e.into_inner());
                 match (written, &mut *done) {
                     (Ok(meta), Ok(list)) => list.push((*change, meta)),
@@ -149,7 +157,7 @@ impl<'a> Checkout<'a> {
         });
         let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner())?;
         for change in large {
-            done.push((change, self.write_one(change, self.repo.threads())?));
+            done.push((change, self.write_one(plan, change, self.repo.threads())?));
         }
         Ok(done)
     }
@@ -174,10 +182,13 @@ impl<'a> Checkout<'a> {
         Ok(())
     }
 
-    fn write_one(&self, change: &Change, threads: usize) -> Result<Meta, RepoError> {
+    fn write_one(&self, plan: &Plan<'_>, change: &Change, threads: usize) -> Result<Meta, RepoError> {
         let Some(new) = &change.new else { return Err(RepoError::UnknownPath { path: change.path.clone() }) };
         self.progress.check()?;
-        write_version(self.repo, &self.dirs, &change.path, new, self.progress, threads)
+        if plan.ghosts.contains(&change.path) {
+            return write_ghost(self.repo, &self.dirs, &change.path, new, self.progress);
+        }
+        write::write_if_here(self.repo, &self.dirs, &change.path, new, self.progress, threads)
     }
 }
 
@@ -190,11 +201,16 @@ fn record(index: &mut Index, files: Vec<Written<'_>>, clock: FsTime) -> Result<(
     Ok(())
 }
 
-/// The entry for a file that was just found or put in the worktree.
+/// Whether what looks so is the ghost of a file.
+fn is_ghost(version: Option<&FileVersion>, meta: &Meta) -> bool {
+    meta.kind() == EntryKind::Symlink && version.is_some_and(|version| version.mode != Mode::Symlink)
+}
+
+/// The entry for a file, or the ghost of one, that was just found or put in the worktree.
 #[must_use]
 pub fn entry(path: &RepoPath, version: &FileVersion, meta: &Meta, clock: FsTime) -> Entry {
     let stat = FileStat::from(meta);
-    let flags = Flags { racy: stat.is_racy(clock), ..Flags::default() };
+    let flags = Flags { racy: stat.is_racy(clock), ghost: is_ghost(Some(version), meta), ..Flags::default() };
     Entry {
         path: path.clone(),
         stage: Stage::Normal,

@@ -2,14 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::{Checkout, InTheWay, Written};
+use super::{Checkout, InTheWay, Written, is_ghost};
 use crate::content::{Comparison, compare};
 use crate::diff::{Change, FileVersion};
 use crate::index::{FileStat, Index, Stage};
+use crate::partial::id_of;
 use crate::path::RepoPath;
 use crate::repo::RepoError;
 use crate::tree::Content;
 use crate::worktree::Meta;
+use crate::worktree::ghost::ghost_at;
 
 /// What to do.
 pub(super) struct Plan<'c> {
@@ -17,6 +19,8 @@ pub(super) struct Plan<'c> {
     pub todo: Vec<&'c Change>,
     /// Files that are already what they shall be, and what they looked like before they were compared.
     pub in_place: Vec<Written<'c>>,
+    /// The files to write whose content is not here: ghosts are written for them.
+    pub ghosts: HashSet<&'c RepoPath>,
 }
 
 /// What stands where a change is to be made.
@@ -48,7 +52,7 @@ impl<'c> Plan<'c> {
         let removed = changes.iter().filter(|change| change.new.is_none()).map(|change| &change.path).collect();
         let in_the_way = InTheWay::default();
         let mut planner = Planner { checkout, index, removed, folders: HashSet::new(), in_the_way };
-        let mut plan = Self { todo: Vec::new(), in_place: Vec::new() };
+        let mut plan = Self { todo: Vec::new(), in_place: Vec::new(), ghosts: HashSet::new() };
         for change in changes {
             checkout.progress.check()?;
             checkout.progress.advance(0, 1);
@@ -64,6 +68,7 @@ impl<'c> Plan<'c> {
         }
         let mut in_the_way = planner.in_the_way;
         if in_the_way == InTheWay::default() {
+            plan.ghosts = checkout.absent(&plan.todo)?;
             return Ok(plan);
         }
         for list in [&mut in_the_way.changed, &mut in_the_way.untracked] {
@@ -87,16 +92,21 @@ impl Planner<'_, '_> {
         let tracked = self.index.get(&change.path, Stage::Normal);
         if let (Some(entry), Some(old)) = (tracked, &change.old) {
             let same_record = entry.content == old.content && entry.mode == old.mode;
-            let same_mode = meta.kind().mode() == Some(entry.mode);
-            if same_record && same_mode && entry.is_unmodified(&FileStat::from(&meta)) {
-                let stays = change.new.as_ref() == Some(old);
-                return Ok(if stays { Found::InPlace(meta) } else { Found::Replaceable });
+            let as_recorded = match entry.flags.ghost {
+                true => is_ghost(Some(old), &meta),
+                false => meta.kind().mode() == Some(entry.mode),
+            };
+            if same_record && as_recorded && entry.is_unmodified(&FileStat::from(&meta)) {
+                return match &change.new {
+                    Some(new) if new == old => self.in_place(change, new, meta),
+                    _ => Ok(Found::Replaceable),
+                };
             }
         }
         if let Some(new) = &change.new
             && self.checkout.holds(&change.path, &meta, new)?
         {
-            return Ok(Found::InPlace(meta));
+            return self.in_place(change, new, meta);
         }
         match &change.old {
             _ if self.checkout.force => Ok(Found::Replaceable),
@@ -104,6 +114,12 @@ impl Planner<'_, '_> {
             Some(_) => Ok(Found::Changed),
             None => Ok(Found::Untracked),
         }
+    }
+
+    /// What is there already is right, unless it is a ghost of content that is here.
+    fn in_place(&self, change: &Change, new: &FileVersion, meta: Meta) -> Result<Found, RepoError> {
+        let stays = !is_ghost(Some(new), &meta) || !self.checkout.promised.is_here(&change.path, new)?;
+        Ok(if stays { Found::InPlace(meta) } else { Found::Replaceable })
     }
 
     /// Looks for files that stand where a folder around `path` is needed.
@@ -151,6 +167,19 @@ impl Planner<'_, '_> {
 }
 
 impl Checkout<'_> {
+    /// The files whose content is not here. What is absent and was not promised is found before anything is touched.
+    fn absent<'c>(&self, todo: &[&'c Change]) -> Result<HashSet<&'c RepoPath>, RepoError> {
+        let mut absent = HashSet::new();
+        for change in todo {
+            if let Some(new) = &change.new
+                && !self.promised.is_here(&change.path, new)?
+            {
+                absent.insert(&change.path);
+            }
+        }
+        Ok(absent)
+    }
+
     /// Makes sure that nothing unrecorded would be lost, and changes nothing.
     ///
     /// # Errors
@@ -159,9 +188,12 @@ impl Checkout<'_> {
         Plan::make(self, index, changes).map(drop)
     }
 
-    /// Whether the file in the worktree is this version, byte for byte.
+    /// Whether the file in the worktree is this version, byte for byte, or its ghost.
     pub(crate) fn holds(&self, path: &RepoPath, meta: &Meta, version: &FileVersion) -> Result<bool, RepoError> {
         let Self { dirs, repo, progress, .. } = self;
+        if is_ghost(Some(version), meta) {
+            return Ok(ghost_at(dirs, path, meta)? == id_of(&version.content));
+        }
         if meta.kind().mode() != Some(version.mode) || meta.size != version.size {
             return Ok(false);
         }

@@ -12,10 +12,13 @@ use super::note;
 use crate::content::Exporter;
 use crate::diff::FileVersion;
 use crate::durable::{IoContext, IoError};
+use crate::partial::Promised;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
+use crate::store::StoreError;
 use crate::tree::{Content, Mode};
+use crate::worktree::ghost::ghost_target;
 use crate::worktree::{Meta, Replace, WorkDirs};
 
 /// Puts one version of a file into the worktree, replacing what is there. What it says about the file is what the file
@@ -42,6 +45,57 @@ pub fn write_version(
     let meta = put(&repo.layout().temp(), dirs, path, &new)?;
     progress.advance(0, 1);
     Ok(meta)
+}
+
+/// Puts the ghost of a version into the worktree, replacing what is there.
+///
+/// # Errors
+/// When the link cannot be made; the old file is then still there.
+pub fn write_ghost(
+    repo: &Repository,
+    dirs: &WorkDirs,
+    path: &RepoPath,
+    version: &FileVersion,
+    progress: &dyn Progress,
+) -> Result<Meta, RepoError> {
+    let Some(target) = ghost_target(path, &version.content) else {
+        return write_version(repo, dirs, path, version, progress, 1);
+    };
+    let link = FileVersion { mode: Mode::Symlink, size: target.len() as u64, content: Content::Symlink(target) };
+    write_version(repo, dirs, path, &link, progress, 1)
+}
+
+/// [`write_version`], or the ghost if a chunk went just now: somebody else dropped it.
+pub(super) fn write_if_here(
+    repo: &Repository,
+    dirs: &WorkDirs,
+    path: &RepoPath,
+    version: &FileVersion,
+    progress: &dyn Progress,
+    threads: usize,
+) -> Result<Meta, RepoError> {
+    match write_version(repo, dirs, path, version, progress, threads) {
+        Err(RepoError::Store(StoreError::Absent { .. })) => write_ghost(repo, dirs, path, version, progress),
+        written => written,
+    }
+}
+
+/// Puts a version into the worktree, or its ghost where its content is not here.
+///
+/// # Errors
+/// As [`write_version`], and when a chunk is absent that nobody promised.
+pub fn place_version(
+    repo: &Repository,
+    promised: &Promised<'_>,
+    dirs: &WorkDirs,
+    path: &RepoPath,
+    version: &FileVersion,
+    progress: &dyn Progress,
+) -> Result<Meta, RepoError> {
+    match promised.is_here(path, version)? {
+        true => write_if_here(repo, dirs, path, version, progress, repo.threads()),
+        false => write_ghost(repo, dirs, path, version, progress),
+    }
 }
 
 /// What is put into the worktree.

@@ -60,7 +60,21 @@ pub struct Scan {
     /// What could not be looked at.
     pub unreadable: Vec<(RepoPath, IoError)>,
     /// Files that turned out to be as recorded, and what they look like now: for refreshing the staging area.
-    pub unchanged: Vec<(RepoPath, FileStat)>,
+    pub unchanged: Vec<Unchanged>,
+    /// How many tracked files, as far as they are selected, are ghosts as recorded: their content is not in the
+    /// worktree.
+    pub ghosts: usize,
+}
+
+/// A file that was looked into and turned out to be as recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unchanged {
+    /// The file.
+    pub path: RepoPath,
+    /// What the system says of it.
+    pub stat: FileStat,
+    /// Whether it is a ghost.
+    pub ghost: bool,
 }
 
 impl Scan {
@@ -73,6 +87,19 @@ impl Scan {
             Some((path, error)) => Err(RepoError::Unreadable { path, error }),
             None => Ok(()),
         }
+    }
+
+    /// Whether a tracked file is not as recorded, or gone.
+    #[must_use]
+    pub fn is_changed(&self, path: &RepoPath) -> bool {
+        [&self.modified, &self.unsure, &self.deleted].iter().any(|list| list.binary_search(path).is_ok())
+    }
+
+    /// Whether a file was looked into, turned out to be as recorded, and still looks the same.
+    #[must_use]
+    pub fn is_unchanged(&self, path: &RepoPath, now: &FileStat) -> bool {
+        let at = self.unchanged.binary_search_by(|known| known.path.cmp(path));
+        at.is_ok_and(|at| self.unchanged[at].stat.matches(now))
     }
 
     pub(super) fn sort(&mut self) {
@@ -91,7 +118,7 @@ impl Scan {
             list.sort_unstable();
             list.dedup();
         }
-        self.unchanged.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        self.unchanged.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         self.skipped.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         self.unreadable.sort_by(|a, b| a.0.cmp(&b.0));
     }

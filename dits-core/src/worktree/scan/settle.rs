@@ -3,13 +3,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::Scan;
+use super::{Scan, Unchanged};
 use crate::content::{Comparison, compare};
 use crate::index::{EntryView, FileStat};
+use crate::partial::id_of;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::tree::Content;
-use crate::worktree::{Meta, WorkDirs};
+use crate::worktree::ghost::{LinkTarget, link_target};
+use crate::worktree::{EntryKind, Meta, WorkDirs};
 
 /// Reads the files that stat data says nothing about.
 pub(super) fn settle(
@@ -27,8 +29,8 @@ pub(super) fn settle(
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(unsure.len()));
     let work = || {
-        while let Some((entry, _)) = unsure.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let outcome = holds(repo, &dirs, entry, progress);
+        while let Some((entry, meta)) = unsure.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = holds(repo, &dirs, entry, meta, progress);
             progress.advance(entry.size, 1);
             results.lock().unwrap_or_else(PoisonError::into_inner).push((entry.repo_path(), outcome));
         }
@@ -41,8 +43,16 @@ pub(super) fn settle(
     });
     for (path, outcome) in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
         match outcome {
-            Ok(Some(stat)) => scan.unchanged.push((path, stat)),
-            Ok(None) => scan.modified.push(path),
+            Ok(Held::As { stat, ghost }) => {
+                scan.ghosts += usize::from(ghost);
+                scan.unchanged.push(Unchanged { path, stat, ghost });
+            }
+            Ok(Held::InPlaceOfGhost) => {}
+            Ok(Held::Not) => scan.modified.push(path),
+            Ok(Held::Link) => {
+                scan.retyped.push(path.clone());
+                scan.modified.push(path);
+            }
             Err(RepoError::Io(error)) => scan.unreadable.push((path, error)),
             Err(error) => return Err(error),
         }
@@ -50,21 +60,48 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// What a file looks like now, if it holds what was recorded.
+/// What a file turned out to hold.
+enum Held {
+    /// What was recorded, and looks like this.
+    As { stat: FileStat, ghost: bool },
+    /// What was recorded, as a file, where the record knows a ghost: only taking it in makes it a file to the record.
+    InPlaceOfGhost,
+    /// Something else.
+    Not,
+    /// Something else, and it is a link.
+    Link,
+}
+
 fn holds(
     repo: &Repository,
     dirs: &WorkDirs,
     entry: &EntryView<'_>,
+    meta: &Meta,
     progress: &dyn Progress,
-) -> Result<Option<FileStat>, RepoError> {
+) -> Result<Held, RepoError> {
     let path = entry.repo_path();
-    if let Content::Symlink(target) = &entry.content {
-        let same = dirs.read_link(&path)? == *target;
-        let meta = dirs.stat(&path)?;
-        return Ok(meta.filter(|_| same).map(|meta| FileStat::from(&meta)));
+    if meta.kind() == EntryKind::Symlink {
+        return link_holds(dirs, entry);
     }
     let (mut file, before) = dirs.open_file(&path)?;
     let outcome = compare(repo.store(), &mut file, entry.size, &entry.content, progress);
-    let same = outcome.map_err(|e| RepoError::comparing(&path, e))? == Comparison::Same;
-    Ok(same.then(|| FileStat::from(&before)))
+    Ok(match outcome.map_err(|e| RepoError::comparing(&path, e))? {
+        Comparison::Same if entry.flags.ghost => Held::InPlaceOfGhost,
+        Comparison::Same => Held::As { stat: FileStat::from(&before), ghost: false },
+        Comparison::Different => Held::Not,
+    })
+}
+
+fn link_holds(dirs: &WorkDirs, entry: &EntryView<'_>) -> Result<Held, RepoError> {
+    let path = entry.repo_path();
+    let found = dirs.read_link(&path)?;
+    let Some(meta) = dirs.stat(&path)? else { return Ok(Held::Not) };
+    let stat = FileStat::from(&meta);
+    Ok(match (&entry.content, link_target(&found)) {
+        (Content::Symlink(target), _) if *target == found => Held::As { stat, ghost: false },
+        (Content::Symlink(_), _) => Held::Not,
+        (content, LinkTarget::Ghost(id)) if id_of(content) == Some(id) => Held::As { stat, ghost: true },
+        (_, LinkTarget::Ghost(_)) => Held::Not,
+        (_, LinkTarget::BadGhost | LinkTarget::Elsewhere) => Held::Link,
+    })
 }

@@ -1,0 +1,264 @@
+//! A client pushes: what is decided before and after the objects come.
+
+use std::collections::HashSet;
+
+use dits_core::history;
+use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
+use dits_core::refs::{Expected, LogLine, RefEdit, RefError, RefName, RefStore, TAGS, Target};
+use dits_core::store::StoreError;
+
+use super::receive_push::Taken;
+use super::serve::{Conversation, UntilCutOff};
+use super::{Event, RefUpdate};
+use crate::error::SyncError;
+use crate::session::shortened;
+use crate::transfer::Violation;
+use crate::wire::{MAX_MESSAGE, MAX_TEXT, Message, Push, Pushed, Update, UpdateOutcome};
+
+/// An update and what is known to become of it so far.
+pub(super) struct Decision {
+    pub(super) update: RefUpdate,
+    pub(super) outcome: Option<UpdateOutcome>,
+}
+
+impl Decision {
+    fn refuse(&mut self, why: impl Into<String>) {
+        self.outcome = Some(UpdateOutcome::Refused(why.into()));
+    }
+}
+
+impl Conversation<'_> {
+    pub(super) fn push(&mut self, push: Push) -> Result<(), SyncError> {
+        self.check_may(|may| may.write, "push")?;
+        let mut decisions = Vec::new();
+        let mut named = HashSet::new();
+        if !push.updates.iter().all(|update| named.insert(&update.name)) {
+            return Err(Violation("a push that moves a ref twice".to_owned()).into());
+        }
+        for update in &push.updates {
+            let Update { name, old, new, force } = update.clone();
+            let mut decision = Decision { update: RefUpdate { name, old, new, force }, outcome: None };
+            self.decide_early(&mut decision)?;
+            decisions.push(decision);
+        }
+        refuse_the_rest(&mut decisions, push.atomic);
+        let mut received = 0;
+        let mut text = String::new();
+        if decisions.iter().any(|decision| decision.outcome.is_none()) {
+            let wait = || self.access.begin_push();
+            let _turn = self.session.while_working("waiting for other pushes", wait).map_err(SyncError::Refuse)?;
+            let taken = self.receive_push(&push, &decisions)?;
+            let new: &dyn ObjectRead = match &taken {
+                Taken::Stored { objects, .. } => {
+                    received = *objects;
+                    self.repository().store()
+                }
+                Taken::Pretended(writer) => &**writer,
+            };
+            self.session.while_working("deciding", || -> Result<(), SyncError> {
+                for decision in &mut decisions {
+                    self.decide_late(decision, new)?;
+                }
+                refuse_the_rest(&mut decisions, push.atomic);
+                if !push.dry_run {
+                    text = self.move_refs(&mut decisions, push.atomic)?;
+                }
+                Ok(())
+            })?;
+            // From here on refs keep what came, or nothing does.
+            drop(taken);
+        }
+        self.report(decisions, text, received, push.dry_run)
+    }
+
+    /// Refuses what can be refused without any object.
+    fn decide_early(&self, decision: &mut Decision) -> Result<(), SyncError> {
+        let RefUpdate { name, old, new, .. } = &decision.update;
+        let found = match self.repository().refs().read(name)? {
+            Some(Target::Id(digest)) => Some(digest),
+            Some(Target::Symbolic(_)) => {
+                decision.refuse("it stands for another branch; push that one");
+                return Ok(());
+            }
+            None => None,
+        };
+        if found == *new {
+            decision.outcome = Some(UpdateOutcome::UpToDate);
+        } else if found != *old {
+            decision.outcome = Some(UpdateOutcome::Changed);
+        } else if name.as_branch().is_none() && name.as_tag().is_none() {
+            decision.refuse("only branches and tags can be pushed");
+        } else if let Some(worktree) = self.repository().branches_in_use().map_err(SyncError::Repo)?.get(name) {
+            let at = worktree.display();
+            decision.refuse(format!("it is checked out in {at}; push to another branch, or make that repository bare"));
+        } else if new.is_none() && self.is_head(name)? {
+            decision.refuse("it is the branch that HEAD names, which clones begin on");
+        } else if let Err(why) = self.access.check_update(&decision.update, None) {
+            decision.refuse(why);
+        }
+        Ok(())
+    }
+
+    fn is_head(&self, name: &RefName) -> Result<bool, SyncError> {
+        Ok(self.repository().refs().read(&RefName::head())? == Some(Target::Symbolic(name.clone())))
+    }
+
+    /// Decides what is left once the objects are there.
+    fn decide_late(&self, decision: &mut Decision, new: &dyn ObjectRead) -> Result<(), SyncError> {
+        if decision.outcome.is_some() {
+            return Ok(());
+        }
+        let update = &decision.update;
+        if let Some(id) = update.new.filter(|_| update.name.as_branch().is_some())
+            && commit(new, id)?.is_none()
+        {
+            decision.refuse(format!("a branch names a commit, and {id} is none"));
+            return Ok(());
+        }
+        let fast_forward = is_fast_forward(new, update)?;
+        if fast_forward == Some(false) && !update.force {
+            decision.outcome = Some(if update.name.as_str().starts_with(TAGS) {
+                UpdateOutcome::Refused("the tag exists already".to_owned())
+            } else {
+                UpdateOutcome::NotFastForward
+            });
+            return Ok(());
+        }
+        let allowed = self.access.check_update(update, fast_forward).and_then(|()| self.access.check_paths(update));
+        if let Err(why) = allowed {
+            decision.refuse(why);
+        }
+        Ok(())
+    }
+
+    /// Moves what nobody objects to.
+    fn move_refs(&self, decisions: &mut [Decision], atomic: bool) -> Result<String, SyncError> {
+        let open = |decision: &&Decision| decision.outcome.is_none();
+        let updates: Vec<RefUpdate> = decisions.iter().filter(open).map(|d| d.update.clone()).collect();
+        if updates.is_empty() {
+            return Ok(String::new());
+        }
+        let mut text = match self.access.pre_receive(&updates) {
+            Ok(text) => text,
+            Err(why) => {
+                decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.refuse(why.clone()));
+                return Ok(String::new());
+            }
+        };
+        if atomic {
+            let edits = updates.iter().map(|update| self.edit(update)).collect();
+            let outcome = self.transaction(edits)?;
+            decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.outcome = Some(outcome.clone()));
+        } else {
+            for decision in decisions.iter_mut().filter(|d| d.outcome.is_none()) {
+                decision.outcome = Some(self.transaction(vec![self.edit(&decision.update)])?);
+            }
+        }
+        let moved = moved(decisions);
+        if !moved.is_empty() {
+            text.push_str(&self.access.post_receive(&moved));
+        }
+        Ok(text)
+    }
+
+    fn edit(&self, update: &RefUpdate) -> RefEdit {
+        let expected = update.old.map_or(Expected::Absent, |old| Expected::Is(Target::Id(old)));
+        match update.new {
+            None => RefEdit::delete(update.name.clone(), expected),
+            Some(new) => {
+                let (old, who) = (update.old, self.access.signature());
+                let line = LogLine { old, new: Some(new), who, message: "push".to_owned() };
+                RefEdit::set(update.name.clone(), expected, Target::Id(new)).with_log(line)
+            }
+        }
+    }
+
+    fn transaction(&self, edits: Vec<RefEdit>) -> Result<UpdateOutcome, SyncError> {
+        match self.repository().refs().transaction(edits) {
+            Ok(()) => Ok(UpdateOutcome::Done),
+            Err(RefError::Changed { .. }) => Ok(UpdateOutcome::Changed),
+            Err(error @ RefError::NameConflict { .. }) => Ok(UpdateOutcome::Refused(error.to_string())),
+            // It is recorded, and whoever looks next completes it.
+            Err(RefError::Unfinished(_)) => Ok(UpdateOutcome::Done),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn report(&self, decisions: Vec<Decision>, text: String, objects: u64, dry_run: bool) -> Result<(), SyncError> {
+        let moved = if dry_run { Vec::new() } else { moved(&decisions) };
+        let refused = decisions.iter().filter_map(|decision| {
+            let why = match decision.outcome.as_ref()? {
+                UpdateOutcome::Done | UpdateOutcome::UpToDate => return None,
+                UpdateOutcome::NotFastForward => "not a fast-forward".to_owned(),
+                UpdateOutcome::Changed => "changed meanwhile".to_owned(),
+                UpdateOutcome::Refused(why) => why.clone(),
+            };
+            Some((decision.update.clone(), why))
+        });
+        let event = Event::Pushed { moved, refused: refused.collect(), objects, traffic: self.session.traffic() };
+        let count = decisions.len();
+        let outcomes = decisions.into_iter().map(|decision| decision.outcome.unwrap_or(UpdateOutcome::Done));
+        let outcomes = outcomes.map(|outcome| fitting(outcome, count)).collect();
+        let text = shortened(&text, MAX_TEXT).to_owned();
+        // Before the client hears of it: what it saw done is in the books.
+        if !dry_run {
+            self.access.observe(&event);
+        }
+        self.session.control(&Message::Pushed(Pushed { outcomes, text }))
+    }
+
+    /// Stops when the server cannot wait any more.
+    pub(super) fn until_cut_off(&self) -> UntilCutOff<'_> {
+        UntilCutOff(&*self.access)
+    }
+}
+
+/// The longest reason for one refusal, in bytes, and the shortest that there is room for however many there are.
+const REASON: std::ops::RangeInclusive<usize> = 64..=4096;
+
+/// Reasons may come from hooks; whatever they say, the answer must fit a message.
+fn fitting(outcome: UpdateOutcome, count: usize) -> UpdateOutcome {
+    match outcome {
+        UpdateOutcome::Refused(why) => {
+            let room = (MAX_MESSAGE / 2 / count).clamp(*REASON.start(), *REASON.end());
+            UpdateOutcome::Refused(shortened(&why, room).to_owned())
+        }
+        other => other,
+    }
+}
+
+/// The commit of this name, if it is one.
+fn commit(read: &dyn ObjectRead, digest: Digest) -> Result<Option<CommitId>, StoreError> {
+    match read.read(ObjectKind::Commit, &digest) {
+        Ok(_) => Ok(Some(CommitId::from_digest(digest))),
+        Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the new value has the old one in its history; `None` where there is no old or new value.
+fn is_fast_forward(read: &dyn ObjectRead, update: &RefUpdate) -> Result<Option<bool>, SyncError> {
+    let (Some(old), Some(new)) = (update.old, update.new) else { return Ok(None) };
+    if update.name.as_tag().is_some() {
+        return Ok(Some(false));
+    }
+    match (commit(read, old)?, commit(read, new)?) {
+        (Some(old), Some(new)) => Ok(Some(history::is_ancestor(read, old, new)?)),
+        _ => Ok(Some(false)),
+    }
+}
+
+fn moved(decisions: &[Decision]) -> Vec<RefUpdate> {
+    let done = |decision: &&Decision| decision.outcome == Some(UpdateOutcome::Done);
+    decisions.iter().filter(done).map(|decision| decision.update.clone()).collect()
+}
+
+/// Where all refs move or none, one that does not stops the others.
+fn refuse_the_rest(decisions: &mut [Decision], atomic: bool) {
+    let fails = |outcome: &Option<UpdateOutcome>| {
+        !matches!(outcome, None | Some(UpdateOutcome::Done | UpdateOutcome::UpToDate))
+    };
+    if atomic && decisions.iter().any(|decision| fails(&decision.outcome)) {
+        decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.refuse("another ref was refused"));
+    }
+}
