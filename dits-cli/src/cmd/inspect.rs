@@ -6,7 +6,7 @@ use std::fs::File;
 
 use dits_core::chunk::{ChunkRef, Profile};
 use dits_core::content::{
-    ChunkSample, ContentReader, InStore, Rehearsal, detect_stored, in_store, sharing, store_error,
+    ChunkSample, ContentReader, InStore, Rehearsal, detect_if_here, if_here, in_store, sharing, store_error,
 };
 use dits_core::diff::FileVersion;
 use dits_core::durable::IoContext;
@@ -16,7 +16,7 @@ use dits_core::media::{self, Facts, FileType};
 use dits_core::object::ChunkId;
 use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
-use dits_core::repo::RepoError;
+use dits_core::repo::{RepoError, Repository};
 use dits_core::revision::Resolved;
 use dits_core::store::Odb;
 use dits_core::tree::{Content, Mode};
@@ -54,6 +54,11 @@ pub struct Args {
     top: usize,
 }
 
+/// The state of a file of which only a ghost is in the worktree.
+const NOT_HERE: &str = "not here";
+/// The state of a file of a version.
+const STORED: &str = "stored";
+
 #[derive(Serialize)]
 struct Answer {
     files: Vec<Report>,
@@ -65,8 +70,8 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     #[serde(rename = "type")]
-    file_type: &'static str,
-    description: &'static str,
+    file_type: Option<&'static str>,
+    description: Option<&'static str>,
     size: u64,
     mode: &'static str,
     state: &'static str,
@@ -184,7 +189,8 @@ struct Subject {
     path: RepoPath,
     version: Option<String>,
     found: FileVersion,
-    file_type: FileType,
+    /// Not known where the content is not here.
+    file_type: Option<FileType>,
     facts: Facts,
     profile: Option<Profile>,
     state: &'static str,
@@ -240,8 +246,8 @@ fn report(args: &Args, cx: &Context, opened: &Opened, file: &OsStr) -> Result<Re
     Ok(Report {
         path: (&subject.path).into(),
         version: subject.version,
-        file_type: subject.file_type.name(),
-        description: subject.file_type.description(),
+        file_type: subject.file_type.map(FileType::name),
+        description: subject.file_type.map(FileType::description),
         size: subject.found.size,
         mode: subject.found.mode.octal(),
         state: subject.state,
@@ -273,6 +279,10 @@ fn worktree_file(
     let [path] = &names[..] else { return Err(CliError::usage("the top folder is no file")) };
     let index = repo.index()?;
     let entry = index.get(path, Stage::Normal);
+    if let Some(version) = repo.ghost_version(&index, dirs, path)? {
+        let subject = stored_subject(repo, path.clone(), version, survey)?;
+        return Ok(Subject { state: NOT_HERE, ..subject });
+    }
     let recorded = match entry.as_ref().map(|entry| &entry.content) {
         Some(Content::Manifest(id)) => Some(Manifest::open(repo.store(), *id)?.profile()),
         _ => None,
@@ -300,7 +310,7 @@ fn worktree_file(
         path: path.clone(),
         version: None,
         found: rehearsed.version,
-        file_type: rehearsed.file_type,
+        file_type: Some(rehearsed.file_type),
         facts,
         profile: rehearsed.profile,
         state,
@@ -316,10 +326,23 @@ fn stored_file(opened: &Opened, file: &OsStr, survey: &mut Survey<'_>) -> Result
     let Resolved::Entry(path, entry) = repo.resolve(&text)? else {
         return Err(CliError::usage(format!("`{text}` is no file of a version")));
     };
+    if matches!(entry.content, Content::Tree(_)) {
+        return Err(CliError::usage(format!("`{text}` is a folder")));
+    }
+    let version = text.split_once(':').map(|(version, _)| version.to_owned());
+    Ok(Subject { version, ..stored_subject(repo, path, entry.into(), survey)? })
+}
+
+/// A file described by its recipe, and by its content as far as that is here.
+fn stored_subject(
+    repo: &Repository,
+    path: RepoPath,
+    entry: FileVersion,
+    survey: &mut Survey<'_>,
+) -> Result<Subject, CliError> {
     let store = repo.store();
     let mut profile = None;
     match &entry.content {
-        Content::Tree(_) => return Err(CliError::usage(format!("`{text}` is a folder"))),
         Content::Chunk(id) => survey.take_stored(ChunkRef { id: *id, len: entry.size as u32 }, entry.size as u32)?,
         Content::Manifest(id) => {
             let manifest = Manifest::open(store, *id)?;
@@ -331,16 +354,19 @@ fn stored_file(opened: &Opened, file: &OsStr, survey: &mut Survey<'_>) -> Result
         _ => {}
     }
     let is_link = entry.mode == Mode::Symlink;
-    let file_type = if is_link { FileType::Text } else { detect_stored(store, &entry.content, entry.size)? };
-    let facts = match is_link {
-        true => Facts::default(),
-        false => {
-            let mut reader = ContentReader::open(store, &entry.content, entry.size)?;
-            media::facts(&mut reader, file_type, entry.size).map_err(store_error)?
+    let file_type = match is_link {
+        true => Some(FileType::Text),
+        false => detect_if_here(store, &entry.content, entry.size)?,
+    };
+    let facts = match file_type.filter(|_| !is_link) {
+        None => Facts::default(),
+        Some(found) => {
+            let reader = ContentReader::open(store, &entry.content, entry.size);
+            let read = |mut reader| media::facts(&mut reader, found, entry.size).map_err(store_error);
+            if_here(reader.and_then(read))?.unwrap_or_default()
         }
     };
-    let version = text.split_once(':').map(|(version, _)| version.to_owned());
-    Ok(Subject { path, version, found: entry.into(), file_type, facts, profile, state: "stored" })
+    Ok(Subject { path, version: None, found: entry, file_type, facts, profile, state: STORED })
 }
 
 /// The attributes that hold for a file, and whether it is to be locked before it is edited.
@@ -350,7 +376,7 @@ fn attributes(
     subject: &Subject,
 ) -> Result<(BTreeMap<String, String>, bool), CliError> {
     use dits_core::attributes::State;
-    let by_type = subject.file_type.lockable_by_default();
+    let by_type = subject.file_type.is_some_and(FileType::lockable_by_default);
     let Some(dirs) = dirs else { return Ok((BTreeMap::new(), by_type)) };
     let lookup = opened.repo.attributes(dirs)?;
     let found = lookup.attributes_of(&subject.path).map_err(RepoError::from)?;
@@ -370,7 +396,9 @@ fn print(cx: &Context, report: &Report) -> Result<(), CliError> {
     let title = report.version.as_ref().map_or_else(|| name.clone(), |version| format!("{version}:{name}"));
     writeln!(out, "{}", out.paint(HEADING, title))?;
     let line = |label: &str, value: String| writeln!(out, "  {label:<13} {value}");
-    line("Type", format!("{} ({})", report.description, report.file_type))?;
+    if let (Some(description), Some(name)) = (report.description, report.file_type) {
+        line("Type", format!("{description} ({name})"))?;
+    }
     line("Length", format_bytes_exact(report.size))?;
     line("State", report.state.to_owned())?;
     for (label, value) in &report.labels {
@@ -422,7 +450,9 @@ fn in_the_store(report: &Report) -> String {
         true => "all of it".to_owned(),
         false => format!("{} of {}", format_count(stored.chunks), plural(chunks.count, "chunk", "chunks")),
     };
-    let new = if new == 0 { String::new() } else { format!("; {} new", format_bytes(new)) };
+    // What a version lacks is not new: a remote holds it.
+    let word = if matches!(report.state, NOT_HERE | STORED) { NOT_HERE } else { "new" };
+    let new = if new == 0 { String::new() } else { format!("; {} {word}", format_bytes(new)) };
     format!("{amount}, {sizes}{new}")
 }
 

@@ -2,6 +2,7 @@
 
 use dits_core::index::IndexError;
 use dits_core::lockfile::LockError;
+use dits_core::partial::SourceError;
 use dits_core::refs::RefError;
 use dits_core::repo::RepoError;
 use dits_core::worktree::walk::WalkError;
@@ -20,6 +21,8 @@ impl From<RepoError> for CliError {
             RepoError::Config(error) => error.into(),
             RepoError::Path(error) => error.into(),
             RepoError::Interrupted(error) => error.into(),
+            RepoError::Source(SourceError::Store(error)) => error.into(),
+            RepoError::Source(SourceError::Interrupted(error)) => error.into(),
             RepoError::Walk(WalkError::Io(error)) => error.into(),
             RepoError::Walk(WalkError::Interrupted(error)) => error.into(),
             error => {
@@ -35,6 +38,8 @@ fn exit(error: &RepoError) -> Exit {
         error if error.is_corruption() => Exit::Corruption,
         RepoError::Format { .. } => Exit::Corruption,
         RepoError::NothingToCommit => Exit::Difference,
+        RepoError::Source(_) => Exit::Network,
+        RepoError::WritersAtWork { .. } => Exit::Lock,
         RepoError::Unresolved { .. }
         | RepoError::InTheWay(_)
         | RepoError::FileAndFolder { .. }
@@ -42,6 +47,7 @@ fn exit(error: &RepoError) -> Exit {
         | RepoError::HalfDone { .. }
         | RepoError::StagedConflicts
         | RepoError::UnsafeRemoval(_)
+        | RepoError::KeptBack(_)
         | RepoError::OperationPending { .. } => Exit::Conflict,
         _ => Exit::Usage,
     }
@@ -108,6 +114,15 @@ fn hints(error: &RepoError) -> Vec<String> {
         RepoError::NoHead { .. } => {
             &["`dits switch -f BRANCH` puts HEAD on a branch again; `dits fsck` shows what else is damaged"]
         }
+        RepoError::Absent { path } => return vec![format!("`dits fetch {path}` brings it")],
+        RepoError::UnknownGhost { .. } => {
+            &["remove the link, and bring the file back with `dits restore PATH` and `dits fetch PATH`"]
+        }
+        RepoError::KeptBack(files) if files.only_here.is_empty() => {
+            &["commit and push what was changed, or throw it away with `dits restore PATH`"]
+        }
+        RepoError::KeptBack(_) => &["push first: `dits push`; then a remote has it"],
+        RepoError::WritersAtWork { .. } => &["try again when they are done"],
         RepoError::Record(_) => &["`dits fsck` shows what is damaged"],
         _ => &[],
     };

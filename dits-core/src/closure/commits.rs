@@ -1,10 +1,11 @@
 //! Which commits are new.
 
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::Request;
 use crate::commit::Commit;
 use crate::object::{CommitId, ObjectRead};
+use crate::partial;
 use crate::repo::RepoError;
 use crate::store::StoreError;
 
@@ -89,19 +90,5 @@ impl Paint<'_> {
 /// # Errors
 /// When a commit cannot be read.
 pub fn boundary(read: &dyn ObjectRead, tips: &[CommitId], depth: u32) -> Result<HashSet<CommitId>, StoreError> {
-    let mut cut = HashSet::new();
-    let mut seen: HashSet<CommitId> = tips.iter().copied().collect();
-    let mut queue: VecDeque<(CommitId, u32)> = tips.iter().map(|id| (*id, 1)).collect();
-    while let Some((id, at)) = queue.pop_front().filter(|_| depth > 0) {
-        let commit = match Commit::read(read, id) {
-            Err(StoreError::Missing { .. }) => continue,
-            commit => commit?,
-        };
-        if at == depth {
-            cut.extend((!commit.parents.is_empty()).then_some(id));
-            continue;
-        }
-        queue.extend(commit.parents.into_iter().filter(|parent| seen.insert(*parent)).map(|parent| (parent, at + 1)));
-    }
-    Ok(cut)
+    if depth == 0 { Ok(HashSet::new()) } else { Ok(partial::cut(read, tips, depth)?.edge.into_iter().collect()) }
 }
