@@ -40,10 +40,24 @@ pub struct Env {
     pub xdg_config_home: Option<PathBuf>,
     /// `HOME`.
     pub home: Option<PathBuf>,
+    /// `DITS_TOKEN`: what shows remotes who we are.
+    pub token: Option<Secret>,
+    /// `DITS_SSH_COMMAND`: what reaches `ssh://` remotes.
+    pub ssh_command: Option<String>,
     /// `DITS_THREADS`: how many threads to work with.
     pub threads: Option<String>,
     /// `DITS_NOW`: what to take for the current time.
     pub now: Option<String>,
+}
+
+/// A text that is never shown, not even in debugging output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(not shown)")
+    }
 }
 
 /// Who did something, by the environment.
@@ -91,6 +105,8 @@ impl Env {
             config_system: path("DITS_CONFIG_SYSTEM"),
             xdg_config_home: path("XDG_CONFIG_HOME"),
             home: path("HOME"),
+            token: text("DITS_TOKEN").map(Secret),
+            ssh_command: text("DITS_SSH_COMMAND"),
             threads: text("DITS_THREADS"),
             now: text("DITS_NOW"),
         }

@@ -16,6 +16,7 @@ pub const ALL: &[Guide] = &[
     Guide { name: "tutorial", about: "version a video, step by step", text: include_str!("guide/tutorial.md") },
     Guide { name: "git", about: "what is as in git, and what is not", text: include_str!("guide/git.md") },
     Guide { name: "revisions", about: "how to name a version", text: include_str!("guide/revisions.md") },
+    Guide { name: "sharing", about: "remotes, clone, push and pull", text: include_str!("guide/sharing.md") },
     Guide { name: "pathspecs", about: "how to name files", text: include_str!("guide/pathspecs.md") },
     Guide { name: "ignore", about: ".ditsignore: what not to version", text: include_str!("guide/ignore.md") },
     Guide {

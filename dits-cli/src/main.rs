@@ -9,6 +9,7 @@ mod cmd;
 mod conflicts;
 mod content_id;
 mod context;
+mod credentials;
 mod date;
 mod editor;
 mod env;
@@ -22,9 +23,12 @@ mod output;
 mod pathspec;
 mod picking;
 mod progress;
+mod remotes;
 mod repository;
 mod revisions;
 mod settings;
+mod sharing;
+mod tracking;
 
 fn main() -> std::process::ExitCode {
     app::main()

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use dits_core::commit::Commit;
 use dits_core::history::Walk;
 use dits_core::object::CommitId;
-use dits_core::refs::{BRANCHES, REMOTES, RefName, RefStore, TAGS, Target};
+use dits_core::refs::{BRANCHES, REMOTES, RefName, RefStore, TAGS};
+use dits_core::remote::Follow;
 use dits_core::repo::{RepoError, Repository};
 use dits_core::revision::Revision;
 use dits_core::worktree::{CheckoutReport, Destination, NewBranch, SwitchOptions};
@@ -16,6 +17,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::size::{format_bytes, plural};
 use crate::repository::Opened;
+use crate::tracking::{self, Tracking};
 
 /// Files written and removed, in JSON.
 #[derive(Debug, Default, Serialize)]
@@ -61,6 +63,9 @@ struct Answer {
     branch: Option<String>,
     commit: Option<String>,
     created: bool,
+    /// What a branch that was made follows now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<String>,
     files: Files,
 }
 
@@ -108,19 +113,41 @@ pub fn branch_named(repo: &Repository, name: &str) -> Result<Option<RefName>, Re
     Ok(repo.refs().read(&branch)?.map(|_| branch))
 }
 
-/// The one branch of a remote with this name, if there is no branch of our own: a branch to be made from it.
-///
-/// # Errors
-/// When refs cannot be read.
-pub fn remote_branch(repo: &Repository, name: &str) -> Result<Option<(RefName, NewBranch)>, RepoError> {
-    let Ok(branch) = RefName::branch(name) else { return Ok(None) };
-    let of_remote = |full: &RefName| {
-        full.as_str().strip_prefix(REMOTES).and_then(|rest| rest.split_once('/')).is_some_and(|(_, b)| b == name)
-    };
-    let mut found: Vec<_> = repo.refs().list(REMOTES)?.into_iter().filter(|(full, _)| of_remote(full)).collect();
-    let (Some((from, Target::Id(digest))), true) = (found.pop(), found.is_empty()) else { return Ok(None) };
-    let commit = Some(CommitId::from_digest(digest));
-    Ok(Some((branch, NewBranch { commit, from: from.to_string(), reset: false })))
+/// Where to go, and what a branch that is made for it will follow.
+pub struct Journey {
+    /// Where.
+    pub to: Destination,
+    /// How.
+    pub options: SwitchOptions,
+    /// What the new branch follows.
+    pub follow: Option<Follow>,
+}
+
+impl Journey {
+    /// To what is there already.
+    #[must_use]
+    pub fn to(to: Destination) -> Self {
+        Self { to, options: SwitchOptions::default(), follow: None }
+    }
+
+    /// To a new branch.
+    #[must_use]
+    pub fn to_new(branch: RefName, new: NewBranch, follow: Option<Follow>) -> Self {
+        let options = SwitchOptions { create: Some(new), ..SwitchOptions::default() };
+        Self { to: Destination::Branch(branch), options, follow }
+    }
+
+    /// To a branch that is made from the one of a remote that has this name.
+    ///
+    /// # Errors
+    /// When several remotes have one, or refs cannot be read.
+    pub fn guess(repo: &Repository, name: &str) -> Result<Option<Self>, CliError> {
+        let Some((follow, tracking)) = tracking::guess(repo, name)? else { return Ok(None) };
+        let commit = Some(repo.resolve_commit(tracking.as_str())?);
+        let branch = RefName::branch(name).map_err(RepoError::from)?;
+        let new = NewBranch { commit, from: tracking.to_string(), reset: false };
+        Ok(Some(Self::to_new(branch, new, Some(follow))))
+    }
 }
 
 /// What the user is told when HEAD is on no branch.
@@ -140,8 +167,7 @@ pub fn go(
     opened: &Opened,
     cx: &Context,
     command: &str,
-    to: &Destination,
-    options: &SwitchOptions,
+    Journey { to, options, follow }: &Journey,
 ) -> Result<Exit, CliError> {
     let repo = &opened.repo;
     let before = repo.head()?;
@@ -150,11 +176,15 @@ pub fn go(
     drop(progress);
     let after = repo.head()?;
     let files = Files::from(&report);
+    if let (Destination::Branch(branch), Some(follow)) = (to, follow) {
+        tracking::set(opened, cx, branch, follow)?;
+    }
     if cx.json() {
         let branch = after.branch().map(|branch| branch.short().to_owned());
         let commit = after.commit().map(|commit| commit.to_string());
         let created = options.create.is_some();
-        cx.out().json(command, &Answer { branch, commit, created, files })?;
+        let upstream = follow.as_ref().map(|follow| format!("{}/{}", follow.remote, follow.branch()));
+        cx.out().json(command, &Answer { branch, commit, created, upstream, files })?;
         return Ok(Exit::Ok);
     }
     if let (None, Some(old)) = (before.branch(), before.commit())
@@ -182,6 +212,17 @@ pub fn go(
     }
     if let Some(line) = files.line() {
         cx.note(line);
+    }
+    match to {
+        Destination::Branch(branch) if options.create.is_none() => say_distance(repo, cx, branch, after.commit()),
+        _ => Ok(Exit::Ok),
+    }
+}
+
+/// How far the branch is from what it follows, where it follows anything.
+fn say_distance(repo: &Repository, cx: &Context, branch: &RefName, tip: Option<CommitId>) -> Result<Exit, CliError> {
+    if let Some(tracking) = Tracking::of(repo, branch, tip)?.filter(|_| !cx.quiet()) {
+        write!(cx.out(), "{}", tracking.report(true))?;
     }
     Ok(Exit::Ok)
 }

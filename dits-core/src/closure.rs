@@ -9,8 +9,6 @@ mod content;
 
 use std::collections::{HashMap, HashSet};
 
-pub use commits::boundary;
-
 use crate::commit::Commit;
 use crate::history::topological_order;
 use crate::maintain::{Reached, References, references};

@@ -17,7 +17,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use edit::{set, unset};
+pub use edit::{Edit, set, unset, update};
 pub use keys::{KEYS, Key, Kind, known, reference};
 pub use value::{Value, parse_bool, parse_duration, parse_size};
 

@@ -29,6 +29,7 @@ pub mod path;
 pub mod progress;
 pub mod record;
 pub mod refs;
+pub mod remote;
 pub mod repo;
 pub mod revision;
 pub mod rules_file;

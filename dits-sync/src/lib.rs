@@ -6,7 +6,16 @@
 //! - [`client`] and [`server`]: the two ends, which bring links, machines and repositories together.
 
 pub mod client;
+mod error;
+mod exchange;
+mod held;
 pub mod link;
 pub mod server;
+mod session;
 pub mod transfer;
 pub mod wire;
+
+pub use error::SyncError;
+
+/// The name and version that this code gives itself in a conversation.
+pub const AGENT: &str = concat!("dits/", env!("CARGO_PKG_VERSION"));

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Child;
 
 use dits_core::object::ObjectKind;
+use dits_core::repo::{Environment, Repository};
 use dits_testkit::Sandbox;
 
 use crate::inspect::{json, noise, repository};
@@ -112,6 +113,37 @@ fn what_is_condemned_waits_and_is_stored_again_when_needed() {
     assert!(last["removed"].as_u64().unwrap() >= 1, "{last}");
     assert!(is_stored(&sandbox, b"first") && !is_stored(&sandbox, b"second"));
     sandbox.dits(["fsck", "--full"]).ok();
+}
+
+#[test]
+fn what_a_ref_is_about_to_name_is_kept_from_gc() {
+    let sandbox = repository();
+    sandbox.dits(["switch", "-c", "lost"]).ok();
+    sandbox.dits(["commit", "--allow-empty", "-m", "Lost"]).ok();
+    let lost = sandbox.dits(["rev-parse", "HEAD"]).ok().out().trim().to_owned();
+    sandbox.dits(["switch", "main"]).ok();
+    sandbox.dits(["branch", "-D", "lost"]).ok();
+    let forget = ["-c", "gc.reflogExpire=now", "gc"];
+    let gc = |more: &'static str| sandbox.dits([&forget[..], &[more]].concat());
+    let top = sandbox.path("").canonicalize().unwrap();
+    let repo = Repository::discover(&top, &Environment::default()).unwrap();
+    let object = [(ObjectKind::Commit, lost.parse().unwrap())];
+    // It was held before anybody condemned it: gc waits for whoever holds it.
+    let held = repo.hold(&object).unwrap();
+    let patient = ["-c", "gc.pruneExpire=now", "-c", "gc.auto=1"];
+    sandbox.dits([&patient[..], &forget, &["--auto"]].concat()).ok().says("still writing");
+    drop(held);
+    // It is condemned already: gc is kept out.
+    let held = repo.hold(&object).unwrap();
+    gc("--prune=now").exits(4).warns("gc.lock");
+    drop(held);
+    sandbox.dits(["branch", "found", &lost]).ok();
+    gc("--prune=now").ok();
+    sandbox.dits(["show", "found"]).ok().says("Lost");
+    sandbox.dits(["branch", "-D", "found"]).ok();
+    gc("--prune=now").ok();
+    assert!(repo.hold(&object).unwrap_err().to_string().contains("missing"));
+    sandbox.dits(["branch", "late", &lost]).exits(2);
 }
 
 #[test]

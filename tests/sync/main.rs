@@ -1,1 +1,6 @@
-//! Tests of the protocol between two real ends.
+//! The two ends of the protocol, brought together.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod exchange;
+mod rig;

@@ -23,6 +23,8 @@ pub const TESTS: &[Package] = &[
     Package { name: "xfsprogs", program: "xfs_io", why: "power cuts; a file system that shares extents" },
     Package { name: "ntfs-3g", program: "lowntfs-3g", why: "a file system that folds case" },
     Package { name: "mount", program: "losetup", why: "mounts those file systems" },
+    Package { name: "iproute2", program: "ip", why: "slow, lossy and cut links" },
+    Package { name: "util-linux", program: "nsenter", why: "runs programs at the ends of those links" },
 ];
 
 /// What the demo uses when it makes its own media.

@@ -4,15 +4,16 @@ use std::ffi::OsString;
 
 use dits_core::refs::RefName;
 use dits_core::repo::RepoError;
-use dits_core::worktree::{Destination, NewBranch, Restore, RestoreFrom, SwitchOptions};
+use dits_core::worktree::{Destination, NewBranch, Restore, RestoreFrom};
 
 use super::restore;
-use super::switch::new_branch;
+use super::switch::{name_of, new_branch};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::moves;
+use crate::moves::{self, Journey};
 use crate::repository::Opened;
+use crate::tracking::TrackArgs;
 
 /// Go to a version, or bring files back from one
 ///
@@ -52,6 +53,9 @@ pub struct Args {
     /// In a conflict, take their version
     #[arg(long)]
     theirs: bool,
+    /// What the new branch follows
+    #[command(flatten)]
+    track: TrackArgs,
 }
 
 /// Goes there or restores.
@@ -70,15 +74,9 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     if let Some(name) = &args.orphan {
         return orphan(&opened, cx, name);
     }
-    if let Some(name) = args.create.as_ref().or(args.force_create.as_ref()) {
-        let start = match &args.words[..] {
-            [] => None,
-            [start] => Some(moves::text(start)?),
-            _ => return Err(CliError::usage("a branch begins at one version")),
-        };
-        let (to, mut options) = new_branch(&opened.repo, name, start, args.force_create.is_some())?;
-        options.force = args.force;
-        return moves::go(&opened, cx, "checkout", &to, &options);
+    let name = args.create.as_ref().or(args.force_create.as_ref());
+    if name.is_some() || args.track.asked() {
+        return create(&opened, cx, &args, name);
     }
     let Some((first, rest)) = args.words.split_first() else {
         if args.detach || args.force {
@@ -100,6 +98,19 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     }
 }
 
+fn create(opened: &Opened, cx: &Context, args: &Args, name: Option<&String>) -> Result<Exit, CliError> {
+    let start = match &args.words[..] {
+        [] => None,
+        [start] => Some(moves::text(start)?),
+        _ => return Err(CliError::usage("a branch begins at one version")),
+    };
+    let repo = &opened.repo;
+    let name = name.map_or_else(|| name_of(repo, start.unwrap_or("HEAD")), |name| Ok(name.clone()))?;
+    let mut journey = new_branch(repo, &name, start, args.force_create.is_some(), args.track)?;
+    journey.options.force = args.force;
+    moves::go(opened, cx, "checkout", &journey)
+}
+
 /// The word with `-` written out, if it names a branch or version.
 fn is_version(opened: &Opened, word: &OsString) -> Result<Option<String>, CliError> {
     let Some(text) = word.to_str() else { return Ok(None) };
@@ -107,29 +118,33 @@ fn is_version(opened: &Opened, word: &OsString) -> Result<Option<String>, CliErr
         return moves::expand(&opened.repo, text).map(Some);
     }
     let repo = &opened.repo;
-    let known = repo.resolve_commit(text).is_ok() || moves::remote_branch(repo, text)?.is_some();
+    let known = repo.resolve_commit(text).is_ok() || Journey::guess(repo, text)?.is_some();
     Ok(if known { Some(moves::expand(repo, text)?) } else { None })
 }
 
 fn go_to(opened: &Opened, cx: &Context, args: &Args, named: &str) -> Result<Exit, CliError> {
     let repo = &opened.repo;
-    let mut options = SwitchOptions { force: args.force, ..SwitchOptions::default() };
+    let go = |mut journey: Journey| {
+        journey.options.force = args.force;
+        moves::go(opened, cx, "checkout", &journey)
+    };
     if !args.detach {
         let branch = match named {
             "HEAD" => repo.head()?.branch().cloned(),
             _ => moves::branch_named(repo, named)?,
         };
         if let Some(branch) = branch {
-            return moves::go(opened, cx, "checkout", &Destination::Branch(branch), &options);
+            return go(Journey::to(Destination::Branch(branch)));
         }
-        if let (Err(_), Some((branch, new))) = (repo.resolve_commit(named), moves::remote_branch(repo, named)?) {
-            options.create = Some(new);
-            return moves::go(opened, cx, "checkout", &Destination::Branch(branch), &options);
+        if repo.resolve_commit(named).is_err()
+            && let Some(journey) = Journey::guess(repo, named)?
+        {
+            return go(journey);
         }
     }
-    let commit = repo.resolve_commit(named)?;
-    options.named = Some(named.to_owned());
-    moves::go(opened, cx, "checkout", &Destination::Commit(commit), &options)
+    let mut journey = Journey::to(Destination::Commit(repo.resolve_commit(named)?));
+    journey.options.named = Some(named.to_owned());
+    go(journey)
 }
 
 /// HEAD names a branch that does not exist yet; what is staged becomes its first commit.

@@ -5,7 +5,7 @@ mod scope;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dits_core::config::{self, Config, ConfigError, Layer, Setting, Value, known};
+use dits_core::config::{self, Config, ConfigError, Kind, Layer, Setting, Value, known};
 use dits_core::durable::{self, IoContext};
 use serde::Serialize;
 
@@ -225,7 +225,7 @@ fn show(args: &Args, cx: &Context, settings: &[&Setting], with_names: bool) -> R
     if cx.json() {
         let line = |setting: &&Setting| Line {
             key: setting.key.clone(),
-            value: Json::from(&setting.value),
+            value: shown(setting).map_or_else(|| Json::from(&setting.value), Json::Text),
             scope: setting.origin.layer.name(),
             file: setting.origin.file.as_ref().map(|file| file.display().to_string()),
         };
@@ -244,12 +244,22 @@ fn show(args: &Args, cx: &Context, settings: &[&Setting], with_names: bool) -> R
         }
         match (with_names, args.name_only) {
             (true, true) => text.push_str(&setting.key),
-            (true, false) => text.push_str(&format!("{}{between}{}", setting.key, setting.value)),
-            (false, _) => text.push_str(&setting.value.to_string()),
+            (true, false) => text.push_str(&format!("{}{between}{}", setting.key, value(setting))),
+            (false, _) => text.push_str(&value(setting)),
         }
         write!(cx.out(), "{text}{end}")?;
     }
     Ok(Exit::Ok)
+}
+
+/// What is shown in place of a secret.
+fn shown(setting: &Setting) -> Option<String> {
+    let secret = known(&setting.key).is_some_and(|known| known.kind == Kind::Secret);
+    secret.then(|| "(not shown)".to_owned())
+}
+
+fn value(setting: &Setting) -> String {
+    shown(setting).unwrap_or_else(|| setting.value.to_string())
 }
 
 fn changed(cx: &Context, key: String, file: &Path, changed: bool) -> Result<Exit, CliError> {

@@ -23,11 +23,12 @@ use crate::repository::Opened;
 #[command(after_help = "Examples:
   dits merge grading            the branch `grading` into this one
   dits merge --ff-only main     only if nothing has to be joined
+  dits merge                    what the branch follows, as `dits fetch` saw it last
   dits merge --abort            give up a merge with conflicts
   dits merge --continue         commit it, once all is decided")]
 pub struct Args {
-    /// What to merge: a branch, tag or commit
-    #[arg(value_name = "REV", required_unless_present_any = ["abort", "resume"])]
+    /// What to merge: a branch, tag or commit; without it, what the branch follows
+    #[arg(value_name = "REV")]
     revisions: Vec<String>,
     /// Move the branch forward if that is enough (the default)
     #[arg(long, overrides_with_all = ["no_ff", "ff_only"])]
@@ -55,8 +56,9 @@ pub struct Args {
     resume: bool,
 }
 
+/// What a merge came to, in JSON.
 #[derive(Serialize, Default)]
-struct Answer {
+pub struct Answer {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
@@ -76,9 +78,16 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     if args.resume {
         return resume(&args, &opened, cx);
     }
-    let [revision] = &args.revisions[..] else {
-        return Err(CliError::usage("only one commit can be merged at a time").hint("merge them one after the other"));
+    let revision = match &args.revisions[..] {
+        [] => opened.repo.upstream_ref("HEAD")?.short().to_owned(),
+        [revision] => revision.clone(),
+        _ => {
+            return Err(
+                CliError::usage("only one commit can be merged at a time").hint("merge them one after the other")
+            );
+        }
     };
+    let revision = &revision;
     let theirs = opened.repo.resolve_commit(revision)?;
     let message = match editor::clean_given(&args.messages.join("\n\n")) {
         given if given.is_empty() => default_message(&opened, revision)?,
@@ -89,21 +98,54 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         () if args.no_ff => FastForward::Never,
         () => FastForward::Allowed,
     };
-    let (no_commit, unrelated) = (args.no_commit, args.allow_unrelated_histories);
-    // A fast-forward commits nothing: then nobody has to have a name.
-    let who = if args.ff_only { opened.who(cx)? } else { opened.signature(cx, Role::Committer)? };
-    let options = MergeOptions { fast_forward, no_commit, unrelated, message, who };
-    let progress = cx.progress();
-    let outcome = opened.repo.merge(theirs, &options, &progress)?;
-    drop(progress);
-    show(outcome, theirs, &opened, cx)
+    let join =
+        Join { theirs, message, fast_forward, no_commit: args.no_commit, unrelated: args.allow_unrelated_histories };
+    let (exit, answer) = join.carry_out(&opened, cx)?;
+    if cx.json() {
+        cx.out().json("merge", &answer)?;
+    }
+    Ok(exit)
 }
 
-fn show(outcome: MergeOutcome, theirs: CommitId, opened: &Opened, cx: &Context) -> Result<Exit, CliError> {
+/// A merge to be made.
+pub struct Join {
+    /// What is merged.
+    pub theirs: CommitId,
+    /// The message of the merge commit.
+    pub message: String,
+    /// Whether moving forward is enough.
+    pub fast_forward: FastForward,
+    /// Stages only.
+    pub no_commit: bool,
+    /// Even without a common commit.
+    pub unrelated: bool,
+}
+
+impl Join {
+    /// Merges, and tells what came of it, but for the JSON.
+    ///
+    /// # Errors
+    /// When it cannot be begun.
+    pub fn carry_out(self, opened: &Opened, cx: &Context) -> Result<(Exit, Answer), CliError> {
+        let Self { theirs, message, fast_forward, no_commit, unrelated } = self;
+        // A fast-forward commits nothing: then nobody has to have a name.
+        let who = match fast_forward {
+            FastForward::Only => opened.who(cx)?,
+            _ => opened.signature(cx, Role::Committer)?,
+        };
+        let options = MergeOptions { fast_forward, no_commit, unrelated, message, who };
+        let progress = cx.progress();
+        let outcome = opened.repo.merge(theirs, &options, &progress)?;
+        drop(progress);
+        show(outcome, theirs, opened, cx)
+    }
+}
+
+fn show(outcome: MergeOutcome, theirs: CommitId, opened: &Opened, cx: &Context) -> Result<(Exit, Answer), CliError> {
     match outcome {
         MergeOutcome::UpToDate => {
             let answer = Answer { outcome: "up-to-date", ..Answer::default() };
-            say(answer, "Already up to date.", cx)
+            said(answer, "Already up to date.", cx)
         }
         MergeOutcome::FastForwarded { from, .. } => {
             let (old, new) = (from.map(|id| tree(opened, id)).transpose()?, tree(opened, theirs)?);
@@ -111,40 +153,44 @@ fn show(outcome: MergeOutcome, theirs: CommitId, opened: &Opened, cx: &Context) 
             let before = from.map_or_else(|| "nothing".to_owned(), short);
             let text = format!("Updating {before}..{}\nFast-forward\n {files}", short(theirs));
             let (from, commit) = (from.map(|id| id.to_string()), Some(theirs.to_string()));
-            say(Answer { outcome: "fast-forward", from, commit, files, conflicts: Vec::new() }, &text, cx)
+            said(Answer { outcome: "fast-forward", from, commit, files, conflicts: Vec::new() }, &text, cx)
         }
         MergeOutcome::Merged(made, _) => merged(&made, cx),
         MergeOutcome::Staged(_) => {
             let answer = Answer { outcome: "staged", ..Answer::default() };
-            say(answer, "The merge is staged and not committed, as asked; commit it with `dits merge --continue`", cx)
+            said(answer, "The merge is staged and not committed, as asked; commit it with `dits merge --continue`", cx)
         }
         MergeOutcome::Conflicts(applied) => in_conflict(&applied, opened, cx),
     }
 }
 
-fn merged(made: &NewCommit, cx: &Context) -> Result<Exit, CliError> {
+fn merged(made: &NewCommit, cx: &Context) -> Result<(Exit, Answer), CliError> {
     let files = Changed::of(&made.changes);
     let answer = Answer { outcome: "merged", commit: Some(made.id.to_string()), files, ..Answer::default() };
-    say(answer, &format!("Merge made: {}\n {files}", short(made.id)), cx)
+    said(answer, &format!("Merge made: {}\n {files}", short(made.id)), cx)
 }
 
-fn in_conflict(applied: &Applied, opened: &Opened, cx: &Context) -> Result<Exit, CliError> {
-    if cx.json() {
-        let conflicts = conflicts::to_json(&applied.conflicts, &applied.beside);
-        cx.out().json("merge", &Answer { outcome: "conflicts", conflicts, ..Answer::default() })?;
-    } else {
+fn in_conflict(applied: &Applied, opened: &Opened, cx: &Context) -> Result<(Exit, Answer), CliError> {
+    let conflicts = conflicts::to_json(&applied.conflicts, &applied.beside);
+    if !cx.json() {
         conflicts::report(applied, "The merge", Some("dits merge --continue"), "dits merge --abort", opened, cx)?;
     }
-    Ok(Exit::Conflict)
+    Ok((Exit::Conflict, Answer { outcome: "conflicts", conflicts, ..Answer::default() }))
+}
+
+fn said(answer: Answer, text: &str, cx: &Context) -> Result<(Exit, Answer), CliError> {
+    if !cx.json() && !cx.quiet() {
+        writeln!(cx.out(), "{text}")?;
+    }
+    Ok((Exit::Ok, answer))
 }
 
 fn say(answer: Answer, text: &str, cx: &Context) -> Result<Exit, CliError> {
+    let (exit, answer) = said(answer, text, cx)?;
     if cx.json() {
         cx.out().json("merge", &answer)?;
-    } else if !cx.quiet() {
-        writeln!(cx.out(), "{text}")?;
     }
-    Ok(Exit::Ok)
+    Ok(exit)
 }
 
 fn abort(opened: &Opened, cx: &Context) -> Result<Exit, CliError> {
@@ -166,7 +212,11 @@ fn resume(args: &Args, opened: &Opened, cx: &Context) -> Result<Exit, CliError> 
         amend: false,
         allow_empty: true,
     })?;
-    merged(&made, cx)
+    let (exit, answer) = merged(&made, cx)?;
+    if cx.json() {
+        cx.out().json("merge", &answer)?;
+    }
+    Ok(exit)
 }
 
 /// git's words: `Merge branch 'x' into y`, where the first branch is not worth naming.

@@ -31,12 +31,15 @@ mod help;
 mod init;
 mod inspect;
 mod log;
+mod login;
+mod logout;
 mod ls_files;
 mod ls_tree;
 mod man;
 mod merge;
 mod mv;
 mod reflog;
+mod remote;
 mod reset;
 mod resolve;
 mod restore;
@@ -58,17 +61,19 @@ enum Group {
     Change,
     History,
     Branches,
+    Share,
     Store,
     Inside,
     Help,
 }
 
 impl Group {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::Start, "Start"),
         (Self::Change, "Work on files"),
         (Self::History, "See what happened"),
         (Self::Branches, "Branches and history"),
+        (Self::Share, "Share"),
         (Self::Store, "Care for the repository"),
         (Self::Inside, "Look inside"),
         (Self::Help, "Help"),
@@ -120,12 +125,15 @@ commands! {
     Init: init, Start;
     Inspect: inspect, Inside;
     Log: log, History;
+    Login: login, Share;
+    Logout: logout, Share;
     LsFiles: ls_files, Inside;
     LsTree: ls_tree, Inside;
     Man: man, Help;
     Merge: merge, Branches;
     Mv: mv, Change;
     Reflog: reflog, History;
+    Remote: remote, Share;
     Reset: reset, Branches;
     Resolve: resolve, Branches;
     Restore: restore, Change;

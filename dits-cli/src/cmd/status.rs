@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::repository::Opened;
+use crate::tracking::Tracking;
 
 mod answer;
 mod long;
@@ -105,8 +106,8 @@ pub fn show_long(opened: &Opened, cx: &Context) -> Result<bool, CliError> {
     let options = StatusOptions { renames: opened.repo.rename_options()?, ..StatusOptions::default() };
     let status = opened.repo.status(&Everything, options, &cx.progress())?;
     match cx.json() {
-        true => cx.out().json("status", &answer::Answer::new(&status))?,
-        false => long::Long { status: &status, options, opened, cx }.show()?,
+        true => cx.out().json("status", &answer::Answer::new(&status, tracking(opened, &status)?.as_ref()))?,
+        false => long::Long { status: &status, tracking: tracking(opened, &status)?, options, opened, cx }.show()?,
     }
     report_unreadable(&status, opened, cx)?;
     Ok(!status.staged.is_empty())
@@ -135,7 +136,7 @@ fn options(args: &Args, opened: &Opened) -> Result<StatusOptions, CliError> {
 
 fn show(args: &Args, status: &Status, options: StatusOptions, opened: &Opened, cx: &Context) -> Result<(), CliError> {
     if cx.json() {
-        return cx.out().json("status", &answer::Answer::new(status));
+        return cx.out().json("status", &answer::Answer::new(status, tracking(opened, status)?.as_ref()));
     }
     let form = match (args.porcelain, args.short, args.nul) {
         (_, _, true) => short::Form::Nul,
@@ -143,10 +144,18 @@ fn show(args: &Args, status: &Status, options: StatusOptions, opened: &Opened, c
         (None, true, _) => short::Form::Short,
         (None, false, _) => {
             cx.start_pager()?;
-            return long::Long { status, options, opened, cx }.show();
+            let tracking = tracking(opened, status)?;
+            return long::Long { status, tracking, options, opened, cx }.show();
         }
     };
-    short::show(status, form, args.branch, opened, cx.out())
+    let tracking = args.branch.then(|| tracking(opened, status)).transpose()?.flatten();
+    short::show(status, form, args.branch.then_some(tracking.as_ref()), opened, cx.out())
+}
+
+/// How far the branch is from what it follows.
+fn tracking(opened: &Opened, status: &Status) -> Result<Option<Tracking>, CliError> {
+    let Some(branch) = status.head.branch() else { return Ok(None) };
+    Ok(Tracking::of(&opened.repo, branch, status.head.commit())?)
 }
 
 /// Nothing is known of these, so the answer is not whole.

@@ -1,13 +1,14 @@
 //! `dits switch`
 
-use dits_core::refs::RefName;
+use dits_core::refs::{REMOTES, RefName};
 use dits_core::repo::{RepoError, Repository};
-use dits_core::worktree::{Destination, NewBranch, SwitchOptions};
+use dits_core::worktree::{Destination, NewBranch};
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::moves;
+use crate::moves::{self, Journey};
+use crate::tracking::TrackArgs;
 
 /// Go to another branch
 ///
@@ -18,6 +19,7 @@ use crate::moves;
   dits switch main            go to a branch
   dits switch -c grading      make a branch here and go to it
   dits switch -c fix v1.0     make one that begins at another version
+  dits switch colour          a branch that only a remote has: make it here, and follow it
   dits switch --detach HEAD~3 look at an old version
   dits switch -               back to where you were")]
 pub struct Args {
@@ -42,37 +44,47 @@ pub struct Args {
     /// Do not take a remote's branch of that name for the start of a new one
     #[arg(long)]
     no_guess: bool,
+    /// What the new branch follows
+    #[command(flatten)]
+    track: TrackArgs,
 }
 
 /// Goes there.
 pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let opened = cx.open()?;
     let repo = &opened.repo;
-    let (to, mut options) = destination(repo, &args)?;
-    options.force = args.force;
-    moves::go(&opened, cx, "switch", &to, &options)
+    let mut journey = destination(repo, &args)?;
+    journey.options.force = args.force;
+    moves::go(&opened, cx, "switch", &journey)
 }
 
-fn destination(repo: &Repository, args: &Args) -> Result<(Destination, SwitchOptions), CliError> {
+fn destination(repo: &Repository, args: &Args) -> Result<Journey, CliError> {
     if let Some(name) = &args.orphan {
         let new = NewBranch { commit: None, from: "HEAD".to_owned(), reset: false };
-        return Ok(to_new(RefName::branch(name).map_err(RepoError::from)?, new));
+        return Ok(Journey::to_new(RefName::branch(name).map_err(RepoError::from)?, new, None));
     }
     if let Some(name) = args.create.as_ref().or(args.force_create.as_ref()) {
-        return new_branch(repo, name, args.to.as_deref(), args.force_create.is_some());
+        return new_branch(repo, name, args.to.as_deref(), args.force_create.is_some(), args.track);
     }
     let typed = args.to.as_deref().or(args.detach.then_some("HEAD"));
     let typed = typed.ok_or_else(|| CliError::usage("where to? name a branch, or make one with -c NEW"))?;
     let name = moves::expand(repo, typed)?;
+    if args.track.asked() {
+        return new_branch(repo, &name_of(repo, &name)?, Some(&name), false, args.track);
+    }
     if args.detach {
         let commit = repo.resolve_commit(&name)?;
-        return Ok((Destination::Commit(commit), SwitchOptions { named: Some(name), ..SwitchOptions::default() }));
+        let mut journey = Journey::to(Destination::Commit(commit));
+        journey.options.named = Some(name);
+        return Ok(journey);
     }
     if let Some(branch) = moves::branch_named(repo, &name)? {
-        return Ok((Destination::Branch(branch), SwitchOptions::default()));
+        return Ok(Journey::to(Destination::Branch(branch)));
     }
-    if let (false, Some((branch, new))) = (args.no_guess, moves::remote_branch(repo, &name)?) {
-        return Ok(to_new(branch, new));
+    if !args.no_guess
+        && let Some(journey) = Journey::guess(repo, &name)?
+    {
+        return Ok(journey);
     }
     if repo.head()?.branch().is_some_and(|branch| branch.short() == name) {
         return Err(RepoError::Unborn { branch: name }.into());
@@ -86,8 +98,17 @@ fn destination(repo: &Repository, args: &Args) -> Result<(Destination, SwitchOpt
     })
 }
 
-fn to_new(branch: RefName, new: NewBranch) -> (Destination, SwitchOptions) {
-    (Destination::Branch(branch), SwitchOptions { create: Some(new), ..SwitchOptions::default() })
+/// The name of a branch that is made for one of a remote: `origin/x` becomes `x`.
+///
+/// # Errors
+/// When it is no remote's branch.
+pub fn name_of(repo: &Repository, start: &str) -> Result<String, CliError> {
+    let named = repo.ref_named(start)?;
+    let short = named.as_ref().and_then(|name| name.as_str().strip_prefix(REMOTES)?.split_once('/'));
+    short.map(|(_, name)| name.to_owned()).ok_or_else(|| {
+        CliError::usage(format!("`{start}` is no branch of a remote, so the new branch needs a name"))
+            .hint(format!("dits switch -c NAME --track {start}"))
+    })
 }
 
 /// Where a branch that is to be made begins.
@@ -99,7 +120,8 @@ pub fn new_branch(
     name: &str,
     start: Option<&str>,
     reset: bool,
-) -> Result<(Destination, SwitchOptions), CliError> {
+    track: TrackArgs,
+) -> Result<Journey, CliError> {
     let branch = RefName::branch(name).map_err(RepoError::from)?;
     let from = moves::expand(repo, start.unwrap_or("HEAD"))?;
     let commit = match (start, repo.head()?.commit()) {
@@ -107,5 +129,6 @@ pub fn new_branch(
         (None, None) => None,
         _ => Some(repo.resolve_commit(&from)?),
     };
-    Ok(to_new(branch, NewBranch { commit, from, reset }))
+    let follow = track.follow(repo, &from)?;
+    Ok(Journey::to_new(branch, NewBranch { commit, from, reset }, follow))
 }

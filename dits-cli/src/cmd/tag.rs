@@ -100,6 +100,7 @@ fn create(opened: &Opened, cx: &Context, args: &Args) -> Result<Exit, CliError> 
     }
     let (kind, target) = object(repo, &revision)?;
     let annotated = args.annotate || !args.messages.is_empty() || args.file.is_some();
+    let _held = repo.hold(&[(kind, target)])?;
     let digest = if annotated { write_tag(opened, cx, args, name, kind, target)? } else { target };
     let expected = old.clone().map_or(Expected::Absent, Expected::Is);
     let edit = RefEdit::set(full, expected, Target::Id(digest));

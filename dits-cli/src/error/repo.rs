@@ -4,7 +4,9 @@ use dits_core::index::IndexError;
 use dits_core::lockfile::LockError;
 use dits_core::partial::SourceError;
 use dits_core::refs::RefError;
+use dits_core::remote::RemoteError;
 use dits_core::repo::RepoError;
+use dits_core::revision::RevisionError;
 use dits_core::worktree::walk::WalkError;
 
 use super::CliError;
@@ -18,7 +20,7 @@ impl From<RepoError> for CliError {
             RepoError::Ref(error) => error.into(),
             RepoError::Index(error) => error.into(),
             RepoError::Lock(error) => error.into(),
-            RepoError::Config(error) => error.into(),
+            RepoError::Config(error) | RepoError::Remote(RemoteError::Config(error)) => error.into(),
             RepoError::Path(error) => error.into(),
             RepoError::Interrupted(error) => error.into(),
             RepoError::Source(SourceError::Store(error)) => error.into(),
@@ -123,6 +125,18 @@ fn hints(error: &RepoError) -> Vec<String> {
         }
         RepoError::KeptBack(_) => &["push first: `dits push`; then a remote has it"],
         RepoError::WritersAtWork { .. } => &["try again when they are done"],
+        RepoError::Revision(RevisionError::NoUpstream { branch }) => {
+            return vec![
+                format!("to follow a branch: dits branch --set-upstream-to=origin/{branch} {branch}"),
+                format!("to push it and follow it there: dits push --set-upstream origin {branch}"),
+            ];
+        }
+        RepoError::Revision(RevisionError::UpstreamGone { branch, remote, .. }) => {
+            return vec![
+                format!("`dits fetch {remote}` brings it if it is there"),
+                format!("if it is gone for good: dits branch --unset-upstream {branch}"),
+            ];
+        }
         RepoError::Record(_) => &["`dits fsck` shows what is damaged"],
         _ => &[],
     };

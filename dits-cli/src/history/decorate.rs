@@ -67,7 +67,8 @@ impl Decorations {
             found.at.entry(commit).or_default().push(Mark { kind, name });
         }
         for marks in found.at.values_mut() {
-            marks.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+            // The last name of a kind comes first, as in git.
+            marks.sort_by(|a, b| (a.kind, &b.name).cmp(&(b.kind, &a.name)));
         }
         Ok(found)
     }

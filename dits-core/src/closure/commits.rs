@@ -1,11 +1,10 @@
 //! Which commits are new.
 
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap};
 
 use super::Request;
 use crate::commit::Commit;
 use crate::object::{CommitId, ObjectRead};
-use crate::partial;
 use crate::repo::RepoError;
 use crate::store::StoreError;
 
@@ -82,13 +81,4 @@ impl Paint<'_> {
             Err(error) => Err(RepoError::from(error).into()),
         }
     }
-}
-
-/// The commits at which a history of `depth` commits from each tip ends although it goes on: those whose parents are
-/// left out. No depth (0) leaves nothing out.
-///
-/// # Errors
-/// When a commit cannot be read.
-pub fn boundary(read: &dyn ObjectRead, tips: &[CommitId], depth: u32) -> Result<HashSet<CommitId>, StoreError> {
-    if depth == 0 { Ok(HashSet::new()) } else { Ok(partial::cut(read, tips, depth)?.edge.into_iter().collect()) }
 }

@@ -17,24 +17,88 @@ use crate::durable::{self, IoContext};
 const LOCK_TRIES: u32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Sets a key in a file, which is created if need be. The value of a known key is checked and
-/// stored as its type; that of another is stored as a boolean or number if it looks like one. Durable on return.
+/// One change of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Edit {
+    /// Sets a key. The value of a known key is checked and stored as its type; that of another is stored as a boolean
+    /// or number if it looks like one.
+    Set(String, Value),
+    /// Removes a key, with its section if that is then empty.
+    Unset(String),
+    /// Gives a section such as `remote.origin` another name, keeping its comments.
+    RenameSection(String, String),
+    /// Removes a section with all that is in it.
+    RemoveSection(String),
+}
+
+/// Sets a key in a file, which is created if need be ([`Edit::Set`]). Durable on return.
 ///
 /// # Errors
 /// When key or value are not allowed, or the file cannot be locked, read, understood or replaced. It is then unchanged.
 pub fn set(layer: Layer, path: &Path, key: &str, value: &Value) -> Result<(), ConfigError> {
-    if !text::is_key(key) {
-        return Err(ConfigError::BadKey(key.to_owned()));
+    update(layer, path, &[Edit::Set(key.to_owned(), value.clone())])
+}
+
+/// Makes several changes of a file, all or none. What is to be removed or renamed and is not there is no error.
+///
+/// # Errors
+/// As [`set`], and when a section takes a name that another one has.
+pub fn update(layer: Layer, path: &Path, edits: &[Edit]) -> Result<(), ConfigError> {
+    for edit in edits {
+        if let Edit::Set(key, value) = edit {
+            checked(layer, path, key, value)?;
+        }
     }
-    let value = checked(layer, path, key, value)?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         durable::create_dir_all(folder)?;
     }
     let file = LockedFile::open(path, true)?.ok_or_else(|| ConfigError::Locked(path.to_owned()))?;
     let mut document = file.read()?;
-    let old = existing(&document, key);
-    insert(path, &mut document, old.as_deref().unwrap_or(&new_address(key)), key, &value)?;
+    edits.iter().try_for_each(|edit| apply(layer, path, &mut document, edit))?;
     file.replace(&document)
+}
+
+fn apply(layer: Layer, path: &Path, document: &mut DocumentMut, edit: &Edit) -> Result<(), ConfigError> {
+    match edit {
+        Edit::Set(key, value) => {
+            let value = checked(layer, path, key, value)?;
+            let old = existing(document, key);
+            insert(path, document, old.as_deref().unwrap_or(&new_address(key)), key, &value)
+        }
+        Edit::Unset(key) => {
+            while let Some(address) = existing(document, key) {
+                remove(document.as_table_mut(), &address);
+            }
+            Ok(())
+        }
+        Edit::RenameSection(old, new) => rename_section(path, document, old, new),
+        Edit::RemoveSection(name) => {
+            while let Some(address) = section(document, name) {
+                remove(document.as_table_mut(), &address);
+            }
+            Ok(())
+        }
+    }
+}
+
+fn rename_section(path: &Path, document: &mut DocumentMut, old: &str, new: &str) -> Result<(), ConfigError> {
+    let in_the_way = || ConfigError::InTheWay { file: path.to_owned(), key: format!("{old}.*"), other: new.to_owned() };
+    let new_name = new.split_once('.').map_or(new, |(_, name)| name);
+    while let Some(address) = section(document, old) {
+        if section(document, new).is_some() {
+            return Err(in_the_way());
+        }
+        let Some((name, folders)) = address.split_last() else { return Err(in_the_way()) };
+        let mut table: &mut dyn TableLike = document.as_table_mut();
+        for folder in folders {
+            table = table.get_mut(folder).and_then(Item::as_table_like_mut).ok_or_else(in_the_way)?;
+        }
+        let Some(item) = table.remove(name) else { return Ok(()) };
+        let Some(top) = folders.first() else { return Err(in_the_way()) };
+        let parent = document.get_mut(top).and_then(Item::as_table_like_mut).ok_or_else(in_the_way)?;
+        parent.insert(new_name, item);
+    }
+    Ok(())
 }
 
 /// Removes a key from a file, with its section if that is then empty. Returns whether it was there.
@@ -57,6 +121,9 @@ pub fn unset(path: &Path, key: &str) -> Result<bool, ConfigError> {
 
 /// The value as it is stored, after a check against the table of known keys.
 fn checked(layer: Layer, path: &Path, key: &str, value: &Value) -> Result<Value, ConfigError> {
+    if !text::is_key(key) {
+        return Err(ConfigError::BadKey(key.to_owned()));
+    }
     let Some(known) = keys::known(key) else { return Ok(guessed(value)) };
     if known.kind.accepts(value) {
         return Ok(known.kind.stored(value));
@@ -96,6 +163,26 @@ fn existing(document: &DocumentMut, key: &str) -> Option<Vec<String>> {
     let mut found = None;
     search(document.as_table(), &mut Vec::new(), key, &mut found);
     found
+}
+
+/// Where the table of a section such as `remote.origin` is.
+fn section(document: &DocumentMut, name: &str) -> Option<Vec<String>> {
+    fn search(table: &dyn TableLike, here: &mut Vec<String>, name: &str) -> bool {
+        for (part, item) in table.iter() {
+            here.push(part.to_owned());
+            let found = item.as_table_like().is_some_and(|inner| {
+                // The name that a setting in it would have tells which section it is.
+                text::same_key(&format!("{}.x", here.join(".")), &format!("{name}.x")) || search(inner, here, name)
+            });
+            if found {
+                return true;
+            }
+            here.pop();
+        }
+        false
+    }
+    let mut address = Vec::new();
+    search(document.as_table(), &mut address, name).then_some(address)
 }
 
 fn new_address(key: &str) -> Vec<String> {

@@ -10,6 +10,8 @@ use crate::attributes::Chunking;
 pub enum Kind {
     /// Any text.
     Text,
+    /// A text that is never shown.
+    Secret,
     /// A boolean.
     Bool,
     /// A whole number between these two.
@@ -34,7 +36,7 @@ impl Kind {
     pub fn accepts(self, value: &Value) -> bool {
         let Some(text) = value.to_text() else { return self == Self::List };
         match self {
-            Self::Text | Self::List => true,
+            Self::Text | Self::Secret | Self::List => true,
             Self::Bool => parse_bool(&text).is_some(),
             Self::Int(min, max) => text.parse().is_ok_and(|number: i64| (min..=max).contains(&number)),
             Self::Size => parse_size(&text).is_some(),
@@ -53,7 +55,7 @@ impl Kind {
             Self::Bool | Self::BoolOr(_) => parse_bool(&text).map_or(Value::Text(text), Value::Bool),
             Self::Int(..) | Self::Size => text.parse().map_or(Value::Text(text), Value::Int),
             Self::List => Value::List(vec![Value::Text(text)]),
-            Self::Text | Self::Duration | Self::Word(_) | Self::Chunking => Value::Text(text),
+            Self::Text | Self::Secret | Self::Duration | Self::Word(_) | Self::Chunking => Value::Text(text),
         }
     }
 
@@ -61,7 +63,7 @@ impl Kind {
     #[must_use]
     pub fn allowed(self) -> String {
         match self {
-            Self::Text => "a text is needed".to_owned(),
+            Self::Text | Self::Secret => "a text is needed".to_owned(),
             Self::Bool => "use true or false".to_owned(),
             Self::Int(min, i64::MAX) => format!("use a whole number from {min} on"),
             Self::Int(min, max) => format!("use a whole number from {min} to {max}"),
@@ -77,6 +79,7 @@ impl Kind {
     fn name(self) -> String {
         match self {
             Self::Text => "text".to_owned(),
+            Self::Secret => "text, not shown".to_owned(),
             Self::Bool => "boolean".to_owned(),
             Self::Int(min, i64::MAX) => format!("number, {min} or more"),
             Self::Int(min, max) => format!("number, {min} to {max}"),
@@ -93,7 +96,7 @@ impl Kind {
 /// A setting that dits knows.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
-    /// Its name; a `*` stands for any name.
+    /// Its name; a `*` at the end stands for any name without a dot, one in the middle for anything.
     pub name: &'static str,
     /// What its value must be.
     pub kind: Kind,
@@ -110,6 +113,8 @@ const fn key(name: &'static str, kind: Kind, default: Option<&'static str>, doc:
 /// Every setting that dits knows, by name.
 pub const KEYS: &[Key] = &[
     key("alias.*", Kind::Text, None, "A command line that the name after `alias.` stands for."),
+    key("branch.*.merge", Kind::Text, None, "The branch of the remote that this one follows, as `refs/branches/main`."),
+    key("branch.*.remote", Kind::Text, None, "The remote that `pull` and `push` go to on this branch; `.` is here."),
     key(
         "color.ui",
         Kind::BoolOr(&["auto", "always", "never"]),
@@ -128,6 +133,7 @@ pub const KEYS: &[Key] = &[
     key("core.packSize", Kind::Size, Some("1G"), "The size at which a pack is closed and the next one begun."),
     key("core.pager", Kind::Text, None, "The program that long output is shown with."),
     key("core.portable", Kind::Bool, Some("true"), "Whether `add` refuses names that Windows or macOS cannot hold."),
+    key("core.sshCommand", Kind::Text, None, "The command that reaches `ssh://` remotes, in place of `ssh`."),
     key(
         "core.threads",
         Kind::Int(0, 1024),
@@ -147,6 +153,25 @@ pub const KEYS: &[Key] = &[
         "How much of its content, in percent, a file must have in common with another to be its rename.",
     ),
     key("diff.renames", Kind::Bool, Some("true"), "Whether `diff`, `log` and `status` look for renames."),
+    key(
+        "fetch.exclude",
+        Kind::List,
+        None,
+        "Paths whose content a partial clone does not fetch unless they are named; patterns as in `.ditsignore`.",
+    ),
+    key(
+        "fetch.include",
+        Kind::List,
+        None,
+        "Paths whose content a partial clone fetches with each `fetch`; patterns as in `.ditsignore`.",
+    ),
+    key("fetch.prune", Kind::Bool, Some("false"), "Whether `fetch` forgets branches that the remote no longer has."),
+    key(
+        "fetch.recentDays",
+        Kind::Int(0, i64::MAX),
+        Some("7"),
+        "How many days before its newest commit a branch is recent for `fetch --recent`.",
+    ),
     key(
         "gc.auto",
         Kind::Int(0, i64::MAX),
@@ -173,12 +198,59 @@ pub const KEYS: &[Key] = &[
         Some("default"),
         "How `log` shows dates.",
     ),
+    key("receive.denyDeletes", Kind::Bool, Some("false"), "Whether a server refuses to delete branches and tags."),
+    key(
+        "receive.denyNonFastForwards",
+        Kind::Bool,
+        Some("false"),
+        "Whether a server refuses forced pushes, which leave commits behind.",
+    ),
+    key("receive.maxSize", Kind::Size, None, "How many bytes one push to a server may store."),
+    key(
+        "receive.protect",
+        Kind::List,
+        None,
+        "Branches that only the tokens named behind the colon may move, never back and never away: \
+         `[\"main: ci ada\", \"release/*\"]`.",
+    ),
+    key(
+        "server.anonymousRead",
+        Kind::Bool,
+        Some("false"),
+        "Whether a server lets clients without a token read the repository.",
+    ),
+    key("server.quota", Kind::Size, None, "How many bytes a server lets the repository take."),
+    key(
+        "pull.ff",
+        Kind::BoolOr(&["only"]),
+        Some("true"),
+        "Whether `pull` moves the branch forward where that is enough; `false` always makes a merge commit, `only` never.",
+    ),
+    key(
+        "push.default",
+        Kind::Word(&["nothing", "current", "upstream", "simple", "matching"]),
+        Some("simple"),
+        "What `push` pushes when it is not told: `simple` pushes the branch to one of the same name that it follows.",
+    ),
+    key("remote.*.fetch", Kind::List, None, "Which refs of the remote `fetch` brings, and what they are called here."),
+    key("remote.*.prune", Kind::Bool, None, "`fetch.prune` for this remote."),
+    key("remote.*.pushUrl", Kind::Text, None, "Where `push` goes, if not to the remote's `url`."),
+    key("remote.*.token", Kind::Secret, None, "The token shown to the remote; `tokenFile` and `dits login` are safer."),
+    key("remote.*.tokenFile", Kind::Text, None, "A file with the token shown to the remote."),
+    key("remote.*.url", Kind::Text, None, "Where the remote is: `dits://`, `https://`, `ssh://`, `file://` or a path."),
     key(
         "status.showUntracked",
         Kind::Word(&["no", "normal", "all"]),
         Some("normal"),
         "Which untracked files `status` shows: none, folders as a whole, or every file.",
     ),
+    key(
+        "transfer.carrier",
+        Kind::Word(&["auto", "quic", "tcp"]),
+        Some("auto"),
+        "What `dits://` travels on; `auto` takes QUIC where it gets through.",
+    ),
+    key("transfer.limitRate", Kind::Size, Some("0"), "How many bytes per second are sent or received; 0 is no limit."),
     key("user.email", Kind::Text, None, "The e-mail address in your commits."),
     key("user.name", Kind::Text, None, "The name in your commits."),
 ];
@@ -186,11 +258,15 @@ pub const KEYS: &[Key] = &[
 /// The entry of [`KEYS`] for a key, if dits knows it.
 #[must_use]
 pub fn known(key: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|known| match known.name.strip_suffix('*') {
-        Some(section) => key.split_at_checked(section.len()).is_some_and(|(start, rest)| {
-            start.eq_ignore_ascii_case(section) && !rest.is_empty() && !rest.contains('.')
+    KEYS.iter().find(|known| match text::parts(known.name) {
+        Some((section, None, "*")) => {
+            let rest = key.split_once('.').filter(|(start, _)| start.eq_ignore_ascii_case(section));
+            rest.is_some_and(|(_, rest)| !rest.is_empty() && !rest.contains('.'))
+        }
+        Some((section, Some("*"), name)) => text::parts(key).is_some_and(|(start, between, end)| {
+            start.eq_ignore_ascii_case(section) && between.is_some() && end.eq_ignore_ascii_case(name)
         }),
-        None => text::same_key(known.name, key),
+        _ => text::same_key(known.name, key),
     })
 }
 

@@ -113,6 +113,41 @@ fn unset_removes_the_key_and_its_empty_section() {
 }
 
 #[test]
+fn several_changes_are_made_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config");
+    let before = "# ours\n[remote.origin] # the server\nurl = \"x\"\n\n[branch.main]\nremote = \"origin\"\n";
+    fs::write(&path, before).unwrap();
+    let rename = Edit::RenameSection("remote.origin".into(), "remote.up.stream".into());
+    let set = Edit::Set("branch.main.remote".into(), text("up.stream"));
+    update(Layer::Repository, &path, &[rename.clone(), set]).unwrap();
+    let after = fs::read_to_string(&path).unwrap();
+    assert_eq!(
+        after,
+        "# ours\n[remote.\"up.stream\"] # the server\nurl = \"x\"\n\n[branch.main]\nremote = \"up.stream\"\n"
+    );
+    update(Layer::Repository, &path, &[rename]).unwrap();
+    let bad = Edit::Set("core.compression".into(), text("x"));
+    assert!(update(Layer::Repository, &path, &[Edit::RemoveSection("branch.main".into()), bad]).is_err());
+    let into = Edit::RenameSection("branch.main".into(), "remote.up.stream".into());
+    assert!(matches!(update(Layer::Repository, &path, &[into]), Err(ConfigError::InTheWay { .. })));
+    assert_eq!(fs::read_to_string(&path).unwrap(), after, "all or nothing");
+    let gone = [Edit::RemoveSection("REMOTE.up.stream".into()), Edit::Unset("branch.main.remote".into())];
+    update(Layer::Repository, &path, &gone).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "");
+}
+
+#[test]
+fn keys_with_a_name_in_the_middle_are_known() {
+    let name = |key| known(key).map(|known| known.name);
+    assert_eq!(name("remote.a.b.URL"), Some("remote.*.url"));
+    assert_eq!(name("Branch.x.merge"), Some("branch.*.merge"));
+    assert_eq!(name("remote.url"), None);
+    assert_eq!(name("alias.x"), Some("alias.*"));
+    assert_eq!(name("alias.x.y"), None);
+}
+
+#[test]
 fn bad_values_name_file_key_value_and_what_is_allowed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config");

@@ -4,7 +4,7 @@ use super::Applied;
 use super::bases::merge_commits;
 use crate::history;
 use crate::index::Index;
-use crate::object::{CommitId, TreeId};
+use crate::object::{CommitId, ObjectKind, TreeId};
 use crate::progress::Progress;
 use crate::repo::{CommitOptions, Head, NewCommit, Pending, PendingKind, RepoError, Repository};
 use crate::signature::Signature;
@@ -69,6 +69,16 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<MergeOutcome, RepoError> {
         self.check_nothing_pending()?;
+        let _held = self.hold(&[(ObjectKind::Commit, *theirs.digest())])?;
+        self.merge_held(theirs, options, progress)
+    }
+
+    fn merge_held(
+        &self,
+        theirs: CommitId,
+        options: &MergeOptions,
+        progress: &dyn Progress,
+    ) -> Result<MergeOutcome, RepoError> {
         let head = self.head()?;
         let Some(ours) = head.commit() else { return self.fast_forward(&head, theirs, options, progress) };
         if history::is_ancestor(self.store(), theirs, ours)? {
@@ -136,7 +146,7 @@ impl Repository {
         if self.head()? != *head {
             // Another command moved it while this one looked at the histories.
             drop(index);
-            return self.merge(to, options, progress);
+            return self.merge_held(to, options, progress);
         }
         let report = self.checkout_commit_files(&mut index, to, progress)?;
         let name = options.message.lines().next().unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::{Applied, three_way};
 use crate::commit::Commit;
 use crate::diff::RenameOptions;
-use crate::object::CommitId;
+use crate::object::{CommitId, ObjectKind};
 use crate::progress::Progress;
 use crate::repo::{CommitOptions, NewCommit, Pending, PendingKind, RepoError, Repository, write_tree};
 use crate::signature::Signature;
@@ -174,6 +174,8 @@ impl Repository {
         options: &PickOptions,
         progress: &dyn Progress,
     ) -> Result<PickOutcome, RepoError> {
+        let picked: Vec<_> = commits.iter().map(|commit| (ObjectKind::Commit, *commit.digest())).collect();
+        let _held = self.hold(&picked)?;
         let mut outcome = PickOutcome::default();
         for (at, commit) in commits.iter().enumerate() {
             let applied = self.pick_one(pick, start, *commit, &commits[at + 1..], options, progress)?;

@@ -1,6 +1,7 @@
 //! `dits resolve`: deciding a conflict.
 
 use std::fs::File;
+use std::io::Seek;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use crate::index::{LockedIndex, Stage, fs_clock};
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{PendingKind, RepoError, Repository};
-use crate::worktree::{AddOptions, Exactly, Replace, entry, place_version};
+use crate::worktree::{AddOptions, Exactly, New, entry, place_version, put};
 
 /// Which version of a file in conflict is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,16 +66,13 @@ impl Repository {
         }
         let temp = self.layout().temp();
         durable::create_dir_all(&temp)?;
-        let mut from = File::open(file).at("open", file)?;
+        let from = File::open(file).at("open", file)?;
         let mode = from.metadata().at("look at", file)?.permissions().mode();
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("resolve-").permissions(PermissionsExt::from_mode(0o666 | (mode & 0o111)));
-        let mut copy = builder.tempfile_in(&temp).at("create a file in", &temp)?;
-        std::io::copy(&mut from, copy.as_file_mut()).at("copy", file)?;
-        let named = copy.into_temp_path();
-        self.work_dirs()?.rename_into(&named, path, Replace::Yes)?;
-        // It has been renamed: there is nothing left to remove.
-        let _ = named.keep();
+        let fill = |mut to: &File| {
+            (&from).rewind().and_then(|()| std::io::copy(&mut &from, &mut to)).at("copy", file)?;
+            Ok(())
+        };
+        put(&temp, &self.work_dirs()?, path, &New::File { executable: mode & 0o100 != 0, fill: &fill })?;
         self.resolve_conflicts(std::slice::from_ref(path), Choice::Worktree, progress)
     }
 

@@ -83,7 +83,7 @@ impl Repository {
         options: &DropOptions<'_>,
         progress: &dyn Progress,
     ) -> Result<Dropped, RepoError> {
-        let _lock = FileLock::acquire(&self.layout().common.join("gc.lock"), Duration::ZERO)?;
+        let _lock = FileLock::acquire(&self.layout().gc_lock(), Duration::ZERO)?;
         let promises = self.promises_for(options)?;
         let promised = Promised::new(self.store(), &promises);
         let plan = self.plan_drop(&self.index()?, selection, options, &promised, progress)?;

@@ -17,6 +17,7 @@ use crate::path::{PathError, RepoPath, portable::PortableError};
 use crate::progress::Interrupted;
 use crate::record::RecordError;
 use crate::refs::{RefError, RefNameError};
+use crate::remote::RemoteError;
 use crate::revision::RevisionError;
 use crate::rules_file::RulesError;
 use crate::store::StoreError;
@@ -301,6 +302,9 @@ pub enum RepoError {
     /// From the refs.
     #[error(transparent)]
     Ref(#[from] RefError),
+    /// From the settings of a remote.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// A name that no ref can have.
     #[error(transparent)]
     RefName(#[from] RefNameError),
@@ -347,7 +351,7 @@ impl RepoError {
             Self::Store(e) => e.is_corruption(),
             Self::Ref(e) => e.is_corruption(),
             Self::Index(e) => e.is_corruption(),
-            Self::Config(e) => e.is_corruption(),
+            Self::Config(e) | Self::Remote(RemoteError::Config(e)) => e.is_corruption(),
             Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } | Self::LostBranch { .. } => true,
             _ => false,
         }

@@ -112,6 +112,12 @@ impl Layout {
         self.private.join("tmp")
     }
 
+    /// The lock of garbage collection.
+    #[must_use]
+    pub fn gc_lock(&self) -> PathBuf {
+        self.common.join("gc.lock")
+    }
+
     /// Where the further worktrees have their private folders.
     #[must_use]
     pub fn linked_worktrees(&self) -> PathBuf {

@@ -62,6 +62,28 @@ pub enum RevisionError {
         /// How many entries it has.
         entries: usize,
     },
+    /// The branch follows nothing.
+    #[error("`{branch}` follows no branch")]
+    NoUpstream {
+        /// The branch.
+        branch: String,
+    },
+    /// What the branch follows is not fetched, or gone.
+    #[error("`{branch}` follows `{merge}` of `{remote}`, which is not here")]
+    UpstreamGone {
+        /// The branch.
+        branch: String,
+        /// What it follows.
+        merge: String,
+        /// Of which remote.
+        remote: String,
+    },
+    /// There is no branch whose upstream could be meant.
+    #[error("`{text}`: HEAD is on no branch")]
+    NoBranch {
+        /// What was typed.
+        text: String,
+    },
     /// The version has no such path.
     #[error("`{path}` is not in `{revision}`")]
     NoPath {

@@ -24,6 +24,8 @@ pub struct Revision {
     pub log_entry: Option<usize>,
     /// `@{-n}`: the nth branch that was left.
     pub left_branch: Option<usize>,
+    /// `@{u}`: what the base, a branch, follows.
+    pub upstream: bool,
     /// The steps from there.
     pub steps: Vec<Navigation>,
     /// The path after a colon.
@@ -87,6 +89,7 @@ impl Revision {
             base: String::new(),
             log_entry: None,
             left_branch: None,
+            upstream: false,
             steps: Vec::new(),
             path,
         };
@@ -98,8 +101,8 @@ impl Revision {
         let (base, mut rest) = name.split_at(end.map_or(name.len(), |(at, _)| at));
         revision.base = if base == "@" { "HEAD".to_owned() } else { base.to_owned() };
         if let Some(inner) = rest.strip_prefix("@{") {
-            let (number, after) = inner.split_once('}').ok_or_else(|| syntax("`@{` is not closed"))?;
-            revision.log_selector(number).ok_or_else(|| syntax("`@{…}` takes a number"))?;
+            let (selector, after) = inner.split_once('}').ok_or_else(|| syntax("`@{` is not closed"))?;
+            revision.selector(selector).ok_or_else(|| syntax("`@{…}` takes a number, or `u` for the upstream"))?;
             rest = after;
         }
         revision.parse_steps(rest).map_err(syntax)?;
@@ -109,8 +112,13 @@ impl Revision {
         Ok(revision)
     }
 
-    fn log_selector(&mut self, number: &str) -> Option<()> {
-        if let Some(back) = number.strip_prefix('-').filter(|_| self.base.is_empty()) {
+    fn selector(&mut self, number: &str) -> Option<()> {
+        if ["u", "upstream"].iter().any(|word| number.eq_ignore_ascii_case(word)) {
+            self.upstream = true;
+            if self.base.is_empty() {
+                self.base = "HEAD".to_owned();
+            }
+        } else if let Some(back) = number.strip_prefix('-').filter(|_| self.base.is_empty()) {
             self.left_branch = Some(back.parse().ok().filter(|n| *n > 0)?);
         } else {
             self.log_entry = Some(number.parse().ok()?);
@@ -167,6 +175,9 @@ mod tests {
     #[test]
     fn logs_and_paths() {
         assert_eq!(Revision::parse("@{3}").map(|r| (r.base, r.log_entry)).ok(), Some(("HEAD".into(), Some(3))));
+        for text in ["@{u}", "@{UPSTREAM}~2", "HEAD@{u}"] {
+            assert_eq!(Revision::parse(text).map(|r| (r.base, r.upstream)).ok(), Some(("HEAD".into(), true)));
+        }
         assert_eq!(Revision::parse("@{-2}").map(|r| r.left_branch).ok(), Some(Some(2)));
         assert_eq!(Revision::parse("-").map(|r| r.left_branch).ok(), Some(Some(1)));
         let path = Revision::parse("v1:shots/a..b.mov").expect("a revision with a path");

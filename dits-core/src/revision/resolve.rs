@@ -5,7 +5,7 @@ use crate::commit::Commit;
 use crate::history;
 use crate::object::{CommitId, Digest, ObjectKind, TagId, TreeId};
 use crate::path::RepoPath;
-use crate::refs::{RefName, RefStore, Target};
+use crate::refs::{BRANCHES, RefName, RefStore, Target};
 use crate::repo::{RepoError, Repository};
 use crate::store::HexPrefix;
 use crate::tag::Tag;
@@ -148,6 +148,10 @@ impl Repository {
             let name = self.branch_left(revision, back)?;
             return self.base_of(&Revision { base: name, left_branch: None, ..revision.clone() });
         }
+        if revision.upstream {
+            let name = self.upstream_ref(&revision.base)?;
+            return self.ref_object(revision, &name);
+        }
         if let Some(name) = self.ref_named(&revision.base)? {
             return self.ref_object(revision, &name);
         }
@@ -183,11 +187,40 @@ impl Repository {
         Ok((kind, digest))
     }
 
+    /// The ref that has what a branch follows; `HEAD` is the branch that it is on.
+    ///
+    /// # Errors
+    /// When it follows nothing, or that is not here.
+    pub fn upstream_ref(&self, branch: &str) -> Result<RefName, RepoError> {
+        let name = match branch {
+            "HEAD" => {
+                let on_none = || RevisionError::NoBranch { text: format!("{branch}@{{u}}") };
+                self.head()?.branch().cloned().ok_or_else(on_none)?
+            }
+            _ => RefName::branch(branch.strip_prefix(BRANCHES).unwrap_or(branch))?,
+        };
+        let short = || name.short().to_owned();
+        let upstream = self.upstream(&name)?.ok_or_else(|| RevisionError::NoUpstream { branch: short() })?;
+        match upstream.tracking {
+            Some(tracking) if self.refs().resolve(&tracking)?.is_some() => Ok(tracking),
+            _ => {
+                let (merge, remote) = (upstream.follow.branch().to_owned(), upstream.follow.remote);
+                Err(RevisionError::UpstreamGone { branch: short(), merge, remote }.into())
+            }
+        }
+    }
+
     /// The full name of a ref that people call `short`, in git's order of preference.
     ///
     /// # Errors
-    /// When a ref is damaged.
+    /// When a ref is damaged, or the upstream of a branch is asked for and there is none.
     pub fn ref_named(&self, short: &str) -> Result<Option<RefName>, RepoError> {
+        if short.ends_with('}')
+            && let Ok(Revision { base, upstream: true, steps, path: None, .. }) = Revision::parse(short)
+            && steps.is_empty()
+        {
+            return self.upstream_ref(&base).map(Some);
+        }
         let remote_head = format!("refs/remotes/{short}/HEAD");
         for prefix in ["", "refs/", "refs/tags/", "refs/branches/", "refs/remotes/"] {
             let Ok(name) = RefName::parse(&format!("{prefix}{short}")) else { continue };

@@ -52,13 +52,13 @@ impl Odb {
     fn finish_draft(&self, draft: NamedTempFile) -> Result<Option<(Sealed, u64, u64)>, StoreError> {
         let Some(blob) = FileBlob::open(draft.path().to_owned(), false)? else { return Ok(None) };
         let Some(header) = pack_header(&blob)? else { return Ok(None) };
-        let (entries, end) = good_frames(&blob)?;
+        let (mut entries, end) = good_frames(&blob)?;
         let objects = entries.len() as u64;
         if entries.is_empty() {
             return Ok(None);
         }
         let builder = PackBuilder::resume(Arc::clone(self.packs()), header, draft, end)?;
-        Ok(Some((builder.seal(entries)?, objects, end - HEADER_LEN as u64)))
+        Ok(Some((builder.seal(&mut entries)?, objects, end - HEADER_LEN as u64)))
     }
 }
 

@@ -88,6 +88,12 @@ pub trait PackStore: Send + Sync + fmt::Debug {
     /// When one cannot be made durable. Some may then be there.
     fn put(&self, files: Vec<(NamedTempFile, String)>) -> Result<(), StoreError>;
 
+    /// Makes durable that the files are there which others have stored, and perhaps are only about to make so.
+    ///
+    /// # Errors
+    /// When that fails.
+    fn sync(&self) -> Result<(), StoreError>;
+
     /// Removes files, durably. One that is not there is not an error.
     ///
     /// # Errors
@@ -189,6 +195,10 @@ impl PackStore for FolderStore {
             let path = self.dir.join(name);
             temp.persist(&path).map_err(|e| e.error).at("rename into place", &path)?;
         }
+        Ok(durable::sync_dir(&self.dir)?)
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
         Ok(durable::sync_dir(&self.dir)?)
     }
 

@@ -17,7 +17,7 @@ use crate::durable::{IoContext, IoError};
 pub(super) const TEMP_PREFIX: &str = "tmp-";
 
 /// Creates a file with a random name in `dir` and locks it. Dropping it removes it.
-pub(super) fn create(dir: &Path, prefix: &str, suffix: &str) -> Result<NamedTempFile, IoError> {
+pub(crate) fn create(dir: &Path, prefix: &str, suffix: &str) -> Result<NamedTempFile, IoError> {
     let builder = |b: &mut tempfile::Builder<'_, '_>| b.tempfile_in(dir);
     loop {
         let temp = builder(tempfile::Builder::new().prefix(prefix).suffix(suffix).rand_bytes(12))
@@ -30,7 +30,7 @@ pub(super) fn create(dir: &Path, prefix: &str, suffix: &str) -> Result<NamedTemp
 }
 
 /// Opens a file whose owner is dead, and takes its lock; `None` while the owner lives or when the file is gone.
-pub(super) fn take_dead(path: &Path) -> Result<Option<File>, IoError> {
+pub(crate) fn take_dead(path: &Path) -> Result<Option<File>, IoError> {
     take(path, false)
 }
 

@@ -82,6 +82,15 @@ impl Loose {
         Ok(folders.iter().try_for_each(|folder| durable::sync_dir(folder))?)
     }
 
+    /// Makes durable that loose objects are there whose names begin with `byte`.
+    pub(super) fn sync(&self, byte: u8) -> Result<(), StoreError> {
+        match durable::sync_dir(&self.dir.join(format!("{byte:02x}"))) {
+            // They have been packed meanwhile, and the pack was made durable before.
+            Err(e) if e.source.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => Ok(done?),
+        }
+    }
+
     /// Every loose object's name and path whose first byte is in `first`, in order of the names.
     pub(super) fn for_each<E: From<StoreError>>(
         &self,

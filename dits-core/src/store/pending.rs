@@ -1,8 +1,9 @@
-//! What an unfinished pack holds, found by digest: one record each, without the digest a second time as a key.
+//! What an unfinished pack holds, found by digest. The records lie in one list that is used again for pack after pack
+//! and sorted in place, so that the memory of a writer does not grow with what is written.
 
-use std::borrow::Borrow;
-use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
 
 use super::pack::page::Entry;
 use crate::object::Digest;
@@ -14,58 +15,52 @@ const IN_ADVANCE: u64 = 1 << 14;
 
 /// The entries of the pack in hand.
 #[derive(Default)]
-pub(super) struct Pending(HashSet<ByDigest>);
-
-struct ByDigest(Entry);
-
-impl Borrow<Digest> for ByDigest {
-    fn borrow(&self) -> &Digest {
-        &self.0.digest
-    }
-}
-
-impl PartialEq for ByDigest {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.digest == other.0.digest
-    }
-}
-
-impl Eq for ByDigest {}
-
-impl Hash for ByDigest {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.digest.hash(state);
-    }
+pub(super) struct Pending {
+    entries: Vec<Entry>,
+    /// Places in `entries`.
+    places: HashTable<u32>,
+    hasher: RandomState,
 }
 
 impl Pending {
     /// Makes room for what a pack of `bytes` will hold, so that memory is the same for a large file and a huge one.
     pub fn reserve(&mut self, bytes: u64) {
         let expected = (bytes / CHUNK).min(IN_ADVANCE) as usize;
-        self.0.reserve(expected.saturating_sub(self.0.len()));
+        let more = expected.saturating_sub(self.entries.len());
+        self.entries.reserve(more);
+        self.places.reserve(more, |place| self.hasher.hash_one(self.entries[*place as usize].digest));
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
     pub fn contains(&self, digest: &Digest) -> bool {
-        self.0.contains(digest)
+        self.get(digest).is_some()
     }
 
     pub fn get(&self, digest: &Digest) -> Option<Entry> {
-        self.0.get(digest).map(|found| found.0)
+        let is_it = |place: &u32| self.entries[*place as usize].digest == *digest;
+        let place = self.places.find(self.hasher.hash_one(digest), is_it)?;
+        Some(self.entries[*place as usize])
     }
 
+    /// Adds an entry whose digest is not there.
     pub fn insert(&mut self, entry: Entry) {
-        self.0.insert(ByDigest(entry));
+        let place = self.entries.len() as u32;
+        self.entries.push(entry);
+        let hash = |place: &u32| self.hasher.hash_one(self.entries[*place as usize].digest);
+        self.places.insert_unique(hash(&place), place, hash);
+    }
+
+    /// The entries, to be put in another order: no digest is found any more.
+    pub fn entries_mut(&mut self) -> &mut [Entry] {
+        self.places.clear();
+        &mut self.entries
     }
 
     pub fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    pub fn entries(&self) -> Vec<Entry> {
-        self.0.iter().map(|found| found.0).collect()
+        self.places.clear();
+        self.entries.clear();
     }
 }

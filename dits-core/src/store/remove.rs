@@ -264,8 +264,8 @@ impl<'a> Copier<'a> {
         }
         if self.builder.end() >= self.limit {
             let next = PackBuilder::new(Arc::clone(self.odb.packs()));
-            let entries = std::mem::take(&mut self.entries);
-            self.sealed.push(std::mem::replace(&mut self.builder, next).seal(entries)?);
+            let mut entries = std::mem::take(&mut self.entries);
+            self.sealed.push(std::mem::replace(&mut self.builder, next).seal(&mut entries)?);
         }
         let offset = self.builder.append(&[frame])?;
         self.entries.push(Entry { offset, ..entry });
@@ -275,7 +275,7 @@ impl<'a> Copier<'a> {
     /// Makes the copies durable and visible; gives back how many packs there are.
     fn publish(mut self) -> Result<u64, StoreError> {
         if !self.entries.is_empty() {
-            self.sealed.push(self.builder.seal(self.entries)?);
+            self.sealed.push(self.builder.seal(&mut self.entries)?);
         }
         let packs = self.sealed.len() as u64;
         let files = self.sealed.into_iter().map(|Sealed { draft, id }| (draft, id.file_name())).collect();

@@ -61,7 +61,7 @@ impl Odb {
         let objects = entries.len() as u64;
         let mut pack = None;
         if objects > 0 {
-            let sealed = builder.seal(entries)?;
+            let sealed = builder.seal(&mut entries)?;
             pack = Some(sealed.id);
             self.packs().put(vec![(sealed.draft, sealed.id.file_name())])?;
             self.refresh()?;

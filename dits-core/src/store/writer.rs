@@ -14,6 +14,7 @@ use super::pack::Pack;
 use super::pack::page::Entry;
 use super::pack::write::{MAX_PACK, PackBuilder, Sealed};
 use super::pending::Pending;
+use super::relied::Relied;
 use crate::compress::{Encoder, Policy};
 use crate::object::{Digest, ObjectKind, ObjectRead, ObjectWrite};
 
@@ -23,6 +24,8 @@ const LOOSE_OBJECTS: usize = 8;
 const LOOSE_BYTES: u64 = 1 << 20;
 /// A pack is full with that many objects: their entries are in memory while it is written.
 const PACK_OBJECTS: usize = 1 << 19;
+/// With that many full packs, which are open files, a writer publishes them before it goes on.
+const MAX_SEALED: usize = 64;
 /// When a writer leaves more packs than this outside the merged index, it builds a new one.
 const MAX_UNCOVERED: usize = 32;
 
@@ -39,7 +42,7 @@ pub struct WriterOptions {
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { level: 1, pack_limit: 4 << 30, condemned: Arc::default() }
+        Self { level: 1, pack_limit: 1 << 30, condemned: Arc::default() }
     }
 }
 
@@ -97,9 +100,10 @@ pub struct Writer {
     options: WriterOptions,
     /// What the unfinished pack holds. Looked at before `sealed`: an entry moves there before it leaves here.
     pending: RwLock<Pending>,
-    /// Full packs, in files without a name yet.
+    /// Full packs, in files without a name yet. Looked at before the store: a pack is there before it leaves here.
     sealed: RwLock<Vec<(Filter, Arc<Pack>)>>,
     state: Mutex<State>,
+    relied: Relied,
     stats: Counters,
 }
 
@@ -162,6 +166,7 @@ impl Odb {
             pending: RwLock::default(),
             sealed: RwLock::default(),
             state: Mutex::new(state),
+            relied: Relied::default(),
             stats: Counters::default(),
         })
     }
@@ -176,7 +181,12 @@ impl Writer {
         if self.in_hand(digest)? {
             return Ok(true);
         }
-        Ok(!self.options.condemned.contains(digest) && self.odb.contains(digest)?)
+        if self.options.condemned.contains(digest) {
+            return Ok(false);
+        }
+        let loose = self.odb.is_loose(digest)?;
+        loose.iter().for_each(|loose| self.relied.note(digest, *loose));
+        Ok(loose.is_some())
     }
 
     fn in_hand(&self, digest: &Digest) -> Result<bool, StoreError> {
@@ -286,19 +296,21 @@ impl Writer {
 
     /// Seals the pack in hand and begins another.
     fn roll(&self, state: &mut State) -> Result<(), StoreError> {
-        let entries = self.entries();
+        let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
+        let entries = pending.entries_mut();
         let filter = Filter::of(entries.iter().map(|entry| &entry.digest));
         let next = state.builder.next()?;
         let sealed = std::mem::replace(&mut state.builder, next).seal(entries)?;
         let pack = open_sealed(&sealed)?;
         state.drafts.push(sealed);
         self.sealed.write().unwrap_or_else(PoisonError::into_inner).push((filter, Arc::new(pack)));
-        self.pending.write().unwrap_or_else(PoisonError::into_inner).clear();
+        pending.clear();
+        drop(pending);
+        if state.drafts.len() >= MAX_SEALED {
+            publish(&self.odb, std::mem::take(&mut state.drafts))?;
+            self.sealed.write().unwrap_or_else(PoisonError::into_inner).clear();
+        }
         Ok(())
-    }
-
-    fn entries(&self) -> Vec<Entry> {
-        self.pending.read().unwrap_or_else(PoisonError::into_inner).entries()
     }
 
     /// Reads an object, verified, also one that was only just written, into `out`.
@@ -344,8 +356,9 @@ impl Writer {
     /// When something cannot be made durable. Some objects may then be there; nothing refers to them.
     pub fn finish(self) -> Result<WriteStats, StoreError> {
         let stats = self.stats();
-        let entries = self.entries();
-        let Self { odb, sealed, state, .. } = self;
+        let Self { odb, pending, sealed, state, relied, .. } = self;
+        let mut pending = pending.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let entries = pending.entries_mut();
         // The files of full packs are mapped while they have no name; that is over.
         drop(sealed);
         let State { builder, mut drafts, readded, failed } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -354,21 +367,14 @@ impl Writer {
         }
         let few = drafts.is_empty() && !builder.spilled() && !readded;
         if few && entries.len() <= LOOSE_OBJECTS && builder.end() <= LOOSE_BYTES {
-            put_loose(&odb, &builder, &entries)?;
+            put_loose(&odb, &builder, entries)?;
         } else {
             if !entries.is_empty() {
                 drafts.push(builder.seal(entries)?);
             }
-            odb.packs().put(drafts.into_iter().map(|Sealed { draft, id }| (draft, id.file_name())).collect())?;
-            odb.refresh()?;
-            if odb.uncovered_packs() > MAX_UNCOVERED {
-                match odb.merge_index() {
-                    // What was written is safe; lookups and fsck will name the damaged pack.
-                    Err(e) if e.is_corruption() => {}
-                    done => drop(done?),
-                }
-            }
+            publish(&odb, drafts)?;
         }
+        relied.sync(&odb)?;
         Ok(stats)
     }
 }
@@ -387,6 +393,20 @@ impl ObjectWrite for Writer {
         self.put(kind, digest, bytes, Hint::default())?;
         Ok(digest)
     }
+}
+
+/// Gives full packs their names, durably, and has the store know them.
+fn publish(odb: &Odb, drafts: Vec<Sealed>) -> Result<(), StoreError> {
+    odb.packs().put(drafts.into_iter().map(|Sealed { draft, id }| (draft, id.file_name())).collect())?;
+    odb.refresh()?;
+    if odb.uncovered_packs() > MAX_UNCOVERED {
+        match odb.merge_index() {
+            // What was written is safe; lookups and fsck will name the damaged pack.
+            Err(e) if e.is_corruption() => {}
+            done => drop(done?),
+        }
+    }
+    Ok(())
 }
 
 fn open_sealed(sealed: &Sealed) -> Result<Pack, StoreError> {

@@ -20,6 +20,7 @@ pub mod walk;
 
 pub use add::{AddOptions, AddPlan, AddReport};
 pub use checkout::{Checkout, CheckoutReport, InTheWay, entry, place_version, write_ghost, write_version};
+pub(crate) use checkout::{New, put};
 pub use dirs::{Replace, WorkDirs};
 pub use ghost::{GhostVersions, LinkTarget, ghost_at, ghost_target, link_target};
 pub use rehearse::{Rehearsed, rehearse};

@@ -8,7 +8,7 @@ use super::{Everything, ScanOptions};
 use crate::commit::Commit;
 use crate::diff::{Change, FileVersion};
 use crate::index::{LockedIndex, Stage};
-use crate::object::{CommitId, TreeId};
+use crate::object::{CommitId, ObjectKind, TreeId};
 use crate::progress::Progress;
 use crate::refs::{Expected, LogLine, RefEdit, RefName, RefStore, Target};
 use crate::repo::{Head, RepoError, Repository};
@@ -52,6 +52,7 @@ impl Repository {
         who: &Signature,
         progress: &dyn Progress,
     ) -> Result<ResetReport, RepoError> {
+        let _held = self.hold(&[(ObjectKind::Commit, *to.digest())])?;
         let tree = Some(Commit::read(self.store(), to)?.tree);
         let mut index = self.lock_index()?;
         let head = self.head()?;

@@ -7,7 +7,7 @@ use super::switch::{changes_to_tree, stage_version};
 use super::{ScanOptions, Selection};
 use crate::diff::{Change, FileVersion};
 use crate::index::{Entry, Index, LockedIndex, Stage};
-use crate::object::TreeId;
+use crate::object::{ObjectKind, TreeId};
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
@@ -59,6 +59,11 @@ impl Repository {
         check: impl FnOnce() -> Result<(), E>,
         progress: &dyn Progress,
     ) -> Result<RestoreReport, E> {
+        let source = match restore.from {
+            RestoreFrom::Tree(Some(tree)) => vec![(ObjectKind::Tree, *tree.digest())],
+            _ => Vec::new(),
+        };
+        let _held = self.hold(&source).map_err(E::from)?;
         let mut index = self.lock_index().map_err(E::from)?;
         let changes = self.changes_to_restore(&index, restore);
         check()?;

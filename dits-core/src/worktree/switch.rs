@@ -4,7 +4,7 @@ use super::checkout::{Checkout, CheckoutReport};
 use crate::commit::Commit;
 use crate::diff::{self, Change, FileVersion};
 use crate::index::{Index, LockedIndex, Stage};
-use crate::object::{CommitId, TreeId};
+use crate::object::{CommitId, Digest, ObjectKind, TreeId};
 use crate::progress::Progress;
 use crate::refs::{Expected, LogLine, RefEdit, RefName, RefStore, Target};
 use crate::repo::{RepoError, Repository};
@@ -105,6 +105,7 @@ impl Repository {
             self.check_settled(&index)?;
         }
         let (edits, commit) = self.head_edits(to, options, who)?;
+        let _held = self.hold(&held(commit))?;
         let tree = commit.map(|id| Commit::read(self.store(), id)).transpose()?.map(|commit| commit.tree);
         let report = if options.force {
             self.overwrite(&mut index, tree, progress)?
@@ -127,7 +128,8 @@ impl Repository {
     /// When there is such a branch, or a ref cannot be written.
     pub fn begin_branch(&self, branch: &RefName, new: &NewBranch, who: &Signature) -> Result<(), RepoError> {
         let options = SwitchOptions { create: Some(new.clone()), ..SwitchOptions::default() };
-        let (edits, _) = self.head_edits(&Destination::Branch(branch.clone()), &options, who)?;
+        let (edits, commit) = self.head_edits(&Destination::Branch(branch.clone()), &options, who)?;
+        let _held = self.hold(&held(commit))?;
         Ok(self.refs().transaction(edits)?)
     }
 
@@ -300,6 +302,10 @@ pub fn stage_version(index: &mut Index, change: &Change) -> Result<(), RepoError
 pub fn check_resolved(index: &Index) -> Result<(), RepoError> {
     let paths: Vec<_> = index.conflicts().into_iter().map(|conflict| conflict.path).collect();
     if paths.is_empty() { Ok(()) } else { Err(RepoError::Unresolved { paths }) }
+}
+
+fn held(commit: Option<CommitId>) -> Vec<(ObjectKind, Digest)> {
+    commit.into_iter().map(|commit| (ObjectKind::Commit, *commit.digest())).collect()
 }
 
 fn describe(to: &Destination) -> String {

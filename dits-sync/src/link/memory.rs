@@ -2,11 +2,11 @@
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, bounded, never};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded, never};
 
 use super::{Lane, Link, LinkError, Traffic};
 
@@ -14,6 +14,9 @@ use super::{Lane, Link, LinkError, Traffic};
 const URGENT: usize = 1024;
 /// and on the bulk lanes: at most 8 MiB.
 const BULK: usize = 8;
+
+/// How long a full queue is waited for before looking whether the link was closed meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 type Parcel = (Lane, Bytes);
 
@@ -24,6 +27,7 @@ struct End {
     from_bulk: Mutex<Receiver<Parcel>>,
     sent: AtomicU64,
     received: AtomicU64,
+    closed: AtomicBool,
     peer: String,
 }
 
@@ -39,6 +43,7 @@ pub fn pair(peer: &str) -> (impl Link + use<>, impl Link + use<>) {
         from_bulk: Mutex::new(from_bulk),
         sent: AtomicU64::new(0),
         received: AtomicU64::new(0),
+        closed: AtomicBool::new(false),
         peer: peer.to_owned(),
     };
     (end(a_urgent, a_bulk, a_from_urgent, a_from_bulk), end(b_urgent, b_bulk, b_from_urgent, b_from_bulk))
@@ -53,7 +58,17 @@ impl Link for End {
         let queue = if matches!(lane, Lane::Bulk(_)) { &self.bulk } else { &self.urgent };
         let queue = queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(gone)?;
         self.sent.fetch_add(message.len() as u64 + 4, Ordering::Relaxed);
-        queue.send((lane, message)).map_err(|_| gone())
+        let mut parcel = (lane, message);
+        loop {
+            parcel = match queue.send_timeout(parcel, LOOK_AGAIN) {
+                Ok(()) => return Ok(()),
+                Err(SendTimeoutError::Disconnected(_)) => return Err(gone()),
+                Err(SendTimeoutError::Timeout(parcel)) => parcel,
+            };
+            if self.closed.load(Ordering::Relaxed) {
+                return Err(gone());
+            }
+        }
     }
 
     fn recv(&self, patience: Duration) -> Result<Parcel, LinkError> {
@@ -69,6 +84,7 @@ impl Link for End {
     }
 
     fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
         for queue in [&self.urgent, &self.bulk] {
             drop(queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         }

@@ -93,6 +93,10 @@ pub trait Link: Send + Sync {
     /// What went through it since it was dialled or accepted, its handshake included.
     fn traffic(&self) -> Traffic;
 
+    /// The server has let the client in: messages may be as long as the protocol allows from here on. Carriers that face
+    /// strangers take only short ones before.
+    fn admitted(&self) {}
+
     /// Sends what is queued, tells the other side that the link ends, and waits a moment until it knows.
     fn close(&self);
 

@@ -1,5 +1,11 @@
 //! The server's end: answers for one repository per link.
 
+mod fetch;
+mod local;
+mod push;
+mod receive_push;
+mod serve;
+
 use std::sync::Arc;
 
 use dits_core::object::{CommitId, Digest};
@@ -7,8 +13,11 @@ use dits_core::refs::RefName;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
 
-use crate::link::{Link, Traffic};
+use crate::link::Traffic;
 use crate::wire::Failure;
+
+pub use local::LocalHost;
+pub use serve::serve;
 
 /// Lets clients in. One for all links of a server process.
 pub trait Host: Send + Sync {
@@ -55,6 +64,15 @@ pub trait Access: Send + Sync {
 
     /// Who reflog lines are signed by, at the present time.
     fn signature(&self) -> Signature;
+
+    /// Waits for its turn among the pushes to this repository. Called before anything of a push is received; the turn
+    /// ends when what this returns is dropped.
+    ///
+    /// # Errors
+    /// When the turn does not come in time.
+    fn begin_push(&self) -> Result<Box<dyn Send>, Failure> {
+        Ok(Box::new(()))
+    }
 
     /// Decides about one ref before anything is transferred, and again just before it moves. `fast_forward` is `None`
     /// where that is not known yet, or the ref is created or deleted.
@@ -139,9 +157,4 @@ pub enum Event {
         /// For logs.
         what: String,
     },
-}
-
-/// Answers on a link until the client leaves. Blocks; run it on a thread of its own.
-pub fn serve(link: &dyn Link, host: &dyn Host) {
-    let _ = (link, host);
 }

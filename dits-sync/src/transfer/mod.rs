@@ -1,1 +1,34 @@
-//! The state machines of both ends of a transfer, without I/O or clock.
+//! The state machines of both ends of a transfer, without I/O or clock: who has named what, who has asked for what, and
+//! whether an answer fits. `docs/protocol.md`, "What is missing: chunks exactly".
+
+mod filter;
+mod list;
+mod receiving;
+mod sending;
+
+pub use filter::{ContentFilter, FilteredChunk};
+pub use receiving::{Held, Holdings, Receiving};
+pub use sending::{Named, Sending};
+
+/// How many chunks a segment names before it is closed; one object more may follow.
+pub const SEGMENT_CHUNKS: usize = 1024;
+
+/// How many bytes of metadata a segment has before it is closed.
+pub const SEGMENT_BYTES: usize = 1 << 20;
+
+/// How many segments may be open: closed by the sender, and not yet answered and served.
+pub const WINDOW: usize = 8;
+
+/// The other side broke the rules of a transfer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the other side broke the protocol: {0}")]
+pub struct Violation(pub String);
+
+impl Violation {
+    fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,6 @@ use dits_core::object::Digest;
 const FALSE_POSITIVES: f64 = 0.001;
 /// The longest filter, in bytes: half a message.
 const MAX_BYTES: usize = 512 << 10;
-/// The largest set for which that gives the rate above.
-const MAX_IDS: usize = MAX_BYTES * 8 * 10 / 144;
 /// More hash functions than any size of set asks for.
 const MAX_HASHES: u32 = 32;
 
@@ -18,11 +16,14 @@ const MAX_HASHES: u32 = 32;
 pub struct IdFilter(Bloom<u64>);
 
 impl IdFilter {
+    /// The largest set for which a filter of half a message gives the rate of one in a thousand.
+    pub const MAX_IDS: usize = MAX_BYTES * 8 * 10 / 144;
+
     /// A filter of these ids; `None` when there are none, or more than a filter may hold. `seed` is random: whoever knew
     /// it beforehand could make objects that all collide.
     #[must_use]
     pub fn of(ids: &[Digest], seed: [u8; 32]) -> Option<Self> {
-        if ids.is_empty() || ids.len() > MAX_IDS {
+        if ids.is_empty() || ids.len() > Self::MAX_IDS {
             return None;
         }
         let mut bloom = Bloom::new_for_fp_rate_with_seed(ids.len(), FALSE_POSITIVES, &seed).ok()?;

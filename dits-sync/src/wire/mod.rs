@@ -14,7 +14,10 @@ use dits_core::codec;
 
 pub use filter::IdFilter;
 pub use hello::{Features, Hello, Limits, PROTOCOL, Welcome};
-pub use negotiate::{Fetch, Get, Got, MAX_HAVES, MAX_WANTS, Push, Pushed, Start, Update, UpdateOutcome, Want};
+pub use negotiate::{
+    ALL, Fetch, Get, Got, MAX_GET, MAX_HAVES, MAX_HELD, MAX_WANTS, Push, Pushed, Segment, Start, Update, UpdateOutcome,
+    Want,
+};
 pub use objects::{BatchBuilder, Part};
 pub use refs::{Listing, MAX_REFS, Refs};
 pub use runs::Runs;
@@ -114,8 +117,8 @@ pub enum Message {
     Objects(Bytes),
     /// A piece of a store frame.
     Part(Part),
-    /// The metadata up to here is the segment of this number.
-    Segment(u64),
+    /// A segment of metadata ends.
+    Segment(Segment),
     /// Which chunks of a segment are wanted.
     Want(Want),
     /// All segments were sent: this many.
@@ -141,6 +144,32 @@ codes! {
 }
 
 impl Message {
+    /// What the protocol calls it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "Hello",
+            Self::Welcome(_) => "Welcome",
+            Self::Error(_) => "Error",
+            Self::ListRefs(_) => "ListRefs",
+            Self::Refs(_) => "Refs",
+            Self::Fetch(_) => "Fetch",
+            Self::Start(_) => "Start",
+            Self::More => "More",
+            Self::Push(_) => "Push",
+            Self::Pushed(_) => "Pushed",
+            Self::Objects(_) => "Objects",
+            Self::Part(_) => "Part",
+            Self::Segment(_) => "Segment",
+            Self::Want(_) => "Want",
+            Self::Sent(_) => "Sent",
+            Self::Get(_) => "Get",
+            Self::Got(_) => "Got",
+            Self::Complete => "Complete",
+            Self::Progress(_) => "Progress",
+        }
+    }
+
     /// The message as it travels, without the length before it.
     #[must_use]
     pub fn encode(&self) -> Bytes {
@@ -162,7 +191,7 @@ impl Message {
             Self::Pushed(pushed) => body(PUSHED, pushed),
             Self::Objects(frames) => [&[OBJECTS], &frames[..]].concat().into(),
             Self::Part(part) => [&[PART, u8::from(part.last)], &part.bytes[..]].concat().into(),
-            Self::Segment(number) => body(SEGMENT, number),
+            Self::Segment(segment) => body(SEGMENT, segment),
             Self::Want(want) => body(WANT, want),
             Self::Sent(segments) => body(SENT, segments),
             Self::Get(get) => body(GET, get),
@@ -195,8 +224,8 @@ impl Message {
             PUSHED => Self::Pushed(checked(code, body, Pushed::check)?),
             OBJECTS => Self::Objects(bytes.slice(1..)),
             PART => Self::Part(Part::decode(bytes.slice(1..)).ok_or_else(|| malformed(code, "is too short"))?),
-            SEGMENT => Self::Segment(decode(code, body)?),
-            WANT => Self::Want(decode(code, body)?),
+            SEGMENT => Self::Segment(checked(code, body, Segment::check)?),
+            WANT => Self::Want(checked(code, body, Want::check)?),
             SENT => Self::Sent(decode(code, body)?),
             GET => Self::Get(checked(code, body, Get::check)?),
             GOT => Self::Got(decode(code, body)?),

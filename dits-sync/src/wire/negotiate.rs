@@ -13,6 +13,12 @@ pub const MAX_HAVES: usize = 4096;
 /// The most names in one `Get`.
 pub const MAX_GET: usize = 16384;
 
+/// The depth that has no end.
+pub const ALL: u32 = u32::MAX;
+
+/// The most objects of held metadata in one segment.
+pub const MAX_HELD: usize = 1024;
+
 /// Asks for what some commits or tags bring.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Fetch {
@@ -24,7 +30,8 @@ pub struct Fetch {
     pub more: bool,
     /// Commits whose parents the client does not have.
     pub shallow: Vec<CommitId>,
-    /// How many commits deep, from each want; 0 is all.
+    /// How many commits deep, from each want; 0 leaves the edges of the client's history where they are, and [`ALL`] takes
+    /// all of it.
     pub depth: u32,
     /// Metadata that the client holds beyond what the haves reach.
     pub held: Option<IdFilter>,
@@ -74,6 +81,8 @@ pub struct Push {
     pub updates: Vec<Update>,
     /// Commits that the client believes the server to have.
     pub haves: Vec<CommitId>,
+    /// Whether the client has nothing that the server's listing names: then it asks for a filter of what is held.
+    pub unrelated: bool,
     /// Whether all refs move or none.
     pub atomic: bool,
     /// Whether the server is only to say what it would refuse.
@@ -118,13 +127,37 @@ impl Pushed {
     }
 }
 
+/// Ends a segment: the metadata before it on the lane belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Segment {
+    /// Counted from 0.
+    pub number: u64,
+    /// Metadata that was not sent, because the receiver's filter has it: the number of its kind, and its name.
+    pub held: Vec<(u8, Digest)>,
+}
+
+impl Segment {
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        fits(self.held.len(), MAX_HELD, "names too much held metadata")
+    }
+}
+
 /// Which chunks of a segment are wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Want {
     /// The segment's number.
     pub segment: u64,
-    /// Over the segment's list of chunks.
-    pub chunks: Runs,
+    /// Over the chunks that the segment's metadata names in order, each once.
+    pub sent: Runs,
+    /// Over the chunks that each object of held metadata names, one selection an object; empty for objects that are not
+    /// held after all.
+    pub held: Vec<Runs>,
+}
+
+impl Want {
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        fits(self.held.len(), MAX_HELD, "selects from too much held metadata")
+    }
 }
 
 /// Asks for objects by name.

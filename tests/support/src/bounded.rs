@@ -148,6 +148,20 @@ pub fn shown(command: &Command) -> String {
     words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 
+/// Lets a program that runs another, which `outer` has as its last argument, do that as `command` would: with its
+/// arguments, in its folder, and with the variables that were set for it and no others.
+pub(crate) fn continue_with(outer: &mut Command, command: &Command) {
+    outer.args(command.get_args());
+    // A cleared environment cannot be asked for: everything set is set again, and nothing else.
+    outer.env_clear();
+    for (key, value) in command.get_envs().filter_map(|(key, value)| Some((key, value?))) {
+        outer.env(key, value);
+    }
+    if let Some(folder) = command.get_current_dir() {
+        outer.current_dir(folder);
+    }
+}
+
 fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%~^".contains(c);

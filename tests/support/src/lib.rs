@@ -1,20 +1,24 @@
 //! What the tests, the demo and the benchmarks of dits share: hermetic command runs with a time limit, seeded files,
-//! real media, tree comparison, mounted file systems and system-call faults.
+//! real media, tree comparison, mounted file systems, system-call faults, programs in the background and bad networks.
 //!
 //! A rig that does not work here (not root, no loop device) says so through [`skip`] and the test returns: a skipped
 //! test is visible, never silently green.
 
 #![allow(clippy::print_stderr, reason = "a test support crate speaks to the person who runs the tests")]
 
+pub mod background;
 pub mod bounded;
 pub mod edit;
 pub mod media;
 pub mod mount;
+pub mod net;
+pub mod processes;
 pub mod random;
 pub mod sandbox;
 pub mod snapshot;
 pub mod strace;
 
+pub use background::Background;
 pub use bounded::Finished;
 pub use random::SplitMix64;
 pub use sandbox::Sandbox;
@@ -48,7 +52,12 @@ pub fn skip(test: &str, why: &str) {
 /// Whether a program is on the `PATH`.
 #[must_use]
 pub fn installed(program: &str) -> bool {
+    std::env::split_paths(&administrators_path()).any(|folder| folder.join(program).is_file())
+}
+
+/// The `PATH` with the folders of programs for administrators.
+fn administrators_path() -> std::ffi::OsString {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-        || ["/usr/sbin", "/sbin"].iter().any(|folder| std::path::Path::new(folder).join(program).is_file())
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    std::env::join_paths(folders).unwrap_or_else(|_| path.clone())
 }

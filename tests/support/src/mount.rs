@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -155,10 +155,7 @@ impl Drop for Mounted {
 
 /// Runs an administrator's command.
 fn system(command: &mut Command) -> io::Result<()> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
-    folders.extend([Path::new("/usr/sbin").to_owned(), Path::new("/sbin").to_owned()]);
-    command.env("PATH", std::env::join_paths(folders).map_err(io::Error::other)?);
+    command.env("PATH", crate::administrators_path());
     let done = bounded::run(command, b"", LIMIT)?;
     if done.code == Some(0) {
         Ok(())
@@ -169,6 +166,8 @@ fn system(command: &mut Command) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn is_mounted(path: &Path) -> bool {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::background::Background;
 use crate::bounded::{self, Finished};
 
 /// How long one command may take unless [`Sandbox::limit`] says otherwise.
@@ -129,6 +130,16 @@ impl Sandbox {
         let done = bounded::run(&mut command, b"", self.limit).expect("the command starts");
         assert!(!done.timed_out, "hangs: {done}");
         done
+    }
+
+    /// Starts a program that runs beside the test, such as a server, and is gone when the result is dropped.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    #[track_caller]
+    pub fn spawn(&self, mut command: Command) -> Background {
+        Background::start(&mut command).expect("the program starts")
     }
 
     /// Writes a file below `work/`, and the folders it needs.

@@ -1,7 +1,7 @@
 //! Faults at system calls, through `strace -e inject`: kills and errors at the n-th mutating call of a command.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn injected(command: &Command, calls: &str, fault: Fault, when: &str, path: Opti
         traced.arg("-P").arg(path);
     }
     traced.args(["-e", &format!("inject={calls}:{what}{when}"), "--"]);
-    inherit(&mut traced, command);
+    bounded::continue_with(traced.arg(command.get_program()), command);
     traced
 }
 
@@ -72,7 +72,7 @@ pub fn points(command: &Command, calls: &str, limit: Duration) -> io::Result<Vec
     let log = tempfile::NamedTempFile::new()?;
     let mut traced = Command::new("strace");
     traced.args(["-f", "-qq", "-e", &format!("trace={calls}"), "-e", "signal=none", "-o"]).arg(log.path()).arg("--");
-    inherit(&mut traced, command);
+    bounded::continue_with(traced.arg(command.get_program()), command);
     let done = bounded::run(&mut traced, b"", limit)?;
     if done.code != Some(0) {
         return Err(io::Error::other(done.to_string()));
@@ -127,19 +127,6 @@ pub fn kill_everywhere(
     // The last one was not disturbed, so that what is there now is whole.
     bounded::run(&mut make(0), b"", limit)?;
     Ok(kills)
-}
-
-fn inherit(traced: &mut Command, command: &Command) {
-    let program = PathBuf::from(command.get_program());
-    traced.arg(program).args(command.get_args());
-    // A cleared environment cannot be asked for: everything set is set again, and nothing else.
-    traced.env_clear();
-    for (key, value) in command.get_envs().filter_map(|(key, value)| Some((key, value?))) {
-        traced.env(key, value);
-    }
-    if let Some(folder) = command.get_current_dir() {
-        traced.current_dir(folder);
-    }
 }
 
 #[cfg(test)]

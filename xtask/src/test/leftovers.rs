@@ -1,4 +1,5 @@
-//! Tests clean up after themselves: at the end no process, mount, loop device or temporary file of theirs is left.
+//! Tests clean up after themselves: at the end no process, mount, loop device, network device or temporary
+//! file of theirs is left.
 //!
 //! Every process a test starts inherits `DITS_TEST_RUN=<number of this run>`, daemons included, so that ours are found
 //! by that mark and never by name. All temporary files are in one folder, which has to be empty at the end.
@@ -9,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use dits_testkit::processes;
 
 use crate::place;
 
@@ -43,6 +44,7 @@ impl Watch {
         kill(&self.mark);
         left.extend(self.mounts());
         left.extend(self.loop_devices());
+        left.extend(network(Path::new("/sys/class/net"), Path::new("/run/netns")));
         left.extend(self.files());
         let _ = fs::remove_dir(&self.folder);
         let _ = fs::remove_dir(place::target().join("test-tmp"));
@@ -50,7 +52,7 @@ impl Watch {
     }
 
     fn processes(&self) -> Vec<String> {
-        let found = marked(&self.mark).into_iter();
+        let found = processes::marked(dits_testkit::RUN, &self.mark).into_iter();
         found.map(|(pid, line)| format!("process {} ({line})", pid.as_raw_nonzero())).collect()
     }
 
@@ -77,27 +79,20 @@ impl Watch {
     }
 }
 
-/// Ends every process that carries the mark, by its number.
+/// Ends every process that carries the mark.
 pub fn kill(mark: &str) {
-    for (pid, _) in marked(mark) {
-        let _ = kill_process(pid, Signal::KILL);
-    }
+    processes::kill_marked(dits_testkit::RUN, mark);
 }
 
-/// Every process that carries the mark, with its command line.
-fn marked(mark: &str) -> Vec<(Pid, String)> {
-    let wanted = format!("{}={mark}", dits_testkit::RUN).into_bytes();
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        let Some(pid) = number.and_then(Pid::from_raw) else { continue };
-        let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
-        if environment.split(|byte| *byte == 0).any(|variable| variable == wanted) {
-            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            found.push((pid, String::from_utf8_lossy(&line).replace('\0', " ").trim().to_owned()));
-        }
-    }
-    found
+/// What bears the name of our network devices. The rigs make their devices in namespaces that have no name and end with
+/// their last process; one that is found here came from a test that did without them.
+fn network(devices: &Path, namespaces: &Path) -> Vec<String> {
+    let ours = |folder: &Path| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().display().to_string()).filter(|name| name.starts_with("dits"))
+    };
+    let devices = ours(devices).map(|name| format!("network device {name}"));
+    devices.chain(ours(namespaces).map(|name| format!("network namespace {name}"))).collect()
 }
 
 #[cfg(test)]
@@ -120,5 +115,16 @@ mod tests {
         child.wait().unwrap();
         assert!(seen && watch.files().len() == 1);
         assert!(watch.processes().is_empty());
+    }
+
+    #[test]
+    fn sees_network_devices_and_namespaces_by_their_name() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["devices/lo", "devices/dits0", "namespaces/other", "namespaces/dits-x"] {
+            fs::create_dir_all(dir.path().join(name)).unwrap();
+        }
+        let found = network(&dir.path().join("devices"), &dir.path().join("namespaces"));
+        assert_eq!(found, ["network device dits0", "network namespace dits-x"]);
+        assert!(network(&dir.path().join("none"), &dir.path().join("none")).is_empty());
     }
 }

@@ -17,6 +17,7 @@ use crate::moves;
 use crate::output::color;
 use crate::output::table::{Align, pad};
 use crate::repository::Opened;
+use crate::tracking::{Tracking, TrackingJson};
 
 #[derive(Serialize)]
 struct Answer {
@@ -36,6 +37,9 @@ struct Branch {
     worktree: Option<String>,
     /// For a symbolic ref, such as a remote's HEAD: what it stands for.
     symbolic: Option<String>,
+    upstream: Option<TrackingJson>,
+    #[serde(skip)]
+    tracking: Option<Tracking>,
     #[serde(skip)]
     remote: bool,
     #[serde(skip)]
@@ -68,8 +72,13 @@ pub fn run(opened: &Opened, cx: &Context, args: &Args) -> Result<Exit, CliError>
     }
     let filter = Filter::new(repo, args)?;
     let mut kept = Vec::new();
-    for branch in branches {
+    for mut branch in branches {
         if filter.keeps(&branch)? {
+            if !branch.remote && (cx.json() || cx.verbose() > 0) {
+                let name = RefName::branch(&branch.name).map_err(RepoError::from)?;
+                branch.tracking = Tracking::of(repo, &name, branch.tip)?;
+                branch.upstream = branch.tracking.as_ref().map(TrackingJson::from);
+            }
             kept.push(branch);
         }
     }
@@ -106,6 +115,8 @@ fn collect(
                 Target::Symbolic(name) => Some(name.short().to_owned()),
                 Target::Id(_) => None,
             },
+            upstream: None,
+            tracking: None,
             remote: space == REMOTES,
             full: full.to_string(),
             tip,
@@ -197,10 +208,25 @@ fn print(
         let name = cx.out().paint(style, pad(&shown(branch), width, Align::Left));
         let rest = match (&branch.symbolic, branch.tip) {
             (Some(symbolic), _) => format!(" -> {symbolic}"),
-            (None, Some(tip)) if cx.verbose() > 0 => format!(" {}", moves::describe(repo, tip)?),
+            (None, Some(tip)) if cx.verbose() > 0 => details(repo, cx, branch, tip)?,
             _ => String::new(),
         };
         writeln!(cx.out(), "{mark} {name}{rest}")?;
     }
     Ok(())
+}
+
+/// What stands behind a branch's name: its commit, with `-vv` where it is checked out, and how far it is from what it
+/// follows.
+fn details(repo: &Repository, cx: &Context, branch: &Branch, tip: CommitId) -> Result<String, CliError> {
+    let described = moves::describe(repo, tip)?;
+    let (id, subject) = described.split_once(' ').unwrap_or((&described, ""));
+    let more = cx.verbose() > 1;
+    let place = branch.worktree.as_ref().filter(|_| more && !branch.current).map(|path| format!(" ({path})"));
+    let distance = branch.tracking.as_ref().and_then(|tracking| match (more, tracking.short()) {
+        (true, Some(distance)) => Some(format!(" [{}: {distance}]", tracking.name)),
+        (true, None) => Some(format!(" [{}]", tracking.name)),
+        (false, distance) => distance.map(|distance| format!(" [{distance}]")),
+    });
+    Ok(format!(" {id}{}{} {subject}", place.unwrap_or_default(), distance.unwrap_or_default()))
 }

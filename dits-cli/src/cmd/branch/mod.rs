@@ -1,7 +1,8 @@
 //! `dits branch`
 
+use dits_core::config::Edit;
 use dits_core::history::is_ancestor;
-use dits_core::object::CommitId;
+use dits_core::object::{CommitId, ObjectKind};
 use dits_core::refs::{Expected, RefEdit, RefName, RefStore, Target};
 use dits_core::repo::{RepoError, Repository};
 use dits_core::worktree::NewBranch;
@@ -12,9 +13,11 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::moves;
 use crate::repository::Opened;
+use crate::tracking::{self, TrackArgs};
 
 mod list;
 mod rename;
+mod upstream;
 
 /// List, make, rename and delete branches
 #[derive(Debug, clap::Args)]
@@ -25,6 +28,8 @@ mod rename;
   dits branch fix v1.0          make one that begins at another version
   dits branch -m old new        rename one
   dits branch -d grading        delete one that is merged
+  dits branch -vv               how far each is from what it follows
+  dits branch -u origin/main    make the one you are on follow a remote's
   dits branch --contains 3f1c   which ones have a commit")]
 pub struct Args {
     /// The branch, then where it begins; or the patterns, branches or old and new name that an option takes
@@ -54,6 +59,16 @@ pub struct Args {
     /// Copy a branch with its log
     #[arg(short, long, conflicts_with = "list")]
     copy: bool,
+    /// Make a branch, by default the one you are on, follow another: `origin/main`
+    #[arg(short = 'u', long, value_name = "UPSTREAM",
+          conflicts_with_all = ["rename", "force_rename", "copy", "list", "delete", "force_delete"])]
+    set_upstream_to: Option<String>,
+    /// Make a branch follow nothing
+    #[arg(long, conflicts_with_all = ["rename", "force_rename", "copy", "list", "delete", "force_delete", "set_upstream_to"])]
+    unset_upstream: bool,
+    /// What the new branch follows
+    #[command(flatten)]
+    track: TrackArgs,
     /// Move a branch that exists; delete one that is not merged
     #[arg(short, long)]
     force: bool,
@@ -101,6 +116,12 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     if args.show_current {
         return list::show_current(&opened, cx);
     }
+    if let Some(to) = &args.set_upstream_to {
+        return upstream::set(&opened, cx, &args.names, to);
+    }
+    if args.unset_upstream {
+        return upstream::unset(&opened, cx, &args.names);
+    }
     if args.delete || args.force_delete {
         return delete(&opened, cx, &args);
     }
@@ -130,9 +151,14 @@ fn create(opened: &Opened, cx: &Context, args: &Args) -> Result<Exit, CliError> 
     {
         return Err(RepoError::BranchInUse { branch: name.clone(), worktree }.into());
     }
-    let new = NewBranch { commit: Some(commit), from, reset: args.force };
+    let new = NewBranch { commit: Some(commit), from: from.clone(), reset: args.force };
     let edit = repo.branch_edit(&branch, &new, &opened.who(cx)?)?;
+    let follow = args.track.follow(repo, start.map_or("HEAD", |_| from.as_str()))?;
+    let _held = repo.hold(&[(ObjectKind::Commit, *commit.digest())])?;
     repo.refs().transaction(edit.into_iter().collect()).map_err(RepoError::from)?;
+    if let Some(follow) = follow {
+        tracking::set(opened, cx, &branch, &follow)?;
+    }
     if cx.json() {
         let made = Named { name: name.clone(), commit: Some(commit.to_string()) };
         cx.out().json("branch", &Done { action: "created", branches: vec![made] })?;
@@ -164,6 +190,8 @@ fn delete(opened: &Opened, cx: &Context, args: &Args) -> Result<Exit, CliError> 
         .iter()
         .map(|(branch, target)| RefEdit::delete(branch.clone(), target.clone().map_or(Expected::Absent, Expected::Is)));
     repo.refs().transaction(edits.collect()).map_err(RepoError::from)?;
+    let gone: Vec<Edit> = found.iter().map(|(branch, _)| Edit::RemoveSection(tracking::section(branch))).collect();
+    tracking::update(repo, &gone)?;
     tell_deleted(repo, cx, &found)
 }
 

@@ -1,5 +1,6 @@
 //! Renaming and copying branches.
 
+use dits_core::config::Edit;
 use dits_core::refs::{Expected, FolderRefs, LogLine, RefEdit, RefName, RefStore, Target};
 use dits_core::repo::{RepoError, Repository};
 use dits_core::signature::Signature;
@@ -10,6 +11,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::moves;
 use crate::repository::Opened;
+use crate::tracking;
 
 /// Renames or copies.
 pub fn run(opened: &Opened, cx: &Context, args: &Args) -> Result<Exit, CliError> {
@@ -34,6 +36,14 @@ pub fn run(opened: &Opened, cx: &Context, args: &Args) -> Result<Exit, CliError>
     let tip = repo.refs().read(&old).map_err(RepoError::from)?;
     if old != new || !args.copy {
         replace(repo, &old, &new, tip.as_ref(), &who, args.copy)?;
+    }
+    if old != new {
+        let (from, to) = (tracking::section(&old), tracking::section(&new));
+        let replaced = Edit::RemoveSection(to.clone());
+        match args.copy {
+            true => tracking::copy(opened, &old, &new)?,
+            false => tracking::update(repo, &[replaced, Edit::RenameSection(from, to)])?,
+        }
     }
     if cx.json() {
         let commit = match tip {

@@ -8,12 +8,14 @@ use serde::Serialize;
 
 use super::short::conflict_letters;
 use crate::output::json::Bytes;
+use crate::tracking::{Tracking, TrackingJson};
 
 /// What `dits status --json` answers.
 #[derive(Serialize)]
 pub struct Answer {
     branch: Option<String>,
     head: Option<String>,
+    upstream: Option<TrackingJson>,
     detached: bool,
     in_progress: Option<&'static str>,
     clean: bool,
@@ -109,7 +111,7 @@ fn left(skipped: &Skipped) -> Left {
 
 impl Answer {
     /// All of a status.
-    pub fn new(status: &Status) -> Self {
+    pub fn new(status: &Status, tracking: Option<&Tracking>) -> Self {
         let beside = |path: &RepoPath| {
             let pending = status.pending.as_ref()?;
             pending.beside.iter().find(|(of, _)| of == path).map(|(_, file)| Bytes::from(file))
@@ -126,6 +128,7 @@ impl Answer {
         Self {
             branch: status.head.branch().map(|branch| branch.short().to_owned()),
             head: status.head.commit().map(|id| id.to_string()),
+            upstream: tracking.map(TrackingJson::from),
             detached: matches!(status.head, Head::Detached { .. }),
             in_progress: status.pending.as_ref().map(|pending| pending.kind.command()),
             clean: status.is_clean(),

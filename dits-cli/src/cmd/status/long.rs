@@ -14,11 +14,14 @@ use crate::output::color;
 use crate::output::path::quote_text;
 use crate::output::size::plural;
 use crate::repository::Opened;
+use crate::tracking::Tracking;
 
 /// A status to be shown.
 pub struct Long<'a> {
     /// The status.
     pub status: &'a Status,
+    /// How far the branch is from what it follows.
+    pub tracking: Option<Tracking>,
     /// What it looked for.
     pub options: StatusOptions,
     /// The repository.
@@ -64,7 +67,11 @@ impl Long<'_> {
 
     fn head(&self) -> Result<(), CliError> {
         match &self.status.head {
-            Head::Branch { branch, .. } => self.line(&format!("On branch {}", branch.short())),
+            Head::Branch { branch, .. } => {
+                self.line(&format!("On branch {}", branch.short()))?;
+                let report = self.tracking.as_ref().map(|tracking| tracking.report(!self.cx.quiet()));
+                write!(self.cx.out(), "{}", report.unwrap_or_default())
+            }
             Head::Detached { commit } => self.line(&format!("HEAD detached at {}", &commit.to_string()[..7])),
             Head::Unborn { branch } => {
                 self.line(&format!("On branch {}", branch.short()))?;
@@ -216,7 +223,7 @@ impl Long<'_> {
         // Right below the branch when there is nothing else, as in git.
         let alone =
             status.ghosts == 0 && status.untracked.is_empty() && status.is_clean() && born && status.pending.is_none();
-        if !alone || !status.skipped.is_empty() || !status.ignored.is_empty() {
+        if !alone || self.tracking.is_some() || !status.skipped.is_empty() || !status.ignored.is_empty() {
             self.line("")?;
         }
         self.line(text)

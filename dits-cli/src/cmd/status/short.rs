@@ -13,6 +13,7 @@ use crate::error::CliError;
 use crate::output::path::{Quoting, quote};
 use crate::output::{Output, color};
 use crate::repository::Opened;
+use crate::tracking::Tracking;
 
 /// Which of the short forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +34,17 @@ struct Line<'a> {
     conflict: bool,
 }
 
-/// Writes it.
-pub fn show(status: &Status, form: Form, branch: bool, opened: &Opened, out: &Output) -> Result<(), CliError> {
+/// Writes it; `branch` asks for the line with the branch, and has what that follows.
+pub fn show(
+    status: &Status,
+    form: Form,
+    branch: Option<Option<&Tracking>>,
+    opened: &Opened,
+    out: &Output,
+) -> Result<(), CliError> {
     let writer = Writer { form, opened, out };
-    if branch {
-        writer.branch(&status.head)?;
+    if let Some(tracking) = branch {
+        writer.branch(&status.head, tracking)?;
     }
     for (path, line) in lines(status) {
         writer.line(path, &line)?;
@@ -102,22 +109,30 @@ impl Writer<'_> {
         if self.form == Form::Nul { '\0' } else { '\n' }
     }
 
-    /// Colours are for people only.
     fn letter(&self, style: Style, letter: Option<char>) -> String {
-        let letter = letter.unwrap_or(' ');
-        match self.form {
-            Form::Short if letter != ' ' => self.out.paint(style, letter).to_string(),
-            _ => letter.to_string(),
-        }
+        letter.map_or_else(|| " ".to_owned(), |letter| self.painted(style, letter.encode_utf8(&mut [0; 4])))
     }
 
-    fn branch(&self, head: &Head) -> Result<(), CliError> {
+    fn branch(&self, head: &Head, tracking: Option<&Tracking>) -> Result<(), CliError> {
+        let ours = |name: &str| self.painted(color::ADDED, name);
         let text = match head {
-            Head::Unborn { branch } => format!("No commits yet on {}", branch.short()),
-            Head::Branch { branch, .. } => branch.short().to_owned(),
-            Head::Detached { .. } => "HEAD (no branch)".to_owned(),
+            Head::Unborn { branch } => format!("No commits yet on {}", ours(branch.short())),
+            Head::Branch { branch, .. } => ours(branch.short()),
+            Head::Detached { .. } => self.painted(color::DELETED, "HEAD (no branch)"),
         };
-        write!(self.out, "## {text}{}", self.end())
+        let upstream = tracking.map_or_else(String::new, |tracking| {
+            let distance = tracking.short().map(|distance| format!(" [{distance}]"));
+            format!("...{}{}", self.painted(color::DELETED, &tracking.name), distance.unwrap_or_default())
+        });
+        write!(self.out, "## {text}{upstream}{}", self.end())
+    }
+
+    /// Colours are for people only.
+    fn painted(&self, style: Style, text: &str) -> String {
+        match self.form {
+            Form::Short => self.out.paint(style, text).to_string(),
+            _ => text.to_owned(),
+        }
     }
 
     fn line(&self, path: &RepoPath, line: &Line<'_>) -> Result<(), CliError> {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use dits_core::object::CommitId;
+use dits_core::object::{CommitId, ObjectKind};
 use dits_core::refs::{RefEdit, RefName, RefStore, Target};
+use dits_core::remote::Follow;
 use dits_core::repo::{RepoError, Repository};
 use dits_core::worktree::NewBranch;
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::moves::{self, Files};
 use crate::repository::Opened;
+use crate::tracking;
 
 /// What to make.
 #[derive(Debug, clap::Args)]
@@ -48,6 +50,7 @@ struct Start {
     head: Target,
     commit: CommitId,
     new_branch: Option<RefEdit>,
+    follow: Option<Follow>,
     said: String,
 }
 
@@ -64,7 +67,11 @@ pub fn run(opened: &Opened, cx: &Context, args: Args) -> Result<Exit, CliError> 
     }
     cx.note(format!("Preparing worktree ({})", start.said));
     let created = start.new_branch.is_some();
+    let _held = repo.hold(&[(ObjectKind::Commit, *start.commit.digest())])?;
     repo.refs().transaction(start.new_branch.into_iter().collect()).map_err(RepoError::from)?;
+    if let (Target::Symbolic(branch), Some(follow)) = (&start.head, &start.follow) {
+        tracking::set(opened, cx, branch, follow)?;
+    }
     let made = repo.add_worktree(&path, start.head, &cx.environment()?)?;
     let progress = cx.progress();
     let tree = dits_core::commit::Commit::read(made.store(), start.commit).map_err(RepoError::from)?.tree;
@@ -109,19 +116,22 @@ fn start(opened: &Opened, cx: &Context, args: &Args) -> Result<Start, CliError> 
         if let Some(branch) = name.as_deref().map(|name| moves::branch_named(repo, name)).transpose()?.flatten() {
             let commit = repo.resolve_commit(branch.as_str())?;
             let said = format!("checking out '{}'", branch.short());
-            return Ok(Start { head: Target::Symbolic(branch), commit, new_branch: None, said });
+            return Ok(Start { head: Target::Symbolic(branch), commit, new_branch: None, follow: None, said });
         }
         if revision.is_none() {
             let name = name.ok_or_else(|| CliError::usage("name a branch for it with -b NEW"))?;
             return new_branch(opened, cx, &name, &from, false);
         }
-        if let (Err(_), Some((branch, new))) = (repo.resolve_commit(&from), moves::remote_branch(repo, &from)?) {
-            return new_branch(opened, cx, branch.short(), &new.from, false);
+        if repo.resolve_commit(&from).is_err()
+            && let Some((follow, tracking)) = tracking::guess(repo, &from)?
+        {
+            let start = new_branch(opened, cx, &from, tracking.as_str(), false)?;
+            return Ok(Start { follow: Some(follow), ..start });
         }
     }
     let commit = repo.resolve_commit(&from)?;
     let said = format!("detached HEAD {}", repo.short_id(commit.digest())?);
-    Ok(Start { head: Target::Id(*commit.digest()), commit, new_branch: None, said })
+    Ok(Start { head: Target::Id(*commit.digest()), commit, new_branch: None, follow: None, said })
 }
 
 fn new_branch(opened: &Opened, cx: &Context, name: &str, from: &str, reset: bool) -> Result<Start, CliError> {
@@ -130,7 +140,8 @@ fn new_branch(opened: &Opened, cx: &Context, name: &str, from: &str, reset: bool
     let commit = repo.resolve_commit(from)?;
     let new = NewBranch { commit: Some(commit), from: from.to_owned(), reset };
     let edit = repo.branch_edit(&branch, &new, &opened.who(cx)?)?;
-    Ok(Start { head: Target::Symbolic(branch), commit, new_branch: edit, said: format!("new branch '{name}'") })
+    let said = format!("new branch '{name}'");
+    Ok(Start { head: Target::Symbolic(branch), commit, new_branch: edit, follow: None, said })
 }
 
 fn folder_name(path: &Path) -> Option<String> {

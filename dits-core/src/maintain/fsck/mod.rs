@@ -92,7 +92,7 @@ impl Repository {
         let mut report = FsckReport::default();
         if options.repair {
             // Packs must not be gathered or rewritten meanwhile.
-            let _lock = FileLock::acquire(&self.layout().common.join("gc.lock"), std::time::Duration::ZERO)?;
+            let _lock = FileLock::acquire(&self.layout().gc_lock(), std::time::Duration::ZERO)?;
             self.repair(options, &mut report, progress)?;
         }
         self.check_containers(options, &mut report, progress)?;

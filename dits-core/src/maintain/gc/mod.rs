@@ -78,7 +78,7 @@ impl Repository {
     /// When anything reachable cannot be read or is not understood: nothing is removed then.
     pub fn gc(&self, options: &GcOptions, progress: &dyn Progress) -> Result<GcReport, RepoError> {
         let dits = &self.layout().common;
-        let _lock = FileLock::acquire(&dits.join("gc.lock"), Duration::ZERO)?;
+        let _lock = FileLock::acquire(&self.layout().gc_lock(), Duration::ZERO)?;
         let mut report = GcReport::default();
         if !options.dry_run {
             // A damaged merged index stands in the way of every lookup, and is made anew from the packs.

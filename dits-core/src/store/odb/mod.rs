@@ -159,6 +159,11 @@ impl Odb {
         Ok(self.place(digest)?.is_some())
     }
 
+    /// Whether an object is there and loose (`Some(true)`), in a pack (`Some(false)`), or not there.
+    pub(super) fn is_loose(&self, digest: &Digest) -> Result<Option<bool>, StoreError> {
+        Ok(self.place(digest)?.map(|packed| packed.is_none()))
+    }
+
     /// What is known of an object without reading it.
     ///
     /// # Errors

@@ -127,8 +127,9 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Writes the index behind the frames. `entries` are all that were appended, in any order, each name once.
-    pub(in crate::store) fn seal(mut self, mut entries: Vec<Entry>) -> Result<Sealed, StoreError> {
+    /// Writes the index behind the frames. `entries` are all that were appended, in any order, each name once;
+    /// they are sorted.
+    pub(in crate::store) fn seal(mut self, entries: &mut [Entry]) -> Result<Sealed, StoreError> {
         entries.sort_unstable_by_key(|entry| entry.digest);
         let footer = self.end().next_multiple_of(PAGE as u64);
         self.buffer.resize(self.buffer.len() + (footer - self.end()) as usize, 0);

@@ -37,7 +37,7 @@ fn small_pack(dir: &Path) -> PackId {
         let (digest, stored_len) = (header.digest, frame.len() as u32);
         entries.push(Entry { digest, offset, kind: 1, encoding: 0, stored_len, plain_len: 3, pack: 0 });
     }
-    let sealed = builder.seal(entries).unwrap();
+    let sealed = builder.seal(&mut entries).unwrap();
     store.put(vec![(sealed.draft, sealed.id.file_name())]).unwrap();
     sealed.id
 }

@@ -80,6 +80,23 @@ fn packs_roll_and_read_back_before_they_have_names() {
 }
 
 #[test]
+fn a_writer_publishes_before_it_holds_too_many_packs() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = odb(dir.path());
+    let writer = store.writer(WriterOptions { pack_limit: 500, ..WriterOptions::default() }).unwrap();
+    let objects = chunks(7, 150, 1000);
+    let digests: Vec<_> = objects.iter().map(|bytes| put(&writer, bytes)).collect();
+    assert!(store.contains(&digests[0]).unwrap() && !store.contains(&digests[149]).unwrap());
+    for (digest, bytes) in digests.iter().zip(&objects) {
+        assert_eq!(&ObjectRead::read(&writer, CHUNK, digest).unwrap(), bytes);
+        assert!(!writer.put(CHUNK, *digest, bytes, Hint::default()).unwrap().new);
+    }
+    writer.finish().unwrap();
+    assert_eq!(store.pack_list().unwrap().len(), 150);
+    check(&store, &digests, &objects);
+}
+
+#[test]
 fn threads_that_put_the_same_store_it_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = odb(dir.path());

@@ -19,7 +19,8 @@ fn pack_of(dir: &Path, digests: &[Digest]) -> Pack {
         plain_len: 3,
         pack: 0,
     };
-    let sealed = PackBuilder::new(Arc::clone(&store)).seal(digests.iter().enumerate().map(entry).collect()).unwrap();
+    let mut entries: Vec<_> = digests.iter().enumerate().map(entry).collect();
+    let sealed = PackBuilder::new(Arc::clone(&store)).seal(&mut entries).unwrap();
     let id = sealed.id;
     store.put(vec![(sealed.draft, id.file_name())]).unwrap();
     Pack::open(store.open(&id.file_name()).unwrap().unwrap(), id).unwrap()

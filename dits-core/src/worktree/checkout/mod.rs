@@ -19,10 +19,12 @@ use crate::tree::Mode;
 use super::obstacles::Obstacles;
 use super::{EntryKind, Meta, WorkDirs};
 
+mod note;
 mod plan;
 mod write;
 
 use plan::Plan;
+pub(crate) use write::{New, put};
 pub use write::{place_version, write_ghost, write_version};
 
 /// From this size on a single file is written by several threads.
@@ -80,6 +82,7 @@ impl<'a> Checkout<'a> {
     pub fn apply(&self, index: &mut Index, changes: &[Change]) -> Result<CheckoutReport, RepoError> {
         let temp = self.repo.layout().temp();
         crate::durable::create_dir_all(&temp)?;
+        note::sweep(&temp, &self.dirs)?;
         // Before the first look: what is found to be in place already may change right after.
         let clock = fs_clock(&temp)?;
         let plan = Plan::make(self, index, changes)?;

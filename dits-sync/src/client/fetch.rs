@@ -1,0 +1,167 @@
+//! Bringing what commits of the server have and this repository has not.
+
+use std::collections::HashSet;
+
+use dits_core::commit::Commit;
+use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
+use dits_core::progress::Progress;
+use dits_core::repo::Repository;
+use dits_core::store::{Store, WriterGuard};
+
+use super::Client;
+use super::haves::{Haves, tips};
+use crate::error::SyncError;
+use crate::exchange::{self, Chunks, Receive, Received, Wanted};
+use crate::held;
+use crate::transfer::{ContentFilter, Violation};
+use crate::wire::{Fetch, Message, Start};
+
+/// What to fetch.
+#[derive(Default)]
+pub struct FetchRequest {
+    /// What the server's listing names: commits and tags.
+    pub wants: Vec<Digest>,
+    /// Commits that the server is likely to know: what was last seen of it.
+    pub likely: Vec<CommitId>,
+    /// Which content comes.
+    pub filter: ContentFilter,
+    /// How many commits deep: 0 leaves the edges of this repository's history where they are, `UNLIMITED_DEPTH` removes
+    /// them.
+    pub depth: u32,
+    /// Commits of this repository whose parents are not here.
+    pub shallow: Vec<CommitId>,
+    /// Stores on this machine from which chunks are copied rather than fetched.
+    pub alternates: Vec<Store>,
+    /// Brings metadata to see what would come, and forgets it.
+    pub dry_run: bool,
+}
+
+/// What was fetched. Nothing refers to it yet.
+#[derive(Debug)]
+pub struct Fetched {
+    /// What came. In a dry run, what would.
+    pub received: Received,
+    /// Commits whose parents did not come. They are to be recorded before refs move.
+    pub shallow: Vec<CommitId>,
+    /// Keeps garbage collection away from what came. Drop it once refs name that.
+    pub guard: Option<WriterGuard>,
+}
+
+impl Client<'_> {
+    /// Brings objects and proves that nothing is missing. Refs are the caller's: it moves them to what was wanted, and then
+    /// drops the guard. What came before a failure stays in the store, and is not fetched again.
+    ///
+    /// # Errors
+    /// When the server or the link fails, an object is damaged, or the store cannot be written.
+    pub fn fetch(
+        &mut self,
+        repository: &Repository,
+        request: FetchRequest,
+        progress: &dyn Progress,
+    ) -> Result<Fetched, SyncError> {
+        let fetched = self.try_fetch(repository, request, progress);
+        if let Err(error) = &fetched {
+            self.give_up(error);
+        }
+        fetched
+    }
+
+    fn try_fetch(
+        &mut self,
+        repository: &Repository,
+        request: FetchRequest,
+        progress: &dyn Progress,
+    ) -> Result<Fetched, SyncError> {
+        let store = repository.store();
+        progress.stage("Looking for what is new", None, None);
+        let adopted = held::adopt(store)?;
+        let writer = repository.writer().map_err(SyncError::Repo)?;
+        let (start, known) = self.negotiate(repository, &request, adopted, progress)?;
+        let known_shallow: HashSet<CommitId> = request.shallow.iter().copied().collect();
+        // Where the edges of history lie from now on.
+        let cut: HashSet<CommitId> = match request.depth {
+            0 => known_shallow.iter().chain(&start.shallow).copied().collect(),
+            _ => start.shallow.iter().copied().collect(),
+        };
+        let mut wants: Vec<Wanted> = request.wants.iter().map(|digest| (None, *digest)).collect();
+        wants.extend(beyond(store, &known_shallow, &cut)?);
+        progress.stage("Receiving", None, None);
+        let received = exchange::receive(
+            &self.session,
+            Receive {
+                store,
+                writer: &writer,
+                wants: &wants,
+                known: &known,
+                known_shallow: &known_shallow,
+                cut: &cut,
+                filter: request.filter,
+                alternates: &request.alternates,
+                quota: None,
+                chunks: if request.dry_run { Chunks::Count } else { Chunks::Receive },
+                threads: repository.threads(),
+                progress,
+            },
+        );
+        let received = match received {
+            Ok(received) => received,
+            Err(error) => {
+                // Also when the user stopped it: who comes back goes on from there.
+                held::keep(store, writer)?;
+                return Err(error);
+            }
+        };
+        let mut guard = None;
+        if !request.dry_run {
+            progress.stage("Making it durable", None, None);
+            guard = Some(self.session.while_working("making it durable", || writer.finish())?.guard);
+            held::forget(store)?;
+        }
+        self.session.control(&Message::Complete)?;
+        Ok(Fetched { received, shallow: start.shallow, guard })
+    }
+
+    /// Finds what both know. Gives the server's answer, and the commits below which nothing needs to be looked at.
+    fn negotiate(
+        &mut self,
+        repository: &Repository,
+        request: &FetchRequest,
+        adopted: bool,
+        progress: &dyn Progress,
+    ) -> Result<(Start, Vec<CommitId>), SyncError> {
+        let mut haves = Haves::of(repository, &request.likely)?;
+        let mut is_first = haves.has_more();
+        loop {
+            let some = haves.next()?;
+            let more = haves.has_more();
+            // Nothing common among all but the last: then it is worth saying what is here all the same.
+            let held = if adopted || (!more && !is_first) { held::filter(repository.store())? } else { None };
+            is_first = false;
+            self.session.control(&Message::Fetch(Fetch {
+                wants: request.wants.clone(),
+                haves: some,
+                more,
+                shallow: request.shallow.clone(),
+                depth: request.depth,
+                held,
+            }))?;
+            match self.recv(progress)? {
+                Message::Start(start) => return Ok((start, tips(repository)?)),
+                Message::More if more => {}
+                other => return Err(Violation(format!("{} instead of Start", other.name())).into()),
+            }
+        }
+    }
+}
+
+/// The parents of commits that were edges of history and are so no more: they come although the commits are here.
+fn beyond(store: &Store, shallow: &HashSet<CommitId>, cut: &HashSet<CommitId>) -> Result<Vec<Wanted>, SyncError> {
+    let mut wants = Vec::new();
+    for id in shallow.difference(cut) {
+        // Not through what hides the parents of edges.
+        let bytes = ObjectRead::read(store, ObjectKind::Commit, id.digest())?;
+        let parents = Commit::from_bytes(*id, &bytes)?.parents;
+        wants.extend(parents.iter().map(|parent| (Some(ObjectKind::Commit), *parent.digest())));
+    }
+    Ok(wants)
+}

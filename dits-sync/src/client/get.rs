@@ -1,0 +1,59 @@
+//! Bringing chunks by name: folders of a partial clone, what a mount reads.
+
+use dits_core::object::Digest;
+use dits_core::progress::Progress;
+use dits_core::repo::Repository;
+use dits_core::store::{Store, StoreWriter};
+
+use super::Client;
+use crate::error::SyncError;
+use crate::exchange::{self, Chunks, Receive, Received};
+use crate::transfer::ContentFilter;
+
+/// Chunks to be brought, and from where besides the server.
+#[derive(Default)]
+pub struct RemoteChunks<'a> {
+    /// The chunks with their lengths, in the order in which they are needed.
+    pub chunks: &'a [(Digest, u64)],
+    /// Stores on this machine from which chunks are copied rather than fetched.
+    pub alternates: &'a [Store],
+    /// Only counts what would come.
+    pub dry_run: bool,
+}
+
+impl Client<'_> {
+    /// Puts chunks into a store; what is there already is not asked for. What came before a failure stays in the writer.
+    ///
+    /// # Errors
+    /// When the server does not have one of them, it or the link fails, or the store cannot be written.
+    pub fn get(
+        &mut self,
+        repository: &Repository,
+        writer: &StoreWriter,
+        wanted: &RemoteChunks<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Received, SyncError> {
+        self.welcome(progress)?;
+        progress.stage("Receiving", None, Some(wanted.chunks.len() as u64));
+        let none = std::collections::HashSet::new();
+        let job = Receive {
+            store: repository.store(),
+            writer,
+            wants: &[],
+            known: &[],
+            known_shallow: &none,
+            cut: &none,
+            filter: ContentFilter::all(),
+            alternates: wanted.alternates,
+            quota: None,
+            chunks: if wanted.dry_run { Chunks::Count } else { Chunks::Receive },
+            threads: repository.threads(),
+            progress,
+        };
+        let received = exchange::receive_named(&self.session, job, wanted.chunks);
+        if let Err(error) = &received {
+            self.give_up(error);
+        }
+        received
+    }
+}

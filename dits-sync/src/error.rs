@@ -1,0 +1,113 @@
+//! Why repositories could not exchange what they were asked to.
+
+use dits_core::object::{Digest, ObjectKind};
+use dits_core::progress::Interrupted;
+use dits_core::refs::RefError;
+use dits_core::repo::RepoError;
+use dits_core::store::StoreError;
+
+use crate::link::LinkError;
+use crate::transfer::Violation;
+use crate::wire::{ErrorCode, Failure, WireError};
+
+/// What can go wrong on either end.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The connection.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The other side sent what is no message.
+    #[error("the other side broke the protocol: {0}")]
+    Wire(#[from] WireError),
+    /// The other side sent a message out of place.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    /// The other side gave up, and said why.
+    #[error("{}", .0.text)]
+    Peer(Failure),
+    /// This side refuses, and says why.
+    #[error("{}", .0.text)]
+    Refuse(Failure),
+    /// The repository.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// The other side sent an object whose bytes are not what its name says.
+    #[error("the other side sent a damaged {kind} {digest}: {what}; `dits fsck --full` there tells more")]
+    DamagedObject {
+        /// What it should be.
+        kind: ObjectKind,
+        /// Its name.
+        digest: Digest,
+        /// What is wrong.
+        what: String,
+    },
+    /// The other side does not have what it must have.
+    #[error("the other side has lost {kind} {first}{}; `dits fsck` there tells more", more(*.count))]
+    Lost {
+        /// What the first of them is.
+        kind: ObjectKind,
+        /// The name of the first.
+        first: Digest,
+        /// How many.
+        count: usize,
+    },
+}
+
+fn more(count: usize) -> String {
+    if count > 1 { format!(" and {} other objects", count - 1) } else { String::new() }
+}
+
+impl From<StoreError> for SyncError {
+    fn from(error: StoreError) -> Self {
+        Self::Repo(error.into())
+    }
+}
+
+impl From<RefError> for SyncError {
+    fn from(error: RefError) -> Self {
+        Self::Repo(error.into())
+    }
+}
+
+impl From<Interrupted> for SyncError {
+    fn from(error: Interrupted) -> Self {
+        Self::Repo(error.into())
+    }
+}
+
+impl SyncError {
+    /// Whether dialling again may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Link(error) => error.is_transient(),
+            Self::Peer(failure) => matches!(failure.code, ErrorCode::Busy | ErrorCode::GoingAway),
+            _ => false,
+        }
+    }
+
+    /// Refuses with a text for the other side.
+    pub(crate) fn refuse(code: ErrorCode, text: impl Into<String>) -> Self {
+        Self::Refuse(Failure { code, text: text.into() })
+    }
+
+    /// What the other side is told; `None` when there is no telling it.
+    pub(crate) fn to_peer(&self) -> Option<Failure> {
+        let told = |code, text: String| Some(Failure { code, text });
+        match self {
+            Self::Link(_) | Self::Peer(_) => None,
+            Self::Refuse(failure) => Some(failure.clone()),
+            Self::Wire(WireError::UnknownType(_)) => told(ErrorCode::Version, self.to_string()),
+            Self::Wire(_) | Self::Violation(_) => told(ErrorCode::Protocol, "you broke the protocol".to_owned()),
+            Self::DamagedObject { .. } | Self::Lost { .. } => told(ErrorCode::Refused, self.to_string()),
+            // Paths of this machine are nobody else's business.
+            Self::Repo(RepoError::Store(error)) if error.is_corruption() => {
+                told(ErrorCode::Damaged, "the repository is damaged; whoever keeps it must run `dits fsck`".to_owned())
+            }
+            Self::Repo(RepoError::Interrupted(_)) => {
+                told(ErrorCode::GoingAway, "the other side was stopped; try again later".to_owned())
+            }
+            Self::Repo(_) => told(ErrorCode::Internal, "something failed on this side; its log tells more".to_owned()),
+        }
+    }
+}

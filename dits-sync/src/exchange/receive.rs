@@ -1,0 +1,408 @@
+//! The receiver: takes metadata as it comes, asks for chunks, has them verified and stored by other threads, and in the end
+//! proves that nothing is missing.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use crossbeam_channel::{Sender, bounded};
+use dits_core::closure::{self, Met, Request};
+use dits_core::maintain::{Reached, references};
+use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
+use dits_core::progress::Progress;
+use dits_core::repo::RepoError;
+use dits_core::store::frame::{Header, MAX_FRAME};
+use dits_core::store::{Store, StoreError, StoreWriter};
+
+use super::failure::FirstFailure;
+use super::verify::{Batch, ChunkCounters, open, store_batches};
+use crate::error::SyncError;
+use crate::link::Lane;
+use crate::session::Session;
+use crate::transfer::{ContentFilter, Held, Holdings, Receiving, Violation};
+use crate::wire::{ErrorCode, MAX_GET, Message};
+
+/// How many messages of chunks wait to be verified.
+const WAITING: usize = 16;
+/// How often what is missing in the end may be asked for: more than what a false positive of a filter hides, below one
+/// another, and what a crash left of an earlier transfer.
+const ROUNDS: usize = 64;
+/// How much that is missing is asked for in one round.
+const MISSING_AT_ONCE: usize = 4 * MAX_GET;
+/// Names in one request, where many are asked for, and how many requests are open at once: some 256 MiB on their way.
+const NAMES_AT_ONCE: usize = 1024;
+const GETS_AT_ONCE: usize = 4;
+
+/// An object that must be there in the end, with everything it reaches; its kind where that is known.
+pub(crate) type Wanted = (Option<ObjectKind>, Digest);
+
+/// What becomes of the chunks that are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chunks {
+    /// They come.
+    Receive,
+    /// They are counted and not asked for.
+    Count,
+    /// They are asked for, and the sender knows that it is only to count them.
+    Pretend,
+}
+
+/// What is received, and into what.
+pub(crate) struct Receive<'a> {
+    pub store: &'a Store,
+    pub writer: &'a StoreWriter,
+    pub wants: &'a [Wanted],
+    /// Commits that are there with everything they reach.
+    pub known: &'a [CommitId],
+    /// Known commits whose parents are not there.
+    pub known_shallow: &'a HashSet<CommitId>,
+    /// Commits whose parents stay away.
+    pub cut: &'a HashSet<CommitId>,
+    pub filter: ContentFilter,
+    /// Stores nearer than the sender.
+    pub alternates: &'a [Store],
+    /// The most bytes that may be stored.
+    pub quota: Option<u64>,
+    pub chunks: Chunks,
+    pub threads: usize,
+    pub progress: &'a dyn Progress,
+}
+
+/// What was received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Objects of metadata.
+    pub metadata: u64,
+    /// Chunks that came from the sender; in a dry run, that would.
+    pub chunks: u64,
+    /// Their plain bytes.
+    pub plain: u64,
+    /// Bytes of their frames; 0 in a dry run.
+    pub stored: u64,
+    /// Chunks that were named and were there already, and their plain bytes.
+    pub known: (u64, u64),
+    /// Chunks that were found in alternates, and their plain bytes.
+    pub borrowed: (u64, u64),
+}
+
+/// Takes what the sender names until nothing is missing.
+pub(crate) fn receive(session: &Session<'_>, job: Receive<'_>) -> Result<Received, SyncError> {
+    let machine = Receiving::new(job.wants.iter().map(|(_, digest)| *digest), job.chunks == Chunks::Pretend);
+    with_receiver(session, job, machine, |receiver| receiver.run())
+}
+
+/// Takes chunks asked for by name, with their lengths.
+pub(crate) fn receive_named(
+    session: &Session<'_>,
+    job: Receive<'_>,
+    chunks: &[(Digest, u64)],
+) -> Result<Received, SyncError> {
+    with_receiver(session, job, Receiving::by_name(), |receiver| receiver.run_named(chunks))
+}
+
+fn with_receiver(
+    session: &Session<'_>,
+    mut job: Receive<'_>,
+    machine: Receiving,
+    run: impl FnOnce(&mut Receiver<'_, '_>) -> Result<(), SyncError>,
+) -> Result<Received, SyncError> {
+    let (failure, done, counters) = (FirstFailure::default(), AtomicU64::new(0), ChunkCounters::default());
+    let (batches, to_store) = bounded(WAITING);
+    let filter = std::mem::take(&mut job.filter);
+    let (writer, progress) = (job.writer, job.progress);
+    thread::scope(|scope| {
+        for _ in 0..job.threads.clamp(1, 4) {
+            let to_store = to_store.clone();
+            let (done, counters, failure) = (&done, &counters, &failure);
+            scope.spawn(move || store_batches(&to_store, done, writer, counters, progress, failure));
+        }
+        drop(to_store);
+        let mut receiver = Receiver {
+            session,
+            job: &job,
+            machine,
+            sources: Sources {
+                job: &job,
+                filter,
+                stats: Received::default(),
+                frame: Vec::new(),
+                counted: Reached::default(),
+            },
+            kinds: HashMap::new(),
+            parts: HashMap::new(),
+            batches,
+            given: 0,
+            done: &done,
+            failure: &failure,
+        };
+        let result = run(&mut receiver);
+        let mut stats = receiver.sources.stats.clone();
+        // The threads end when nobody can give them anything more.
+        drop(receiver);
+        result?;
+        if job.chunks == Chunks::Receive {
+            let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            (stats.chunks, stats.plain) = (get(&counters.chunks), get(&counters.plain));
+            stats.stored = get(&counters.stored);
+        }
+        Ok(stats)
+    })
+}
+
+struct Receiver<'a, 'l> {
+    session: &'a Session<'l>,
+    job: &'a Receive<'a>,
+    machine: Receiving,
+    sources: Sources<'a>,
+    /// The kinds of the wants, as they arrive.
+    kinds: HashMap<Digest, ObjectKind>,
+    /// Frames of which parts have come, by lane.
+    parts: HashMap<Lane, BytesMut>,
+    batches: Sender<Batch>,
+    /// How many batches were given to the threads, and how many of those they are done with.
+    given: u64,
+    done: &'a AtomicU64,
+    failure: &'a FirstFailure,
+}
+
+impl Receiver<'_, '_> {
+    fn run(&mut self) -> Result<(), SyncError> {
+        for _ in 0..ROUNDS {
+            while !self.machine.is_done() {
+                self.step()?;
+            }
+            self.wait_for_threads()?;
+            if self.job.chunks != Chunks::Receive {
+                return Ok(());
+            }
+            let missing = self.session.while_working("checking that nothing is missing", || self.missing())?;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            for objects in missing.chunks(MAX_GET) {
+                let get = self.machine.get(objects.to_vec());
+                self.session.control(&Message::Get(get))?;
+            }
+        }
+        Err(Violation("objects are missing however often they are asked for".to_owned()).into())
+    }
+
+    fn run_named(&mut self, chunks: &[(Digest, u64)]) -> Result<(), SyncError> {
+        let mut wanted = Vec::new();
+        for (digest, len) in chunks {
+            if !self.sources.has_chunk(digest, *len)? {
+                wanted.push((ObjectKind::Chunk, *digest));
+            }
+        }
+        for objects in wanted.chunks(NAMES_AT_ONCE) {
+            while self.machine.open_gets() >= GETS_AT_ONCE {
+                self.step()?;
+            }
+            let get = self.machine.get(objects.to_vec());
+            self.session.control(&Message::Get(get))?;
+        }
+        while !self.machine.is_done() {
+            self.step()?;
+        }
+        self.wait_for_threads()
+    }
+
+    /// Takes one message.
+    fn step(&mut self) -> Result<(), SyncError> {
+        let (failure, job) = (self.failure, self.job);
+        let (lane, message) = self.session.recv(&mut || {
+            job.progress.check()?;
+            failure.check()
+        })?;
+        match message {
+            Message::Objects(frames) => self.objects(lane, &frames)?,
+            Message::Part(part) => {
+                let whole = self.parts.entry(lane).or_default();
+                whole.extend_from_slice(&part.bytes);
+                if whole.len() > MAX_FRAME {
+                    return Err(Violation("a frame that is too long".to_owned()).into());
+                }
+                if part.last {
+                    let frame = self.parts.remove(&lane).unwrap_or_default().freeze();
+                    self.objects(lane, &frame)?;
+                }
+            }
+            Message::Segment(segment) => {
+                let want = self.machine.segment(&segment, &mut self.sources)?;
+                self.session.control(&Message::Want(want))?;
+            }
+            Message::Sent(segments) => self.machine.sent(segments)?,
+            Message::Got(got) => {
+                let lost = self.machine.got(&got)?;
+                if let Some((kind, first)) = lost.first() {
+                    return Err(SyncError::Lost { kind: *kind, first: *first, count: lost.len() });
+                }
+            }
+            other => return Err(Violation(format!("{} in the middle of a transfer", other.name())).into()),
+        }
+        self.check_quota()
+    }
+
+    fn check_quota(&self) -> Result<(), SyncError> {
+        let Some(quota) = self.job.quota else { return Ok(()) };
+        let stored = self.job.writer.content.stats().stored_new + self.job.writer.meta.stats().stored_new;
+        if stored > quota {
+            let text = format!("the repository's quota is used up: {quota} bytes are left, and this needs more");
+            return Err(SyncError::refuse(ErrorCode::Limit, text));
+        }
+        Ok(())
+    }
+
+    /// Takes frames: metadata at once, chunks through the threads.
+    fn objects(&mut self, lane: Lane, message: &Bytes) -> Result<(), SyncError> {
+        let mut frames = Vec::new();
+        let mut at = 0;
+        while at < message.len() {
+            let header = Header::decode(&message[at..]);
+            let header = header.map_err(|e| Violation(format!("a frame that cannot be read: {e}")))?;
+            let end = at + header.frame_len();
+            let frame = message.get(at..end).ok_or_else(|| Violation("a frame that is cut off".to_owned()))?;
+            if header.kind.is_content() {
+                self.machine.arrived(header.kind, &header.digest, header.plain_len.into())?;
+                frames.push((at, header));
+            } else {
+                self.metadata(lane, &header, frame)?;
+            }
+            at = end;
+        }
+        if !frames.is_empty() {
+            self.given += 1;
+            // The threads live as long as this sender does.
+            let _ = self.batches.send(Batch { message: message.clone(), frames });
+        }
+        Ok(())
+    }
+
+    fn metadata(&mut self, lane: Lane, header: &Header, frame: &[u8]) -> Result<(), SyncError> {
+        let (kind, digest) = (header.kind, header.digest);
+        let mut plain = Vec::new();
+        open(header, frame, &mut plain)?;
+        let bad = |error: StoreError| SyncError::DamagedObject { kind, digest, what: error.to_string() };
+        let names = references(kind, &digest, &plain).map_err(bad)?;
+        if names.unknown {
+            return Err(RepoError::UnknownReferences { what: format!("{kind} {digest}") }.into());
+        }
+        if lane == Lane::Demand {
+            self.machine.arrived(kind, &digest, header.plain_len.into())?;
+        } else {
+            let chunks = self.sources.filter.chunks(kind, &digest, &plain, &names).map_err(bad)?;
+            let meta: Vec<Digest> = names.meta.iter().map(|(_, digest)| *digest).collect();
+            self.machine.metadata(&digest, &meta, &chunks)?;
+        }
+        if self.job.wants.iter().any(|(_, want)| *want == digest) {
+            self.kinds.insert(digest, kind);
+        }
+        self.job.writer.meta.put_frame(header, frame)?;
+        self.sources.stats.metadata += 1;
+        Ok(())
+    }
+
+    fn wait_for_threads(&self) -> Result<(), SyncError> {
+        while self.done.load(Ordering::Acquire) < self.given {
+            self.job.progress.check()?;
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.failure.check()
+    }
+
+    /// What is missing of all that the wants reach and the known commits do not: some of it, if it is much.
+    fn missing(&mut self) -> Result<Vec<(ObjectKind, Digest)>, SyncError> {
+        let mut missing = Vec::new();
+        let mut tips = Vec::new();
+        for (kind, digest) in self.job.wants {
+            match kind.or_else(|| self.kinds.get(digest).copied()) {
+                Some(kind) => tips.push((kind, *digest)),
+                None => match self.job.store.meta.info(digest)? {
+                    Some(info) => tips.push((info.kind, *digest)),
+                    None => missing.push((ObjectKind::Commit, *digest)),
+                },
+            }
+        }
+        let Receive { writer, known, known_shallow, cut, progress, .. } = *self.job;
+        let request = Request { tips: &tips, known, known_shallow, cut };
+        let mut filter = self.sources.filter.again();
+        let mut chunks = Reached::default();
+        closure::walk::<SyncError>(writer, &request, progress, &mut |met| {
+            match met {
+                Met::Missing { kind, digest } => missing.push((kind, digest)),
+                Met::Object { kind, digest, bytes, references } => {
+                    for chunk in filter.chunks(kind, &digest, &bytes, &references)? {
+                        let look = chunk.wanted && missing.len() < MISSING_AT_ONCE;
+                        if look && !writer.content.contains(&chunk.digest)? && chunks.insert(chunk.digest) {
+                            missing.push((ObjectKind::Chunk, chunk.digest));
+                        }
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(missing)
+    }
+}
+
+/// Where objects can be had without asking the sender.
+struct Sources<'a> {
+    job: &'a Receive<'a>,
+    filter: ContentFilter,
+    stats: Received,
+    frame: Vec<u8>,
+    /// In a dry run, what was counted.
+    counted: Reached,
+}
+
+impl Sources<'_> {
+    /// Copies a chunk from an alternate; one that is damaged there is none.
+    fn borrow(&mut self, digest: &Digest) -> Result<bool, SyncError> {
+        let mut plain = Vec::new();
+        for store in self.job.alternates {
+            let Ok(header) = store.content.read_frame(ObjectKind::Chunk, digest, &mut self.frame) else { continue };
+            if header.open(&self.frame, &mut plain).is_ok() {
+                self.job.writer.content.put_frame(&header, &self.frame)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Holdings<SyncError> for Sources<'_> {
+    fn has_chunk(&mut self, digest: &Digest, len: u64) -> Result<bool, SyncError> {
+        let count = |(chunks, bytes): &mut (u64, u64)| {
+            *chunks += 1;
+            *bytes += len;
+        };
+        if self.job.writer.content.contains(digest)? {
+            count(&mut self.stats.known);
+            return Ok(true);
+        }
+        if self.job.chunks == Chunks::Count {
+            if self.counted.insert(*digest) {
+                self.stats.chunks += 1;
+                self.stats.plain += len;
+            }
+            return Ok(true);
+        }
+        let borrowed = self.borrow(digest)?;
+        if borrowed {
+            count(&mut self.stats.borrowed);
+        }
+        Ok(borrowed)
+    }
+
+    fn held(&mut self, kind: ObjectKind, digest: &Digest) -> Result<Option<Held>, SyncError> {
+        let bytes = match self.job.writer.read(kind, digest) {
+            Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }) => return Ok(None),
+            read => read?,
+        };
+        let names = references(kind, digest, &bytes)?;
+        let chunks = self.filter.chunks(kind, digest, &bytes, &names)?;
+        Ok(Some(Held { meta: names.meta.into_iter().map(|(_, digest)| digest).collect(), chunks }))
+    }
+}

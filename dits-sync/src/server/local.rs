@@ -1,0 +1,77 @@
+//! A repository on this machine, served to whoever started the process: for local paths and for ssh.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dits_core::repo::Repository;
+use dits_core::signature::Signature;
+
+use super::{Access, Event, Host, Methods, RefUpdate, Visitor};
+use crate::wire::Failure;
+
+/// Lets its user do everything with one repository; the operating system's permissions are the limit.
+pub struct LocalHost {
+    access: Arc<LocalAccess>,
+}
+
+impl LocalHost {
+    /// Serves this repository. `name` and `email` sign the reflog.
+    #[must_use]
+    pub fn new(repository: Repository, name: String, email: String) -> Self {
+        Self { access: Arc::new(LocalAccess { repository, name, email }) }
+    }
+}
+
+impl Host for LocalHost {
+    fn admit(&self, _visitor: &Visitor) -> Result<Arc<dyn Access>, Failure> {
+        Ok(Arc::clone(&self.access) as Arc<dyn Access>)
+    }
+}
+
+struct LocalAccess {
+    repository: Repository,
+    name: String,
+    email: String,
+}
+
+impl Access for LocalAccess {
+    fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    fn methods(&self) -> Methods {
+        Methods { read: true, write: true, lock: true, admin: true }
+    }
+
+    fn signature(&self) -> Signature {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        Signature { name: self.name.clone(), email: self.email.clone(), time, offset: 0 }
+    }
+
+    fn check_update(&self, _update: &RefUpdate, _fast_forward: Option<bool>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn check_paths(&self, _update: &RefUpdate) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn quota_left(&self) -> Option<u64> {
+        None
+    }
+
+    fn pre_receive(&self, _updates: &[RefUpdate]) -> Result<String, String> {
+        Ok(String::new())
+    }
+
+    fn post_receive(&self, _updates: &[RefUpdate]) -> String {
+        String::new()
+    }
+
+    fn observe(&self, _event: &Event) {}
+
+    fn stopping(&self) -> bool {
+        false
+    }
+}

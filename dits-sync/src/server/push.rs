@@ -1,0 +1,224 @@
+//! A client pushes: what is decided before and after the objects come.
+
+use dits_core::history;
+use dits_core::object::{CommitId, Digest, ObjectKind};
+use dits_core::refs::{Expected, LogLine, RefEdit, RefError, RefName, RefStore, TAGS, Target};
+use dits_core::store::StoreError;
+
+use super::serve::{Conversation, UntilStopped};
+use super::{Event, RefUpdate};
+use crate::error::SyncError;
+use crate::wire::{Message, Push, Pushed, Update, UpdateOutcome};
+
+/// An update and what is known to become of it so far.
+pub(super) struct Decision {
+    pub(super) update: RefUpdate,
+    pub(super) outcome: Option<UpdateOutcome>,
+}
+
+impl Decision {
+    fn refuse(&mut self, why: impl Into<String>) {
+        self.outcome = Some(UpdateOutcome::Refused(why.into()));
+    }
+}
+
+impl Conversation<'_> {
+    pub(super) fn push(&mut self, push: Push) -> Result<(), SyncError> {
+        self.check_may(|may| may.write, "push")?;
+        let mut decisions = Vec::new();
+        for update in &push.updates {
+            let Update { name, old, new, force } = update.clone();
+            let mut decision = Decision { update: RefUpdate { name, old, new, force }, outcome: None };
+            self.decide_early(&mut decision)?;
+            decisions.push(decision);
+        }
+        refuse_the_rest(&mut decisions, push.atomic);
+        let mut received = 0;
+        let mut text = String::new();
+        if decisions.iter().any(|decision| decision.outcome.is_none()) {
+            let (objects, guard) = self.receive_push(&push, &decisions)?;
+            received = objects;
+            self.session.while_working("deciding", || -> Result<(), SyncError> {
+                for decision in &mut decisions {
+                    self.decide_late(decision)?;
+                }
+                refuse_the_rest(&mut decisions, push.atomic);
+                if !push.dry_run {
+                    text = self.move_refs(&mut decisions, push.atomic)?;
+                }
+                Ok(())
+            })?;
+            // From here on refs keep what came, or nothing does.
+            drop(guard);
+        }
+        self.report(decisions, text, received, push.dry_run)
+    }
+
+    /// Refuses what can be refused without any object.
+    fn decide_early(&self, decision: &mut Decision) -> Result<(), SyncError> {
+        let RefUpdate { name, old, new, .. } = &decision.update;
+        let found = match self.repository().refs().read(name)? {
+            Some(Target::Id(digest)) => Some(digest),
+            Some(Target::Symbolic(_)) => {
+                decision.refuse("it stands for another branch; push that one");
+                return Ok(());
+            }
+            None => None,
+        };
+        if found == *new {
+            decision.outcome = Some(UpdateOutcome::UpToDate);
+        } else if found != *old {
+            decision.outcome = Some(UpdateOutcome::Changed);
+        } else if name.as_branch().is_none() && name.as_tag().is_none() {
+            decision.refuse("only branches and tags can be pushed");
+        } else if let Some(worktree) = self.repository().branches_in_use().map_err(SyncError::Repo)?.get(name) {
+            let at = worktree.display();
+            decision.refuse(format!("it is checked out in {at}; push to another branch, or make that repository bare"));
+        } else if new.is_none() && self.is_head(name)? {
+            decision.refuse("it is the branch that HEAD names, which clones begin on");
+        } else if let Err(why) = self.access.check_update(&decision.update, None) {
+            decision.refuse(why);
+        }
+        Ok(())
+    }
+
+    fn is_head(&self, name: &RefName) -> Result<bool, SyncError> {
+        Ok(self.repository().refs().read(&RefName::head())? == Some(Target::Symbolic(name.clone())))
+    }
+
+    /// Decides what is left once the objects are there.
+    fn decide_late(&self, decision: &mut Decision) -> Result<(), SyncError> {
+        if decision.outcome.is_some() {
+            return Ok(());
+        }
+        let fast_forward = self.is_fast_forward(&decision.update)?;
+        let update = &decision.update;
+        if fast_forward == Some(false) && !update.force {
+            decision.outcome = Some(if update.name.as_str().starts_with(TAGS) {
+                UpdateOutcome::Refused("the tag exists already".to_owned())
+            } else {
+                UpdateOutcome::NotFastForward
+            });
+            return Ok(());
+        }
+        let allowed = self.access.check_update(update, fast_forward).and_then(|()| self.access.check_paths(update));
+        if let Err(why) = allowed {
+            decision.refuse(why);
+        }
+        Ok(())
+    }
+
+    /// Whether the new value has the old one in its history; `None` where there is no old or new value.
+    fn is_fast_forward(&self, update: &RefUpdate) -> Result<Option<bool>, SyncError> {
+        let (Some(old), Some(new)) = (update.old, update.new) else { return Ok(None) };
+        if update.name.as_tag().is_some() {
+            return Ok(Some(false));
+        }
+        let store = self.repository().store();
+        let commit = |digest: Digest| -> Result<Option<CommitId>, StoreError> {
+            let info = store.meta.info(&digest)?;
+            Ok(info.filter(|info| info.kind == ObjectKind::Commit).map(|_| CommitId::from_digest(digest)))
+        };
+        match (commit(old)?, commit(new)?) {
+            (Some(old), Some(new)) => Ok(Some(history::is_ancestor(store, old, new)?)),
+            _ => Ok(Some(false)),
+        }
+    }
+
+    /// Moves what nobody objects to.
+    fn move_refs(&self, decisions: &mut [Decision], atomic: bool) -> Result<String, SyncError> {
+        let open = |decision: &&Decision| decision.outcome.is_none();
+        let updates: Vec<RefUpdate> = decisions.iter().filter(open).map(|d| d.update.clone()).collect();
+        if updates.is_empty() {
+            return Ok(String::new());
+        }
+        let mut text = match self.access.pre_receive(&updates) {
+            Ok(text) => text,
+            Err(why) => {
+                decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.refuse(why.clone()));
+                return Ok(String::new());
+            }
+        };
+        if atomic {
+            let edits = updates.iter().map(|update| self.edit(update)).collect();
+            let outcome = self.transaction(edits)?;
+            decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.outcome = Some(outcome.clone()));
+        } else {
+            for decision in decisions.iter_mut().filter(|d| d.outcome.is_none()) {
+                decision.outcome = Some(self.transaction(vec![self.edit(&decision.update)])?);
+            }
+        }
+        let moved = moved(decisions);
+        if !moved.is_empty() {
+            text.push_str(&self.access.post_receive(&moved));
+        }
+        Ok(text)
+    }
+
+    fn edit(&self, update: &RefUpdate) -> RefEdit {
+        let expected = update.old.map_or(Expected::Absent, |old| Expected::Is(Target::Id(old)));
+        match update.new {
+            None => RefEdit::delete(update.name.clone(), expected),
+            Some(new) => {
+                let (old, who) = (update.old, self.access.signature());
+                let line = LogLine { old, new: Some(new), who, message: "push".to_owned() };
+                RefEdit::set(update.name.clone(), expected, Target::Id(new)).with_log(line)
+            }
+        }
+    }
+
+    fn transaction(&self, edits: Vec<RefEdit>) -> Result<UpdateOutcome, SyncError> {
+        match self.repository().refs().transaction(edits) {
+            Ok(()) => Ok(UpdateOutcome::Done),
+            Err(RefError::Changed { .. }) => Ok(UpdateOutcome::Changed),
+            Err(error @ RefError::NameConflict { .. }) => Ok(UpdateOutcome::Refused(error.to_string())),
+            // It is recorded, and whoever looks next completes it.
+            Err(RefError::Unfinished(_)) => Ok(UpdateOutcome::Done),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn report(&self, decisions: Vec<Decision>, text: String, objects: u64, dry_run: bool) -> Result<(), SyncError> {
+        let moved = if dry_run { Vec::new() } else { moved(&decisions) };
+        let refused = decisions.iter().filter_map(|decision| {
+            let why = match decision.outcome.as_ref()? {
+                UpdateOutcome::Done | UpdateOutcome::UpToDate => return None,
+                UpdateOutcome::NotFastForward => "not a fast-forward".to_owned(),
+                UpdateOutcome::Changed => "changed meanwhile".to_owned(),
+                UpdateOutcome::Refused(why) => why.clone(),
+            };
+            Some((decision.update.clone(), why))
+        });
+        let event = Event::Pushed { moved, refused: refused.collect(), objects, traffic: self.session.traffic() };
+        let outcomes = decisions.into_iter().map(|decision| decision.outcome.unwrap_or(UpdateOutcome::Done)).collect();
+        let text = text.chars().take(MAX_HOOK_TEXT).collect();
+        self.session.control(&Message::Pushed(Pushed { outcomes, text }))?;
+        if !dry_run {
+            self.access.observe(&event);
+        }
+        Ok(())
+    }
+
+    /// Stops when the server stops.
+    pub(super) fn until_stopped(&self) -> UntilStopped<'_> {
+        UntilStopped(&*self.access)
+    }
+}
+
+/// Characters of what hooks say, of up to four bytes each.
+const MAX_HOOK_TEXT: usize = crate::wire::MAX_TEXT / 4;
+
+fn moved(decisions: &[Decision]) -> Vec<RefUpdate> {
+    let done = |decision: &&Decision| decision.outcome == Some(UpdateOutcome::Done);
+    decisions.iter().filter(done).map(|decision| decision.update.clone()).collect()
+}
+
+/// Where all refs move or none, one that does not stops the others.
+fn refuse_the_rest(decisions: &mut [Decision], atomic: bool) {
+    let fails = |outcome: &Option<UpdateOutcome>| {
+        !matches!(outcome, None | Some(UpdateOutcome::Done | UpdateOutcome::UpToDate))
+    };
+    if atomic && decisions.iter().any(|decision| fails(&decision.outcome)) {
+        decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.refuse("another ref was refused"));
+    }
+}
