@@ -37,6 +37,8 @@ fn exit(error: &RepoError) -> Exit {
         error if error.is_corruption() => Exit::Corruption,
         RepoError::Format { .. } => Exit::Corruption,
         RepoError::NothingToCommit => Exit::Difference,
+        RepoError::WritersAtWork { .. } => Exit::Lock,
+        RepoError::Source(_) => Exit::Network,
         RepoError::Unresolved { .. }
         | RepoError::InTheWay(_)
         | RepoError::FileAndFolder { .. }
@@ -44,6 +46,7 @@ fn exit(error: &RepoError) -> Exit {
         | RepoError::HalfDone { .. }
         | RepoError::StagedConflicts
         | RepoError::UnsafeRemoval(_)
+        | RepoError::KeptBack(_)
         | RepoError::OperationPending { .. } => Exit::Conflict,
         _ => Exit::Usage,
     }
@@ -122,6 +125,12 @@ fn hints(error: &RepoError) -> Vec<String> {
                 format!("if it is gone for good: dits branch --unset-upstream {branch}"),
             ];
         }
+        RepoError::Absent { path } => return vec![format!("dits fetch {path}")],
+        RepoError::UnknownGhost { .. } => {
+            &["remove the link, or bring the file back as it was staged: `dits restore PATH`"]
+        }
+        RepoError::KeptBack(_) => &["push what only this repository has, and commit or restore what was changed"],
+        RepoError::WritersAtWork { .. } => &["let them finish, then run the command again"],
         RepoError::Record(_) => &["`dits fsck` shows what is damaged"],
         _ => &[],
     };
