@@ -38,6 +38,7 @@ impl Context {
             home: self.env.home.clone(),
             overrides: self.globals.overrides.clone(),
             threads: threads.unwrap_or_else(cores),
+            unmapped: false,
         })
     }
 

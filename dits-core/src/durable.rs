@@ -45,16 +45,28 @@ impl<T> IoContext<T> for rustix::io::Result<T> {
 /// # Errors
 /// When any step fails; the file is then as it was before.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    write_with_mode(path, bytes, 0o666)
+}
+
+/// As [`write_atomic`], for what only its owner may read: keys and tokens.
+///
+/// # Errors
+/// When any step fails; the file is then as it was before.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    write_with_mode(path, bytes, 0o600)
+}
+
+fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), IoError> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let mut temp = new_temp(dir, ".tmp-").at("create a file in", dir)?;
+    let mut temp = new_temp(dir, ".tmp-", mode).at("create a file in", dir)?;
     temp.write_all(bytes).at("write", temp.path())?;
     publish(temp, path)
 }
 
-/// A new temporary file with the permissions that the user's umask gives any new file.
-fn new_temp(dir: &Path, prefix: &str) -> io::Result<tempfile::NamedTempFile> {
+/// A new temporary file with these permissions, less what the user's umask takes away.
+fn new_temp(dir: &Path, prefix: &str, mode: u32) -> io::Result<tempfile::NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
-    let permissions = fs::Permissions::from_mode(0o666);
+    let permissions = fs::Permissions::from_mode(mode);
     tempfile::Builder::new().prefix(prefix).permissions(permissions).tempfile_in(dir)
 }
 

@@ -1,3 +1,35 @@
-//! `dits-server`: hosts dits repositories.
+//! `dits-server`: hosts dits repositories. `docs/server.md` says what an administrator does with it.
 
-fn main() {}
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod access;
+mod app;
+mod audit;
+mod changed_paths;
+mod cmd;
+mod env;
+mod error;
+mod exit;
+#[cfg(test)]
+mod forge;
+mod hooks;
+mod host;
+mod http;
+mod limits;
+mod logging;
+mod metrics;
+mod output;
+mod pattern;
+mod policy;
+mod repo_name;
+mod repositories;
+mod root;
+mod running;
+mod settings;
+mod shutdown;
+mod token;
+mod upkeep;
+
+fn main() -> std::process::ExitCode {
+    app::main()
+}

@@ -1,1 +1,8 @@
-//! Tests of the server.
+//! The `dits-server` binary as administrators see it.
+
+#![allow(clippy::unwrap_used)]
+
+mod audit;
+mod commands;
+mod rig;
+mod settings;

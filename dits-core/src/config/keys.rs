@@ -199,6 +199,28 @@ pub const KEYS: &[Key] = &[
         Some("default"),
         "How `log` shows dates.",
     ),
+    key("receive.denyDeletes", Kind::Bool, Some("false"), "Whether a server refuses to delete branches and tags."),
+    key(
+        "receive.denyNonFastForwards",
+        Kind::Bool,
+        Some("false"),
+        "Whether a server refuses forced pushes, which leave commits behind.",
+    ),
+    key("receive.maxSize", Kind::Size, None, "How many bytes one push to a server may store."),
+    key(
+        "receive.protect",
+        Kind::List,
+        None,
+        "Branches that only the tokens named behind the colon may move, never back and never away: \
+         `[\"main: ci ada\", \"release/*\"]`.",
+    ),
+    key(
+        "server.anonymousRead",
+        Kind::Bool,
+        Some("false"),
+        "Whether a server lets clients without a token read the repository.",
+    ),
+    key("server.quota", Kind::Size, None, "How many bytes a server lets the repository take."),
     key(
         "pull.ff",
         Kind::BoolOr(&["only"]),

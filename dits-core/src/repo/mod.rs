@@ -47,6 +47,9 @@ pub struct Environment {
     pub overrides: Vec<String>,
     /// How many threads to use where it helps.
     pub threads: usize,
+    /// Reads indexes instead of mapping them into memory. What must outlive files that somebody cuts, such as a
+    /// server, says yes.
+    pub unmapped: bool,
 }
 
 impl Environment {
@@ -98,7 +101,7 @@ impl Repository {
     pub fn open(layout: Layout, environment: &Environment) -> Result<Self, RepoError> {
         format::check(&layout.format())?;
         let config = environment.config(Some(&layout))?;
-        let store = Store::open(&layout.common)?;
+        let store = Store::open_with(&layout.common, !environment.unmapped)?;
         let refs = FolderRefs::open(&layout.common, layout.worktree_id())?;
         let threads = match config.get_int("core.threads")?.unwrap_or(0) {
             0 => environment.threads.max(1),

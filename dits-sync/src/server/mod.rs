@@ -65,6 +65,15 @@ pub trait Access: Send + Sync {
     /// Who reflog lines are signed by, at the present time.
     fn signature(&self) -> Signature;
 
+    /// Waits for its turn among the pushes to this repository. Called before anything of a push is received; the turn
+    /// ends when what this returns is dropped.
+    ///
+    /// # Errors
+    /// When the turn does not come in time.
+    fn begin_push(&self) -> Result<Box<dyn Send>, Failure> {
+        Ok(Box::new(()))
+    }
+
     /// Decides about one ref before anything is transferred, and again just before it moves. `fast_forward` is `None`
     /// where that is not known yet, or the ref is created or deleted.
     ///

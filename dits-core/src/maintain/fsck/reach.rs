@@ -28,7 +28,7 @@ impl Repository {
                     named_by: "what a remote has promised".to_owned(),
                     required: true,
                 };
-                self.follow(&root, ObjectKind::Commit, true, (&mut mark, &mut sizes), report, progress)?;
+                self.follow_root(&root, ObjectKind::Commit, true, (&mut mark, &mut sizes), report, progress)?;
             }
         }
         for root in roots {
@@ -46,7 +46,7 @@ impl Repository {
                 }
                 continue;
             }
-            self.follow(root, kind, false, (&mut mark, &mut sizes), report, progress)?;
+            self.follow_root(root, kind, false, (&mut mark, &mut sizes), report, progress)?;
         }
         shape::check(self.store(), &mark, progress, &mut |error| {
             report.add(Severity::Error, None, error.to_string(), Some(RESTORE));
@@ -59,7 +59,7 @@ impl Repository {
         Ok(mark)
     }
 
-    fn follow(
+    fn follow_root(
         &self,
         root: &Root,
         kind: ObjectKind,

@@ -1,0 +1,203 @@
+//! Which paths a push changes, for tokens that may change only some.
+
+use std::collections::BTreeSet;
+
+use dits_core::commit::Commit;
+use dits_core::history::Walk;
+use dits_core::object::{CommitId, Digest, ObjectKind, TagId, TreeId};
+use dits_core::path::RepoPath;
+use dits_core::refs::{RefStore, Target};
+use dits_core::repo::{RepoError, Repository};
+use dits_core::store::{Store, StoreError};
+use dits_core::tag::Tag;
+use dits_core::tree;
+use dits_sync::server::RefUpdate;
+
+use crate::pattern::Pattern;
+
+/// The most changes that are looked at. A tree of few nodes can have more paths than anybody could count.
+const MAX_CHANGES: usize = 5_000_000;
+/// How many tags may name each other.
+const MAX_TAGS: usize = 16;
+
+/// Why a push may not be.
+#[derive(Debug, thiserror::Error)]
+pub enum PathRefusal {
+    /// It changes something that it may not.
+    #[error("`{path}` may not be changed with this token")]
+    Path {
+        /// What.
+        path: RepoPath,
+    },
+    /// The ref names something that is no version of the project.
+    #[error("with this token only commits can be pushed")]
+    NotACommit,
+    /// There is too much to look at.
+    #[error("the push changes more than {MAX_CHANGES} paths; push in smaller steps")]
+    TooMuch,
+    /// Something cannot be read.
+    #[error("the changed paths could not be looked at: {0}")]
+    Repo(#[from] RepoError),
+}
+
+impl From<StoreError> for PathRefusal {
+    fn from(error: StoreError) -> Self {
+        Self::Repo(error.into())
+    }
+}
+
+/// Looks at every commit that the update brings, and for a branch that exists at the change as a whole: a merge with
+/// another branch of the repository brings no commits, but changes this one.
+///
+/// # Errors
+/// When a path is changed that no pattern covers.
+pub fn check(repository: &Repository, update: &RefUpdate, allowed: &[Pattern]) -> Result<(), PathRefusal> {
+    let store = repository.store();
+    let Some(new) = update.new else { return Ok(()) };
+    let new = commit_of(store, new)?.ok_or(PathRefusal::NotACommit)?;
+    let mut look = Look { store, allowed, left: MAX_CHANGES };
+    if let Some(old) = update.old
+        && let Some(old) = commit_of(store, old)?
+    {
+        look.one(Some(tree_of(store, old)?), tree_of(store, new)?)?;
+    }
+    for commit in Walk::new(store, &[new], &known(repository)?)? {
+        let (_, commit) = commit?;
+        let parents = commit.parents.iter().map(|parent| tree_of(store, *parent)).collect::<Result<Vec<_>, _>>()?;
+        match *parents {
+            [] => look.one(None, commit.tree)?,
+            [parent] => look.one(Some(parent), commit.tree)?,
+            ref parents => look.merge(parents, commit.tree)?,
+        }
+    }
+    Ok(())
+}
+
+struct Look<'a> {
+    store: &'a Store,
+    allowed: &'a [Pattern],
+    left: usize,
+}
+
+impl Look<'_> {
+    fn one(&mut self, old: Option<TreeId>, new: TreeId) -> Result<(), PathRefusal> {
+        match self.outside(old, new, |_| true, true)?.pop_first() {
+            Some(path) => Err(PathRefusal::Path { path }),
+            None => Ok(()),
+        }
+    }
+
+    /// A merge changes what none of its parents has.
+    fn merge(&mut self, parents: &[TreeId], new: TreeId) -> Result<(), PathRefusal> {
+        let mut changed: Option<BTreeSet<RepoPath>> = None;
+        for parent in parents {
+            let before = changed.take();
+            let found = self.outside(Some(*parent), new, |p| before.as_ref().is_none_or(|b| b.contains(p)), false)?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            changed = Some(found);
+        }
+        match changed.and_then(|mut paths| paths.pop_first()) {
+            Some(path) => Err(PathRefusal::Path { path }),
+            None => Ok(()),
+        }
+    }
+
+    /// The changed paths that no pattern covers; only one of them if `first`.
+    fn outside(
+        &mut self,
+        old: Option<TreeId>,
+        new: TreeId,
+        wanted: impl Fn(&RepoPath) -> bool,
+        first: bool,
+    ) -> Result<BTreeSet<RepoPath>, PathRefusal> {
+        let mut found = BTreeSet::new();
+        for change in tree::diff_recursive(self.store, old, Some(new)) {
+            let path = change?.path;
+            self.left = self.left.checked_sub(1).ok_or(PathRefusal::TooMuch)?;
+            if !self.allowed.iter().any(|pattern| pattern.covers(path.as_bytes())) && wanted(&path) {
+                found.insert(path);
+                if first {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The commits that refs name now.
+fn known(repository: &Repository) -> Result<Vec<CommitId>, PathRefusal> {
+    let refs = repository.refs().list("refs/").map_err(RepoError::from)?;
+    let ids = refs.into_iter().filter_map(|(_, target)| match target {
+        Target::Id(digest) => Some(digest),
+        Target::Symbolic(_) => None,
+    });
+    let mut commits = Vec::new();
+    for digest in ids {
+        commits.extend(commit_of(repository.store(), digest)?);
+    }
+    Ok(commits)
+}
+
+fn tree_of(store: &Store, id: CommitId) -> Result<TreeId, StoreError> {
+    Ok(Commit::read(store, id)?.tree)
+}
+
+/// The commit that this is, or that this tag leads to.
+fn commit_of(store: &Store, mut digest: Digest) -> Result<Option<CommitId>, StoreError> {
+    for _ in 0..MAX_TAGS {
+        match store.meta.info(&digest)?.map(|info| info.kind) {
+            Some(ObjectKind::Commit) => return Ok(Some(CommitId::from_digest(digest))),
+            Some(ObjectKind::Tag) => digest = Tag::read(store, TagId::from_digest(digest))?.target,
+            _ => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use dits_core::refs::RefName;
+    use dits_core::repo::{Environment, InitOptions};
+
+    use super::*;
+    use crate::forge;
+
+    fn refused(repo: &Repository, old: Option<CommitId>, new: CommitId, allowed: &[&str]) -> Option<String> {
+        let name = RefName::branch("topic").unwrap();
+        let id = |commit: CommitId| *commit.digest();
+        let update = RefUpdate { name, old: old.map(id), new: Some(id(new)), force: false };
+        let allowed: Vec<_> = allowed.iter().map(|text| Pattern::parse(text)).collect();
+        check(repo, &update, &allowed).err().map(|refusal| refusal.to_string())
+    }
+
+    #[test]
+    fn every_new_commit_counts_and_merges_count_for_what_they_add() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = InitOptions { branch: "main".into(), bare: true };
+        let (repo, _) = Repository::init(dir.path(), &options, &Environment::default()).unwrap();
+        let base = forge::commit(&repo, &[], &[("a/x", 1), ("b/y", 1)]);
+        forge::set(&repo, "main", base);
+        let inside = forge::commit(&repo, &[base], &[("a/x", 2), ("b/y", 1)]);
+        let outside = forge::commit(&repo, &[base], &[("a/x", 1), ("b/y", 2)]);
+        let back = forge::commit(&repo, &[outside], &[("a/x", 2), ("b/y", 1)]);
+        let merge = forge::commit(&repo, &[inside, outside], &[("a/x", 2), ("b/y", 2)]);
+        let evil = forge::commit(&repo, &[inside, outside], &[("a/x", 2), ("b/y", 3)]);
+        let root = forge::commit(&repo, &[], &[("a/x", 1), ("c", 1)]);
+
+        assert_eq!(refused(&repo, Some(base), inside, &["a"]), None);
+        assert_eq!(refused(&repo, None, inside, &["a"]), None);
+        assert!(refused(&repo, Some(base), outside, &["a"]).unwrap().contains("`b/y`"));
+        assert_eq!(refused(&repo, Some(base), outside, &["a", "**/y"]), None);
+        // Changed and changed back: the history has it.
+        assert!(refused(&repo, Some(base), back, &["a"]).unwrap().contains("`b/y`"));
+        assert!(refused(&repo, None, root, &["a"]).unwrap().contains("`c`"));
+        // Merging what is on the server brings no commit that changes anything outside, but changes the branch.
+        forge::set(&repo, "other", outside);
+        assert_eq!(refused(&repo, None, merge, &["a"]), None);
+        assert!(refused(&repo, Some(inside), merge, &["a"]).unwrap().contains("`b/y`"));
+        assert!(refused(&repo, None, evil, &["a"]).unwrap().contains("`b/y`"));
+    }
+}
