@@ -17,6 +17,7 @@ mod moving;
 mod remote;
 mod restoring;
 mod scale;
+mod sharing;
 mod skeleton;
 mod space;
 mod staging;
