@@ -3,4 +3,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod exchange;
+mod hostile;
+mod identity;
+mod links;
+mod pairs;
 mod rig;
+mod ssh;
