@@ -3,4 +3,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod exchange;
+mod fault;
+mod faults;
+mod hostile;
+mod race;
 mod rig;
+mod watched;

@@ -45,6 +45,8 @@ impl Conversation<'_> {
         let mut received = 0;
         let mut text = String::new();
         if decisions.iter().any(|decision| decision.outcome.is_none()) {
+            let turn = self.session.while_working("waiting for other pushes", || self.access.begin_push());
+            let _turn = turn.map_err(SyncError::Refuse)?;
             let taken = self.receive_push(&push, &decisions)?;
             let new: &dyn ObjectRead = match &taken {
                 Taken::Stored { objects, .. } => {
