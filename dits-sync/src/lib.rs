@@ -2,6 +2,7 @@
 //!
 //! - [`wire`]: messages and their bytes.
 //! - [`link`]: connections of every kind, as lanes of messages. Only here is anything asynchronous.
+//! - [`url`]: where a remote is. [`identity`]: how a client knows that it is there.
 //! - [`transfer`]: the state machines of both ends of a transfer, without I/O or clock.
 //! - [`client`] and [`server`]: the two ends, which bring links, machines and repositories together.
 
@@ -9,10 +10,12 @@ pub mod client;
 mod error;
 mod exchange;
 mod held;
+pub mod identity;
 pub mod link;
 pub mod server;
 mod session;
 pub mod transfer;
+pub mod url;
 pub mod wire;
 
 pub use error::SyncError;

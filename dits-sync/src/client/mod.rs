@@ -11,13 +11,17 @@
 mod fetch;
 mod get;
 mod haves;
+mod local;
 mod push;
+mod redial;
 
 use dits_core::progress::Progress;
 
 pub use fetch::{FetchRequest, Fetched};
 pub use get::RemoteChunks;
+pub use local::open_local;
 pub use push::{PushRequest, PushedRefs};
+pub use redial::converse;
 
 pub use crate::exchange::Received as FetchStats;
 pub use crate::exchange::SendStats as PushStats;

@@ -1,38 +1,20 @@
 //! Two ends in one process: for repositories on a local path.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded, never};
 
+use super::mailbox::{Bounds, FULL, Mailbox};
 use super::{Lane, Link, LinkError, Traffic};
 
-/// How many messages wait on the control and demand lanes together,
-const URGENT: usize = 1024;
-/// and on the bulk lanes: at most 8 MiB.
-const BULK: usize = 8;
-
-/// How long a full queue is waited for before looking whether the link was closed meanwhile.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// How long a full queue is waited for: whoever does not read for so long never will.
-const FULL: Duration = Duration::from_secs(60);
-
-type Parcel = (Lane, Bytes);
-
 struct End {
-    urgent: Mutex<Option<Sender<Parcel>>>,
-    bulk: Mutex<Option<Sender<Parcel>>>,
-    from_urgent: Mutex<Receiver<Parcel>>,
-    from_bulk: Mutex<Receiver<Parcel>>,
+    outgoing: Arc<Mailbox>,
+    incoming: Arc<Mailbox>,
     sent: AtomicU64,
     received: AtomicU64,
-    closed: AtomicBool,
     peer: String,
-    full: Duration,
 }
 
 /// The two ends of a link; each sees the other as `peer`.
@@ -44,20 +26,16 @@ pub fn pair(peer: &str) -> (impl Link + use<>, impl Link + use<>) {
 /// A [`pair`] whose ends give up when the other one has not read for so long.
 #[must_use]
 pub fn pair_with(peer: &str, patience: Duration) -> (impl Link + use<>, impl Link + use<>) {
-    let ((a_urgent, b_from_urgent), (a_bulk, b_from_bulk)) = (bounded(URGENT), bounded(BULK));
-    let ((b_urgent, a_from_urgent), (b_bulk, a_from_bulk)) = (bounded(URGENT), bounded(BULK));
-    let end = |urgent, bulk, from_urgent, from_bulk| End {
-        urgent: Mutex::new(Some(urgent)),
-        bulk: Mutex::new(Some(bulk)),
-        from_urgent: Mutex::new(from_urgent),
-        from_bulk: Mutex::new(from_bulk),
+    let mailbox = || Arc::new(Mailbox::with_patience(Bounds::WHOLE, patience));
+    let (there, back) = (mailbox(), mailbox());
+    let end = |outgoing: &Arc<Mailbox>, incoming: &Arc<Mailbox>| End {
+        outgoing: outgoing.clone(),
+        incoming: incoming.clone(),
         sent: AtomicU64::new(0),
         received: AtomicU64::new(0),
-        closed: AtomicBool::new(false),
         peer: peer.to_owned(),
-        full: patience,
     };
-    (end(a_urgent, a_bulk, a_from_urgent, a_from_bulk), end(b_urgent, b_bulk, b_from_urgent, b_from_bulk))
+    (end(&there, &back), end(&back, &there))
 }
 
 fn gone() -> LinkError {
@@ -66,30 +44,14 @@ fn gone() -> LinkError {
 
 impl Link for End {
     fn send(&self, lane: Lane, message: Bytes) -> Result<(), LinkError> {
-        let queue = if matches!(lane, Lane::Bulk(_)) { &self.bulk } else { &self.urgent };
-        let queue = queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(gone)?;
-        self.sent.fetch_add(message.len() as u64 + 4, Ordering::Relaxed);
-        let mut parcel = (lane, message);
-        let since = Instant::now();
-        loop {
-            parcel = match queue.send_timeout(parcel, LOOK_AGAIN) {
-                Ok(()) => return Ok(()),
-                Err(SendTimeoutError::Disconnected(_)) => return Err(gone()),
-                Err(SendTimeoutError::Timeout(parcel)) => parcel,
-            };
-            if self.closed.load(Ordering::Relaxed) {
-                return Err(gone());
-            }
-            if since.elapsed() >= self.full {
-                return Err(LinkError::TimedOut(self.full));
-            }
-        }
+        let len = super::frame::check_length(message.len())?;
+        self.outgoing.put(lane, message)?;
+        self.sent.fetch_add(u64::from(len) + 4, Ordering::Relaxed);
+        Ok(())
     }
 
-    fn recv(&self, patience: Duration) -> Result<Parcel, LinkError> {
-        let urgent = self.from_urgent.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let bulk = self.from_bulk.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let parcel = receive(&urgent, &bulk, patience)?;
+    fn recv(&self, patience: Duration) -> Result<(Lane, Bytes), LinkError> {
+        let parcel = self.incoming.take(patience)?;
         self.received.fetch_add(parcel.1.len() as u64 + 4, Ordering::Relaxed);
         Ok(parcel)
     }
@@ -99,10 +61,7 @@ impl Link for End {
     }
 
     fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-        for queue in [&self.urgent, &self.bulk] {
-            drop(queue.lock().unwrap_or_else(PoisonError::into_inner).take());
-        }
+        self.outgoing.finish(gone());
     }
 
     fn peer(&self) -> String {
@@ -110,34 +69,11 @@ impl Link for End {
     }
 }
 
-/// Takes from the first queue what is there, else from whichever gets something first.
-pub(super) fn receive(
-    urgent: &Receiver<Parcel>,
-    bulk: &Receiver<Parcel>,
-    patience: Duration,
-) -> Result<Parcel, LinkError> {
-    if let Ok(parcel) = urgent.try_recv() {
-        return Ok(parcel);
+impl Drop for End {
+    fn drop(&mut self) {
+        self.outgoing.finish(gone());
+        self.incoming.fail(gone());
     }
-    let (mut urgent, mut bulk) = (urgent.clone(), bulk.clone());
-    let mut open = 2;
-    let deadline = Instant::now() + patience;
-    while open > 0 {
-        let received = crossbeam_channel::select! {
-            recv(urgent) -> parcel => parcel.map_err(|_| &mut urgent),
-            recv(bulk) -> parcel => parcel.map_err(|_| &mut bulk),
-            default(deadline.saturating_duration_since(Instant::now())) => return Err(LinkError::TimedOut(patience)),
-        };
-        match received {
-            Ok(parcel) => return Ok(parcel),
-            // The end of one queue is no end while the other has something.
-            Err(queue) => {
-                *queue = never();
-                open -= 1;
-            }
-        }
-    }
-    Err(gone())
 }
 
 #[cfg(test)]
@@ -153,15 +89,16 @@ mod tests {
         assert_eq!(b.recv(Duration::ZERO).unwrap(), (Lane::Control, Bytes::from_static(b"z")));
         assert_eq!(b.recv(Duration::ZERO).unwrap(), (Lane::Bulk(1), Bytes::from_static(b"xy")));
         assert!(matches!(b.recv(Duration::from_secs(5)), Err(LinkError::Closed(_))));
-        assert!(b.send(Lane::Control, Bytes::new()).is_ok());
+        assert!(b.send(Lane::Control, Bytes::from_static(b"w")).is_ok());
         drop(a);
-        assert!(matches!(b.send(Lane::Control, Bytes::new()), Err(LinkError::Closed(_))));
+        assert!(matches!(b.send(Lane::Control, Bytes::from_static(b"w")), Err(LinkError::Closed(_))));
     }
 
     #[test]
     fn nobody_reads_for_a_while() {
         let (a, _b) = pair_with("test", Duration::from_millis(100));
-        let sent = (0..1000).map(|_| a.send(Lane::Bulk(0), Bytes::from_static(b"x"))).find_map(Result::err);
+        let message = Bytes::from(vec![0; 1 << 19]);
+        let sent = (0..1000).map(|_| a.send(Lane::Bulk(0), message.clone())).find_map(Result::err);
         assert!(matches!(sent, Some(LinkError::TimedOut(_))), "{sent:?}");
     }
 

@@ -3,13 +3,33 @@
 //! A link is used from plain threads: [`Link::send`] blocks while the lane is full, [`Link::recv`] until a message comes.
 //! Carriers that are asynchronous inside bridge to that with bounded channels, so back-pressure reaches the socket.
 
+mod dial;
+mod ends;
+mod frame;
+mod limit;
+mod listen;
+mod mailbox;
 mod memory;
+mod quic;
+mod runtime;
+mod ssh;
+mod stream;
+mod tls;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use dial::{Carrier, Dial, DialError, DialOptions, OpenLocal, dialer};
+pub use limit::{Bucket, Limited};
+pub use listen::{ListenError, ListenOptions, Listener};
 pub use memory::{pair, pair_with};
+pub use ssh::SshOptions;
+pub use stream::{over, stdio};
+
+/// After how long without a sign of life from the other side a connection is given up. Signs of life are sent every sixth
+/// of it.
+pub const IDLE: Duration = Duration::from_secs(30);
 
 /// How many bulk lanes there are.
 pub const BULK_LANES: u8 = 4;
@@ -40,6 +60,9 @@ pub enum LinkError {
     /// The other side sent what is no message.
     #[error("the other side broke the protocol: {0}")]
     Protocol(String),
+    /// There is no way to the other side. Dialling again does not help.
+    #[error("{0}")]
+    Unusable(String),
     /// The other side is not who it was, or cannot prove who it is. Dialling again does not help.
     #[error("{0}")]
     Identity(String),
@@ -74,13 +97,12 @@ impl Traffic {
     }
 }
 
-/// One connection. Dropping it closes it.
+/// One connection. Dropping it closes it, without waiting: what was sent just before may be lost if the process ends at once.
 pub trait Link: Send + Sync {
     /// Queues a message (a type and a body, without the length). Blocks while the lane is full.
     ///
     /// # Errors
-    /// When the link is closed or broken, and [`LinkError::TimedOut`] when the lane has stayed full for a minute: every
-    /// wait has an end.
+    /// When the link is closed or broken.
     fn send(&self, lane: Lane, message: Bytes) -> Result<(), LinkError>;
 
     /// The next message, from any lane; those that wait on the control and demand lanes come first. Several threads must
@@ -91,16 +113,43 @@ pub trait Link: Send + Sync {
     /// closed or broken.
     fn recv(&self, patience: Duration) -> Result<(Lane, Bytes), LinkError>;
 
+    /// The server has let the client in. Until then, carriers that face strangers take one message from it, of at most
+    /// [`crate::wire::MAX_HELLO`] bytes. Only servers need to say this.
+    fn admitted(&self) {}
+
     /// What went through it since it was dialled or accepted, its handshake included.
     fn traffic(&self) -> Traffic;
 
-    /// The server has let the client in: messages may be as long as the protocol allows from here on. Carriers that face
-    /// strangers take only short ones before.
-    fn admitted(&self) {}
-
-    /// Sends what is queued, tells the other side that the link ends, and waits a moment until it knows.
+    /// Sends what is queued, tells the other side that the link ends, and waits until it knows, as long as there is progress
+    /// and 10 s more. What comes meanwhile is thrown away.
     fn close(&self);
 
     /// The other side, for logs: an address, or what stands for one.
     fn peer(&self) -> String;
+}
+
+impl<L: Link + ?Sized> Link for Box<L> {
+    fn send(&self, lane: Lane, message: Bytes) -> Result<(), LinkError> {
+        (**self).send(lane, message)
+    }
+
+    fn recv(&self, patience: Duration) -> Result<(Lane, Bytes), LinkError> {
+        (**self).recv(patience)
+    }
+
+    fn admitted(&self) {
+        (**self).admitted();
+    }
+
+    fn traffic(&self) -> Traffic {
+        (**self).traffic()
+    }
+
+    fn close(&self) {
+        (**self).close();
+    }
+
+    fn peer(&self) -> String {
+        (**self).peer()
+    }
 }

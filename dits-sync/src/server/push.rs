@@ -53,7 +53,7 @@ impl Conversation<'_> {
                     received = *objects;
                     self.repository().store()
                 }
-                Taken::Pretended(writer) => writer,
+                Taken::Pretended(writer) => &**writer,
             };
             self.session.while_working("deciding", || -> Result<(), SyncError> {
                 for decision in &mut decisions {

@@ -22,7 +22,7 @@ pub(super) enum Taken {
     /// It is in the store, and the guard keeps it from being collected until refs name it.
     Stored { objects: u64, _guard: WriterGuard },
     /// In a dry run: its metadata, which goes with the writer.
-    Pretended(StoreWriter),
+    Pretended(Box<StoreWriter>),
 }
 
 impl Conversation<'_> {
@@ -67,7 +67,7 @@ impl Conversation<'_> {
                 held::forget(store)?;
                 Ok(Taken::Stored { objects: received.metadata + received.chunks, _guard: finished.guard })
             }
-            Ok(_) => Ok(Taken::Pretended(writer)),
+            Ok(_) => Ok(Taken::Pretended(Box::new(writer))),
             Err(error) => {
                 // What came is not asked for again if the client comes back.
                 if error.is_transient() {

@@ -1,0 +1,140 @@
+//! Sockets, listening and dialling.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
+use quinn::{ClientConfig, Endpoint, Incoming, ServerConfig, TokioRuntime};
+use rustix::net::sockopt;
+use tokio::runtime::Handle;
+
+use super::super::LinkError;
+use super::{QuicLink, Side, settings, why};
+
+/// From so many unfinished handshakes on, clients have to prove their address first.
+const CROWD: usize = 64;
+
+/// Connections that may wait for a handshake to begin.
+const WAITING: usize = 1024;
+
+/// The unspecified address of the same family, any port.
+pub(super) fn any(remote: SocketAddr) -> SocketAddr {
+    match remote {
+        SocketAddr::V4(_) => SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+        SocketAddr::V6(_) => SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+    }
+}
+
+/// A socket with large buffers, as far as the system gives them.
+pub(super) fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(address)?;
+    let size = settings::SOCKET_BUFFER;
+    // Administrators may go beyond the system's limit.
+    if sockopt::set_socket_recv_buffer_size_force(&socket, size).is_err() {
+        let _ = sockopt::set_socket_recv_buffer_size(&socket, size);
+    }
+    if sockopt::set_socket_send_buffer_size_force(&socket, size).is_err() {
+        let _ = sockopt::set_socket_send_buffer_size(&socket, size);
+    }
+    Ok(socket)
+}
+
+fn unsuitable(error: NoInitialCipherSuite) -> io::Error {
+    io::Error::other(error)
+}
+
+/// What a server listens with.
+pub(in super::super) struct Accepting {
+    endpoint: Endpoint,
+    config: ServerConfig,
+    idle: Duration,
+    runtime: Handle,
+}
+
+/// Prepares to accept connections on `address`.
+///
+/// # Errors
+/// When the address is taken or not this machine's.
+pub(in super::super) fn accepting(
+    address: SocketAddr,
+    tls: Arc<rustls::ServerConfig>,
+    idle: Duration,
+    runtime: &Handle,
+) -> io::Result<Accepting> {
+    let crypto = QuicServerConfig::try_from(tls).map_err(unsuitable)?;
+    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+    config.migration(true).max_incoming(WAITING);
+    let _context = runtime.enter();
+    let endpoint = Endpoint::new(settings::endpoint(), Some(config.clone()), socket(address)?, Arc::new(TokioRuntime))?;
+    Ok(Accepting { endpoint, config, idle, runtime: runtime.clone() })
+}
+
+impl Accepting {
+    pub(in super::super) fn address(&self) -> io::Result<SocketAddr> {
+        self.endpoint.local_addr()
+    }
+
+    /// What ends the accepting: no more connections come in.
+    pub(in super::super) fn stopper(&self) -> impl Fn() + Send + Sync + use<> {
+        let endpoint = self.endpoint.clone();
+        move || endpoint.set_server_config(None)
+    }
+
+    fn config_for(&self, remote: SocketAddr) -> Arc<ServerConfig> {
+        let mut config = self.config.clone();
+        config.transport_config(settings::transport(Side::Server, remote, self.idle));
+        Arc::new(config)
+    }
+}
+
+/// Accepts connections and hands over the link of each whose handshake succeeded within `patience`.
+pub(in super::super) async fn run_accepting<F, R>(accepting: Accepting, patience: Duration, hand_over: F)
+where
+    F: Fn(QuicLink) -> R + Clone + Send + 'static,
+    R: Future<Output = ()> + Send,
+{
+    let busy = Arc::new(());
+    while let Some(incoming) = accepting.endpoint.accept().await {
+        if Arc::strong_count(&busy) > CROWD && !incoming.remote_address_validated() && incoming.may_retry() {
+            let _ = incoming.retry();
+            continue;
+        }
+        let config = accepting.config_for(incoming.remote_address());
+        let (guard, hand_over, runtime) = (busy.clone(), hand_over.clone(), accepting.runtime.clone());
+        accepting.runtime.spawn(async move {
+            let link = tokio::time::timeout(patience, shake_hands(incoming, config, &runtime)).await;
+            drop(guard);
+            if let Ok(Some(link)) = link {
+                hand_over(link).await;
+            }
+        });
+    }
+}
+
+async fn shake_hands(incoming: Incoming, config: Arc<ServerConfig>, runtime: &Handle) -> Option<QuicLink> {
+    let connection = incoming.accept_with(config).ok()?.await.ok()?;
+    Some(QuicLink::start(connection, Side::Server, runtime))
+}
+
+/// Dials a server; `name` is what its certificate is checked against.
+///
+/// # Errors
+/// When it does not answer or the handshake fails.
+pub(in super::super) async fn dial(
+    remote: SocketAddr,
+    name: &str,
+    tls: Arc<rustls::ClientConfig>,
+    idle: Duration,
+) -> Result<QuicLink, LinkError> {
+    let broken = |error: &dyn std::fmt::Display| LinkError::Broken(error.to_string());
+    let crypto = QuicClientConfig::try_from(tls).map_err(|e| broken(&e))?;
+    let mut config = ClientConfig::new(Arc::new(crypto));
+    config.transport_config(settings::transport(Side::Client, remote, idle));
+    let socket = socket(any(remote)).map_err(|e| broken(&e))?;
+    let endpoint = Endpoint::new(settings::endpoint(), None, socket, Arc::new(TokioRuntime)).map_err(|e| broken(&e))?;
+    let connecting = endpoint.connect_with(config, remote, name).map_err(|e| broken(&e))?;
+    let connection = connecting.await.map_err(|e| why(&e))?;
+    Ok(QuicLink::start(connection, Side::Client, &Handle::current()))
+}

@@ -1,0 +1,136 @@
+//! The carrier of choice: QUIC. The only folder that knows quinn.
+
+mod endpoint;
+mod lanes;
+mod settings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quinn::{Connection, ConnectionError, VarInt};
+use tokio::runtime::Handle;
+
+pub(super) use endpoint::{accepting, dial, run_accepting};
+
+use super::ends::Ends;
+use super::frame;
+use super::mailbox::Bounds;
+use super::{Lane, Link, LinkError, Traffic};
+
+/// Why a connection is closed, as the other side sees it: all went well,
+const DONE: VarInt = VarInt::from_u32(0);
+/// it broke the protocol,
+const VIOLATION: VarInt = VarInt::from_u32(1);
+/// or it took too long to end.
+const IMPATIENT: VarInt = VarInt::from_u32(2);
+
+/// Which side dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
+}
+
+/// A link over QUIC.
+pub(super) struct QuicLink {
+    ends: Arc<Ends>,
+    connection: Connection,
+    runtime: Handle,
+}
+
+impl QuicLink {
+    fn start(connection: Connection, side: Side, runtime: &Handle) -> Self {
+        let ends = Arc::new(Ends::new(Bounds::HALF, side == Side::Client));
+        runtime.spawn(run(connection.clone(), side, ends.clone()));
+        Self { ends, connection, runtime: runtime.clone() }
+    }
+
+    fn leave(&self) {
+        self.ends.leave();
+        let (ends, connection) = (self.ends.clone(), self.connection.clone());
+        self.runtime.spawn(async move {
+            if !ends.linger(|| connection.stats().udp_tx.bytes).await {
+                connection.close(IMPATIENT, b"gave up waiting");
+            }
+        });
+    }
+}
+
+/// Moves messages until either side ends the link.
+async fn run(connection: Connection, side: Side, ends: Arc<Ends>) {
+    let end = tokio::select! {
+        reason = connection.closed() => why(&reason),
+        end = lanes::carry(&connection, side, &ends) => match end {
+            Ok(()) => {
+                connection.close(DONE, b"");
+                LinkError::Closed(String::new())
+            }
+            Err(error) => {
+                if matches!(error, LinkError::Protocol(_)) {
+                    connection.close(VIOLATION, error.to_string().as_bytes());
+                }
+                error
+            }
+        },
+    };
+    ends.gone(&end);
+    connection.close(DONE, b"");
+    ends.done.set();
+}
+
+/// What the end of a connection means.
+fn why(reason: &ConnectionError) -> LinkError {
+    match reason {
+        ConnectionError::ApplicationClosed(close) => LinkError::Closed(String::from_utf8_lossy(&close.reason).into()),
+        ConnectionError::LocallyClosed => LinkError::Closed(String::new()),
+        ConnectionError::TimedOut => LinkError::Broken("the other side is not heard of any more".into()),
+        ConnectionError::Reset => {
+            LinkError::Broken("the other side has forgotten it; it may have been restarted".into())
+        }
+        ConnectionError::VersionMismatch => LinkError::Protocol("no common version of QUIC".into()),
+        other => LinkError::Broken(other.to_string()),
+    }
+}
+
+impl Link for QuicLink {
+    fn send(&self, lane: Lane, message: Bytes) -> Result<(), LinkError> {
+        frame::check_length(message.len())?;
+        self.ends.outbox.put(lane, message)
+    }
+
+    fn recv(&self, patience: Duration) -> Result<(Lane, Bytes), LinkError> {
+        self.ends.inbox.take(patience)
+    }
+
+    fn admitted(&self) {
+        self.connection.set_receive_window(settings::RECEIVE_WINDOW);
+        self.ends.admitted.set();
+    }
+
+    fn traffic(&self) -> Traffic {
+        let stats = self.connection.stats();
+        Traffic { sent: stats.udp_tx.bytes, received: stats.udp_rx.bytes }
+    }
+
+    fn close(&self) {
+        self.leave();
+        while !self.ends.done.wait(Duration::from_secs(1)) {}
+        if self.connection.close_reason() == Some(ConnectionError::LocallyClosed) {
+            // The last word has to leave the socket before the process may end.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn peer(&self) -> String {
+        self.connection.remote_address().to_string()
+    }
+}
+
+impl Drop for QuicLink {
+    fn drop(&mut self) {
+        if !self.ends.done.is_set() {
+            self.leave();
+        }
+    }
+}
