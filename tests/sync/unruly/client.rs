@@ -85,7 +85,6 @@ fn messages_out_of_shape_or_place() {
                 raw.bytes(Lane::Control, Bytes::from_static(bytes));
             });
         };
-        raw_bytes(&[]);
         raw_bytes(&[6, 255, 255, 255, 255, 255]);
         raw_bytes(&[21, 0, 252, 255, 255, 255, 127]);
         raw_bytes(&[8, 0]);
@@ -129,6 +128,26 @@ fn signs_of_life_and_nothing_else() {
             let many = (0..200_000u64)
                 .take_while(|i| raw.bytes(Lane::Control, if i % 2 == 0 { progress.clone() } else { unknown.clone() }));
             assert!(many.count() < 100_000, "it listens for ever");
+        });
+        assert_eq!(watched.failures().len(), 1);
+        Rig::new().fetch(&server).unwrap();
+    });
+}
+
+#[test]
+fn somebody_who_asks_and_never_reads() {
+    within(LIMIT, "never reads", || {
+        let server = project();
+        let watched = Watched::new(&server);
+        let (near, far) = dits_sync::link::pair_with("deaf", Duration::from_secs(1));
+        std::thread::scope(|scope| {
+            let host = &watched;
+            scope.spawn(move || dits_sync::server::serve(&far, host));
+            let raw = Raw(&near);
+            raw.say(&Message::Hello(hello()));
+            let ask = Message::ListRefs(None).encode();
+            let asked = (0..10_000_000).take_while(|_| raw.bytes(Lane::Control, ask.clone())).count();
+            assert!(asked < 1_000_000, "{asked} answers are kept for somebody who does not read");
         });
         assert_eq!(watched.failures().len(), 1);
         Rig::new().fetch(&server).unwrap();
