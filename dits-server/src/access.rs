@@ -157,7 +157,7 @@ impl Grant {
             self.services.metrics.hook(label);
         }
         if let Outcome::Failed(why) = &outcome {
-            tracing::warn!(repository = %self.name, ?hook, why = why.trim_end(), "a hook failed");
+            tracing::warn!(repository = %self.name, ?hook, why = ?why.trim_end(), "a hook failed");
         }
         outcome
     }
@@ -306,11 +306,11 @@ impl Access for Grant {
                 tracing::debug!(repository = %self.name, who = %self.who, peer = %self.peer, objects, missing, "get");
             }
             Event::Failed { what } if self.services.is_stopping() => {
-                tracing::info!(repository = %self.name, who = %self.who, peer = %self.peer, %what, "ended");
+                tracing::info!(repository = %self.name, who = %self.who, peer = %self.peer, ?what, "ended");
             }
             Event::Failed { what } => {
                 self.services.metrics.errors.inc();
-                tracing::warn!(repository = %self.name, who = %self.who, peer = %self.peer, %what, "failed");
+                tracing::warn!(repository = %self.name, who = %self.who, peer = %self.peer, ?what, "failed");
             }
             other => tracing::debug!(repository = %self.name, ?other, "event"),
         }

@@ -45,6 +45,18 @@ impl<'l> Session<'l> {
         self.send(Lane::Control, message)
     }
 
+    /// Asks something, on the thread that receives. If the other side has ended the link, its reason may have come already
+    /// and says more than that.
+    pub(crate) fn ask(&self, message: &Message) -> Result<(), SyncError> {
+        let Err(error) = self.control(message) else { return Ok(()) };
+        while let Ok((_, bytes)) = self.link.recv(LOOK_UP) {
+            if let Ok(Some(Message::Error(failure))) = Message::decode(&bytes) {
+                return Err(SyncError::Peer(failure));
+            }
+        }
+        Err(error)
+    }
+
     pub(crate) fn send_encoded(&self, lane: Lane, message: Bytes) -> Result<(), SyncError> {
         Ok(self.link.send(lane, message)?)
     }

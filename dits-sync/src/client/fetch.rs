@@ -137,7 +137,7 @@ impl Client<'_> {
             // Nothing common among all but the last: then it is worth saying what is here all the same.
             let held = if adopted || (!more && !is_first) { held::filter(repository.store())? } else { None };
             is_first = false;
-            self.session.control(&Message::Fetch(Fetch {
+            self.session.ask(&Message::Fetch(Fetch {
                 wants: request.wants.clone(),
                 haves: some,
                 more,

@@ -53,7 +53,7 @@ impl<'l> Client<'l> {
     /// When the link is broken.
     pub fn new(link: &'l dyn Link, introduction: &Introduction) -> Result<Self, SyncError> {
         let session = Session::new(link, Features::default());
-        session.control(&Message::Hello(Hello {
+        session.ask(&Message::Hello(Hello {
             protocol: PROTOCOL,
             agent: AGENT.to_owned(),
             features: Features::ALL,
@@ -98,7 +98,7 @@ impl<'l> Client<'l> {
     /// # Errors
     /// When the server does not answer, or not with a listing.
     pub fn listing(&mut self, known: Option<&Listing>, progress: &dyn Progress) -> Result<Listing, SyncError> {
-        self.session.control(&Message::ListRefs(known.map(Listing::digest)))?;
+        self.session.ask(&Message::ListRefs(known.map(Listing::digest)))?;
         let mut listing = Listing::default();
         loop {
             match self.recv(progress)? {

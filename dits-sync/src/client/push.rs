@@ -78,7 +78,7 @@ impl Client<'_> {
             }
         }
         let haves = likely(repository, &request.likely, &known)?;
-        self.session.control(&Message::Push(Push {
+        self.session.ask(&Message::Push(Push {
             updates: request.updates.clone(),
             haves: haves.clone(),
             unrelated: known.is_empty(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dits_core::object::Digest;
 use dits_core::progress::{Interrupted, Progress};
@@ -16,6 +17,9 @@ use crate::link::{Lane, Link, LinkError};
 use crate::session::Session;
 use crate::transfer::Violation;
 use crate::wire::{ErrorCode, Features, Get, Hello, Limits, Listing, Message, PROTOCOL, Refs, Welcome};
+
+/// How long a client may take to say what it wants.
+const HELLO: Duration = Duration::from_secs(10);
 
 /// Answers on a link until the client leaves. Blocks; run it on a thread of its own.
 pub fn serve(link: &dyn Link, host: &dyn Host) {
@@ -39,7 +43,9 @@ pub fn serve(link: &dyn Link, host: &dyn Host) {
 }
 
 fn admit(session: &mut Session<'_>, host: &dyn Host) -> Result<Arc<dyn Access>, SyncError> {
-    let (_, message) = session.recv(&mut || Ok(()))?;
+    let begin = Instant::now();
+    let late = || if begin.elapsed() < HELLO { Ok(()) } else { Err(LinkError::TimedOut(HELLO)) };
+    let (_, message) = session.recv(&mut || Ok(late()?))?;
     let Message::Hello(hello) = message else {
         return Err(Violation(format!("{} before Hello", message.name())).into());
     };
