@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use dits_core::object::ObjectRead;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
 use dits_sync::link::Traffic;
@@ -249,13 +250,13 @@ impl Access for Grant {
         self.policy.decide(update, fast_forward, &self.actor()?, head.as_ref().and_then(|head| head.branch()))
     }
 
-    fn check_paths(&self, update: &RefUpdate) -> Result<(), String> {
+    fn check_paths(&self, update: &RefUpdate, objects: &dyn ObjectRead) -> Result<(), String> {
         let paths = self.actor()?.rights.paths;
         if paths.is_empty() {
             return Ok(());
         }
         let patterns: Vec<_> = paths.iter().map(|text| Pattern::parse(text)).collect();
-        changed_paths::check(&self.repository, update, &patterns).map_err(|refusal| refusal.to_string())
+        changed_paths::check(&self.repository, objects, update, &patterns).map_err(|refusal| refusal.to_string())
     }
 
     fn quota_left(&self) -> Option<u64> {

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use dits_core::object::Digest;
 use dits_core::progress::{Interrupted, Progress};
@@ -14,12 +13,9 @@ use crate::AGENT;
 use crate::error::SyncError;
 use crate::exchange;
 use crate::link::{Lane, Link, LinkError};
-use crate::session::Session;
+use crate::session::{Session, printable};
 use crate::transfer::Violation;
 use crate::wire::{ErrorCode, Features, Get, Hello, Limits, Listing, Message, PROTOCOL, Refs, Welcome};
-
-/// How long a client may take to say what it wants.
-const HELLO: Duration = Duration::from_secs(10);
 
 /// Answers on a link until the client leaves. Blocks; run it on a thread of its own.
 pub fn serve(link: &dyn Link, host: &dyn Host) {
@@ -43,17 +39,15 @@ pub fn serve(link: &dyn Link, host: &dyn Host) {
 }
 
 fn admit(session: &mut Session<'_>, host: &dyn Host) -> Result<Arc<dyn Access>, SyncError> {
-    let begin = Instant::now();
-    let late = || if begin.elapsed() < HELLO { Ok(()) } else { Err(LinkError::TimedOut(HELLO)) };
-    let (_, message) = session.recv(&mut || Ok(late()?))?;
-    let Message::Hello(hello) = message else {
-        return Err(Violation(format!("{} before Hello", message.name())).into());
+    let hello = match session.first()? {
+        Message::Hello(hello) => hello,
+        other => return Err(Violation(format!("{} before Hello", other.name())).into()),
     };
     if hello.protocol == 0 {
         return Err(SyncError::refuse(ErrorCode::Version, "protocol version 0 does not exist"));
     }
     let Hello { agent, repository, token, features, .. } = hello;
-    let visitor = Visitor { peer: session.link().peer(), agent, repository, token };
+    let visitor = Visitor { peer: session.link().peer(), agent: printable(&agent), repository, token };
     let access = host.admit(&visitor).map_err(SyncError::Refuse)?;
     session.features = features;
     let Methods { read, write, lock, admin } = access.methods();
