@@ -87,7 +87,7 @@ pub fn bring(opened: &Opened, cx: &Context, selection: &dyn Selection, dry_run: 
         answer.amounts = Amounts::fetched(&stats, Carried::default(), true);
         answer.files = absent.files.len() as u64;
         drop(progress);
-        tell(cx, &answer, "would be");
+        tell(cx, &answer, "Would come");
         return Ok(answer);
     }
     // The guard keeps what came from garbage collection until files need it.
@@ -97,15 +97,15 @@ pub fn bring(opened: &Opened, cx: &Context, selection: &dyn Selection, dry_run: 
     let stats = FetchStats { known: (0, logical.saturating_sub(stats.plain)), ..stats };
     answer.amounts = Amounts::fetched(&stats, carried, false);
     (answer.files, answer.file_bytes, answer.absent) = (hydrated.files, hydrated.bytes, hydrated.absent);
-    tell(cx, &answer, "are");
+    tell(cx, &answer, "Here now");
     Ok(answer)
 }
 
-fn tell(cx: &Context, answer: &Answer, are: &str) {
+fn tell(cx: &Context, answer: &Answer, what: &str) {
     if answer.files > 0 {
         let size =
             if answer.file_bytes > 0 { format!(" ({})", format_bytes(answer.file_bytes)) } else { String::new() };
-        cx.note(format!("{} {are} here now{size}", plural(answer.files, "file", "files")));
+        cx.note(format!("{what}: {}{size}", plural(answer.files, "file", "files")));
     }
     if !answer.amounts.is_nothing() {
         cx.note(&answer.amounts);

@@ -38,6 +38,9 @@ enum Action {
     Remove {
         /// The remote
         name: String,
+        /// Even if it holds content that is not here, which is lost then
+        #[arg(short, long)]
+        force: bool,
     },
     /// Give a remote another name
     Rename {
@@ -90,7 +93,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     match args.action {
         None => list::run(&opened, cx),
         Some(Action::Add(args)) => add::run(&opened, cx, &args),
-        Some(Action::Remove { name }) => moved::remove(&opened, cx, &name),
+        Some(Action::Remove { name, force }) => moved::remove(&opened, cx, &name, force),
         Some(Action::Rename { old, new }) => moved::rename(&opened, cx, &old, &new),
         Some(Action::GetUrl { name, push }) => url::get(&opened, cx, &name, push),
         Some(Action::SetUrl { name, url, push }) => url::set(&opened, cx, &name, &url, push),
