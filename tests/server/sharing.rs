@@ -19,6 +19,7 @@ use dits_testkit::random::bytes;
 use rustix::process::Signal;
 
 use crate::rig::{Rig, SOON};
+use crate::serving::page;
 
 const CARRIERS: [Carrier; 2] = [Carrier::Quic, Carrier::Tcp];
 
@@ -142,11 +143,14 @@ fn strangers_learn_nothing_and_wait_as_long() {
         told.push(error.to_string());
     }
     assert!(told.iter().all(|text| *text == told[0]), "{told:?}");
+    let forged = "film\n2026-01-01T00:00:00.000000Z ERROR made up";
+    nobody.fetch(&*dial(&rig, &address, Carrier::Tcp), &introduction(forged, None)).unwrap_err();
     nobody.fetch(&*dial(&rig, &address, Carrier::Quic), &introduction("open", None)).unwrap();
     let commit = nobody.commit("a", b"a");
     let pushed = nobody.push(&*dial(&rig, &address, Carrier::Quic), &introduction("open", None), commit);
     assert_eq!(code(pushed), ErrorCode::Denied);
-    server.terminate(SOON).ok();
+    let log = server.terminate(SOON).ok().err();
+    assert!(log.contains("made up") && !log.lines().any(|line| line.starts_with("2026-01-01")), "{log}");
 }
 
 #[test]
@@ -172,20 +176,41 @@ fn one_connection_too_many_is_told_so() {
 }
 
 #[test]
+fn who_says_nothing_is_not_waited_for() {
+    let rig = Rig::new();
+    let mut server = rig.serve("");
+    let address = address(&mut server);
+    let silent: Vec<_> = CARRIERS.into_iter().map(|carrier| dial(&rig, &address, carrier)).collect();
+    let begin = Instant::now();
+    for link in silent {
+        let ended = (0..60).any(|_| match link.recv(Duration::from_millis(500)) {
+            Err(error) => !matches!(error, dits_sync::link::LinkError::TimedOut(_)),
+            Ok(_) => false,
+        });
+        assert!(ended && begin.elapsed() >= Duration::from_secs(5), "{:?}", begin.elapsed());
+    }
+    server.terminate(SOON).ok();
+}
+
+#[test]
 fn a_push_in_progress_ends_before_the_server_does() {
     let rig = Rig::new();
     rig.run("repo create film").ok();
     let token = rig.token("ada", "--repository film --allow read,write");
     rig.hook("film", "pre-receive", "touch begun; sleep 1");
-    let mut server = rig.serve("");
+    let mut server = rig.serve("--http 127.0.0.1:0");
     let address = address(&mut server);
+    let http = server.wait_for("http=", SOON).split("http=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let ada = own();
     let commit = ada.commit("a", b"a");
     let link = dial(&rig, &address, Carrier::Auto);
     std::thread::scope(|scope| {
         let pushing = scope.spawn(|| ada.push(&*link, &introduction("film", Some(&token)), commit));
         rig.wait_for_file("repos/film.dits/begun");
+        assert_eq!(page(&http, "/readyz").0, 200);
         server.signal(Signal::TERM);
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(page(&http, "/readyz").0, 503);
         assert_eq!(pushing.join().unwrap().unwrap().outcomes, [UpdateOutcome::Done]);
     });
     server.wait(SOON).ok();
@@ -233,7 +258,7 @@ fn over_standard_input_and_output() {
         let (link, child) = stdio(&rig, &rig.root("repos/film.dits"), user);
         let pushed = ada.push(&*link, &Introduction::default(), commit).unwrap();
         assert_eq!(pushed.outcomes == [UpdateOutcome::Done], expected, "{pushed:?}");
-        assert_eq!(pushed.text, if expected { "welcome\n" } else { "" });
+        assert_eq!(pushed.text.trim_end(), if expected { "welcome" } else { "" });
         drop(link);
         ended(child);
     }
