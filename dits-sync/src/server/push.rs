@@ -121,6 +121,8 @@ impl Conversation<'_> {
         };
         match (commit(old)?, commit(new)?) {
             (Some(old), Some(new)) => Ok(Some(history::is_ancestor(store, old, new)?)),
+            // In a dry run it did not come.
+            _ if store.meta.info(&new)?.is_none() => Ok(None),
             _ => Ok(Some(false)),
         }
     }
