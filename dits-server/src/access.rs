@@ -37,6 +37,8 @@ pub struct Services {
     pub hook_timeout: Duration,
     /// Set when the server is to stop.
     pub stopping: Arc<AtomicBool>,
+    /// Set when it cannot wait for transfers any more.
+    pub cutting_off: AtomicBool,
 }
 
 impl Services {
@@ -303,6 +305,9 @@ impl Access for Grant {
                 self.services.metrics.request("get", *objects, none);
                 tracing::debug!(repository = %self.name, who = %self.who, peer = %self.peer, objects, missing, "get");
             }
+            Event::Failed { what } if self.services.is_stopping() => {
+                tracing::info!(repository = %self.name, who = %self.who, peer = %self.peer, %what, "ended");
+            }
             Event::Failed { what } => {
                 self.services.metrics.errors.inc();
                 tracing::warn!(repository = %self.name, who = %self.who, peer = %self.peer, %what, "failed");
@@ -313,6 +318,10 @@ impl Access for Grant {
 
     fn stopping(&self) -> bool {
         self.services.is_stopping()
+    }
+
+    fn cutting_off(&self) -> bool {
+        self.services.cutting_off.load(Ordering::Relaxed)
     }
 }
 

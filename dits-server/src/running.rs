@@ -12,6 +12,8 @@ use crate::limits::{Doors, Ticket};
 
 /// How often to look whether the server is to stop.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long those whose transfers are cut off have to be told so.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// How many clients are told at once that there is no room. Others are cut off.
 const MAX_REFUSALS: usize = 16;
 
@@ -42,14 +44,17 @@ pub fn run(door: &dyn Door, hosted: &Arc<Hosted>, doors: &Arc<Doors>, patience: 
     door.stop();
     let count = doors.count();
     tracing::info!(connections = count, patience = ?patience, "shutting down");
-    doors.wait_until_empty(patience)
+    if doors.wait_until_empty(patience) > 0 {
+        hosted.services.cutting_off.store(true, Ordering::Relaxed);
+        return doors.wait_until_empty(FAREWELL);
+    }
+    0
 }
 
 fn answer(link: Box<dyn Link>, hosted: Arc<Hosted>, ticket: Ticket) {
     let serve = move || {
         let _ticket = ticket;
         dits_sync::server::serve(&*link, &*hosted);
-        link.close();
     };
     if let Err(error) = std::thread::Builder::new().name("client".to_owned()).spawn(serve) {
         // The link went with the closure; the client sees it closed.
@@ -73,3 +78,6 @@ fn refuse(link: Box<dyn Link>, failure: Failure, refusals: &Arc<AtomicUsize>) {
         refusals.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

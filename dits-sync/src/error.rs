@@ -7,8 +7,9 @@ use dits_core::repo::RepoError;
 use dits_core::store::StoreError;
 
 use crate::link::LinkError;
+use crate::session::shortened;
 use crate::transfer::Violation;
-use crate::wire::{ErrorCode, Failure, WireError};
+use crate::wire::{ErrorCode, Failure, MAX_TEXT, WireError};
 
 /// What can go wrong on either end.
 #[derive(Debug, thiserror::Error)]
@@ -93,10 +94,10 @@ impl SyncError {
 
     /// What the other side is told; `None` when there is no telling it.
     pub(crate) fn to_peer(&self) -> Option<Failure> {
-        let told = |code, text: String| Some(Failure { code, text });
+        let told = |code, text: String| Some(Failure { code, text: shortened(&text, MAX_TEXT).to_owned() });
         match self {
             Self::Link(_) | Self::Peer(_) => None,
-            Self::Refuse(failure) => Some(failure.clone()),
+            Self::Refuse(failure) => told(failure.code, failure.text.clone()),
             Self::Wire(WireError::UnknownType(_)) => told(ErrorCode::Version, self.to_string()),
             Self::Wire(_) | Self::Violation(_) => told(ErrorCode::Protocol, "you broke the protocol".to_owned()),
             Self::DamagedObject { .. } | Self::Lost { .. } => told(ErrorCode::Refused, self.to_string()),

@@ -6,6 +6,7 @@ mod branches;
 mod config;
 mod damage;
 mod faults;
+mod ghosts;
 mod git_twin;
 mod history;
 mod hostile;

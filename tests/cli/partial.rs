@@ -75,7 +75,7 @@ fn what_only_this_repository_has_is_not_dropped() {
     let s = partial();
     s.write("part/mine.mov", &bytes(8, 100_000));
     s.commit("part", "mine");
-    s.dits("part", "drop mine.mov").exits(3).warns("mine.mov").warns("push what only this repository has");
+    s.dits("part", "drop mine.mov").exits(3).warns("mine.mov").warns("push first: `dits push`");
     assert_eq!(fs::read(s.path("part/mine.mov")).unwrap(), bytes(8, 100_000));
     s.dits("part", "push -q").ok();
     s.dits("part", "drop mine.mov").ok().warns("Ghosts now: 1 file; given back: 97.7 KiB in the worktree");

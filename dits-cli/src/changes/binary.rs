@@ -108,7 +108,7 @@ pub fn write(
 
 /// `MPEG-4 video, 92.1 MiB -> 92.3 MiB`.
 fn headline(item: &Item, types: (Option<FileType>, Option<FileType>)) -> String {
-    let name = |found: Option<FileType>| found.map_or("unknown", FileType::description);
+    let name = |found: Option<FileType>| found.map_or("content not here", FileType::description);
     let size = |side: &Option<Side>| side.as_ref().map_or_else(String::new, |side| format_bytes(side.size));
     match (&item.old, &item.new) {
         (Some(_), Some(_)) => {

@@ -185,6 +185,12 @@ impl Plan {
         }
     }
 
+    /// Only what is to be forgotten.
+    #[must_use]
+    pub fn only_gone(self) -> Self {
+        Self { gone: self.gone, ..Self::default() }
+    }
+
     /// What is to be asked for.
     #[must_use]
     pub fn wants(&self) -> Vec<Digest> {

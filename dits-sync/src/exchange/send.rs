@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use dits_core::closure::{self, Met, Request};
@@ -16,12 +16,9 @@ use dits_core::store::{Store, StoreError};
 use super::failure::FirstFailure;
 use crate::error::SyncError;
 use crate::link::{BULK_LANES, Lane};
-use crate::session::Session;
+use crate::session::{Heartbeat, Session};
 use crate::transfer::{Named, Sending};
 use crate::wire::{BatchBuilder, Features, Get, Got, IdFilter, Message};
-
-/// How often the walk says that it goes on although it has nothing to send.
-const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// What is to be sent, and from where.
 pub(crate) struct Send<'a> {
@@ -93,7 +90,8 @@ pub(crate) fn send<T>(
     let result = thread::scope(|scope| {
         scope.spawn(|| shared.run(&|| shared.name_everything()));
         scope.spawn(|| shared.run(&|| shared.serve(&to_do)));
-        let result = shared.listen(jobs, end);
+        // Sending fails as soon as the other side is gone; why it went is still to be read.
+        let result = shared.listen(jobs, end).map_err(|error| session.explain(error));
         shared.over.store(true, Ordering::Release);
         shared.room.notify_all();
         if result.is_err() {
@@ -134,9 +132,11 @@ impl Shared<'_, '_> {
         jobs: Sender<Job>,
         end: &mut dyn FnMut(Message) -> Result<T, SyncError>,
     ) -> Result<T, SyncError> {
+        let mut heartbeat = Heartbeat::default();
         loop {
             let (_, message) = self.session.recv(&mut || {
                 self.job.progress.check()?;
+                heartbeat.beat(self.session, "sending")?;
                 self.failure.check()
             })?;
             match message {
@@ -145,7 +145,10 @@ impl Shared<'_, '_> {
                     // Nobody is left to take it only if the thread has failed, which the next look says.
                     let _ = jobs.send(Job::Segment(want.segment, chunks));
                 }
-                Message::Get(get) => _ = jobs.send(Job::Get(get)),
+                Message::Get(get) => {
+                    self.machine().get()?;
+                    let _ = jobs.send(Job::Get(get));
+                }
                 other => return end(other),
             }
         }
@@ -153,8 +156,7 @@ impl Shared<'_, '_> {
 
     /// Walks over what is new and sends its metadata, as long as the window has room.
     fn name_everything(&self) -> Result<(), SyncError> {
-        let mut naming =
-            Naming { shared: self, batch: BatchBuilder::default(), frame: Vec::new(), beat: Instant::now() };
+        let mut naming = Naming { shared: self, batch: BatchBuilder::default(), frame: Vec::new() };
         let Send { store, request, progress, .. } = self.job;
         closure::walk::<SyncError>(*store, request, *progress, &mut |met| naming.met(met))?;
         naming.finish()
@@ -180,7 +182,10 @@ impl Shared<'_, '_> {
                     self.machine().served(number);
                     self.room.notify_all();
                 }
-                Job::Get(request) => get(self.session, self.job.store, &request).map(drop)?,
+                Job::Get(request) => {
+                    get(self.session, self.job.store, &request)?;
+                    self.machine().got();
+                }
             }
             if self.need_not_go_on() {
                 break;
@@ -225,7 +230,6 @@ struct Naming<'s, 'a, 'l> {
     shared: &'s Shared<'a, 'l>,
     batch: BatchBuilder,
     frame: Vec<u8>,
-    beat: Instant,
 }
 
 impl Naming<'_, '_, '_> {
@@ -238,7 +242,9 @@ impl Naming<'_, '_, '_> {
             return Err(SyncError::Repo(RepoError::Interrupted(dits_core::progress::Interrupted)));
         }
         let job = self.shared.job;
-        let held = job.held.as_ref().is_some_and(|held| held.may_contain(&digest));
+        // What names other metadata is sent in any case: the filter may be wrong, and what comes next must be expected.
+        let may_be_held = references.meta.is_empty();
+        let held = may_be_held && job.held.as_ref().is_some_and(|held| held.may_contain(&digest));
         let mut sent = None;
         if !held {
             read_for(job.store, kind, &digest, self.shared.session.features, &mut self.frame)?;
@@ -246,9 +252,6 @@ impl Naming<'_, '_, '_> {
             let ready = self.batch.push(&self.frame);
             self.send(ready)?;
             self.shared.counters.metadata.fetch_add(1, Ordering::Relaxed);
-        } else if self.beat.elapsed() >= HEARTBEAT {
-            self.beat = Instant::now();
-            self.shared.session.control(&Message::Progress("looking for what is new".to_owned()))?;
         }
         let named = references.chunks.iter().map(|(_, len)| len).sum();
         self.shared.counters.named.fetch_add(named, Ordering::Relaxed);

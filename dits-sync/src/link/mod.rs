@@ -23,7 +23,7 @@ use bytes::Bytes;
 pub use dial::{Carrier, Dial, DialError, DialOptions, OpenLocal, dialer};
 pub use limit::{Bucket, Limited};
 pub use listen::{ListenError, ListenOptions, Listener};
-pub use memory::pair;
+pub use memory::{pair, pair_with};
 pub use ssh::SshOptions;
 pub use stream::{over, stdio};
 

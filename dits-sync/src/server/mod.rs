@@ -6,6 +6,7 @@ mod push;
 mod receive_push;
 mod serve;
 
+use std::fmt;
 use std::sync::Arc;
 
 use dits_core::object::{CommitId, Digest};
@@ -29,7 +30,7 @@ pub trait Host: Send + Sync {
 }
 
 /// Who asks to be let in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Visitor {
     /// Where the client is, for logs.
     pub peer: String,
@@ -39,6 +40,18 @@ pub struct Visitor {
     pub repository: String,
     /// What proves who it is.
     pub token: Option<String>,
+}
+
+/// Tokens do not belong in logs.
+impl fmt::Debug for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visitor")
+            .field("peer", &self.peer)
+            .field("agent", &self.agent)
+            .field("repository", &self.repository)
+            .field("token", &self.token.as_ref().map(|_| "…"))
+            .finish()
+    }
 }
 
 /// What a client may do.
@@ -102,8 +115,13 @@ pub trait Access: Send + Sync {
     /// Hears what happened, for logs, metrics and audit.
     fn observe(&self, event: &Event);
 
-    /// Whether the server is shutting down: a transfer then ends at the next opportunity.
+    /// Whether the server is shutting down: no further request is answered.
     fn stopping(&self) -> bool;
+
+    /// Whether a transfer in progress must end too, at the next opportunity.
+    fn cutting_off(&self) -> bool {
+        self.stopping()
+    }
 }
 
 /// A ref that a push moves.

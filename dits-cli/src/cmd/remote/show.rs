@@ -142,7 +142,7 @@ struct Pruned {
 /// Forgets branches that are gone there.
 pub fn prune(opened: &Opened, cx: &Context, name: &str, dry_run: bool) -> Result<Exit, CliError> {
     let (peer, plan, _) = look(opened, cx, name)?;
-    let plan = Plan { gone: plan.gone, ..Plan::default() };
+    let plan = plan.only_gone();
     let (moves, edits): (Vec<Moved>, _) = plan.settle(&opened.repo, &opened.who(cx)?, "remote prune")?;
     if !dry_run {
         opened.repo.refs().transaction(edits).map_err(RepoError::from)?;
