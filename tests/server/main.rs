@@ -5,4 +5,6 @@
 mod audit;
 mod commands;
 mod rig;
+mod serving;
 mod settings;
+mod sharing;

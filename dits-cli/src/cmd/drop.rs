@@ -60,7 +60,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let repo = &opened.repo;
     repo.worktree()?;
     let specs = opened.select(&args.paths)?;
-    let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)? };
+    let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)?, limit: None };
     let peer = match &args.from {
         Some(from) => find(&around, from, false)?,
         None => Peer::named(&around, default_remote(repo, "drop --from")?, false)?,
@@ -124,9 +124,9 @@ fn tell(cx: &Context, args: &Args, remote: String, dropped: &Dropped) -> Result<
         };
         return cx.out().json("drop", &answer);
     }
-    let would = if args.dry_run { "would be" } else { "are" };
+    let what = if args.dry_run { "Would be ghosts" } else { "Ghosts now" };
     cx.note(format!(
-        "{} {would} ghosts now; given back: {} in the worktree, {} in the store ({} bytes, {})",
+        "{what}: {}; given back: {} in the worktree, {} in the store ({} bytes, {})",
         plural(dropped.files.len() as u64, "file", "files"),
         format_bytes(dropped.worktree_bytes),
         format_bytes(dropped.store_bytes),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
 use dits_core::content::sharing;
+use dits_core::media::FileType;
 use dits_core::progress::Progress;
 use dits_core::repo::RepoError;
 use dits_core::worktree::WorkDirs;
@@ -44,6 +45,11 @@ pub struct Args {
     top: usize,
 }
 
+/// The state of a file of which only a ghost is in the worktree.
+const NOT_HERE: &str = "not here";
+/// The state of a file of a version.
+const STORED: &str = "stored";
+
 #[derive(Serialize)]
 struct Answer {
     files: Vec<Report>,
@@ -55,8 +61,8 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     #[serde(rename = "type")]
-    file_type: &'static str,
-    description: &'static str,
+    file_type: Option<&'static str>,
+    description: Option<&'static str>,
     size: u64,
     mode: &'static str,
     state: &'static str,
@@ -146,8 +152,8 @@ fn report(args: &Args, cx: &Context, opened: &Opened, file: &OsStr) -> Result<Re
     Ok(Report {
         path: (&subject.path).into(),
         version: subject.version,
-        file_type: subject.file_type.name(),
-        description: subject.file_type.description(),
+        file_type: subject.file_type.map(FileType::name),
+        description: subject.file_type.map(FileType::description),
         size: subject.found.size,
         mode: subject.found.mode.octal(),
         state: subject.state,
@@ -172,7 +178,7 @@ fn attributes(
     subject: &Subject,
 ) -> Result<(BTreeMap<String, String>, bool), CliError> {
     use dits_core::attributes::State;
-    let by_type = subject.file_type.lockable_by_default();
+    let by_type = subject.file_type.is_some_and(FileType::lockable_by_default);
     let Some(dirs) = dirs else { return Ok((BTreeMap::new(), by_type)) };
     let lookup = opened.repo.attributes(dirs)?;
     let found = lookup.attributes_of(&subject.path).map_err(RepoError::from)?;

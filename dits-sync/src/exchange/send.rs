@@ -36,6 +36,8 @@ pub(crate) struct Send<'a> {
 pub struct SendStats {
     /// Objects of metadata.
     pub metadata: u64,
+    /// Plain bytes of all chunks that new metadata names, whether or not the receiver had them.
+    pub named: u64,
     /// Chunks that the receiver asked for.
     pub chunks: u64,
     /// Their plain bytes.
@@ -47,6 +49,7 @@ pub struct SendStats {
 #[derive(Default)]
 struct Counters {
     metadata: AtomicU64,
+    named: AtomicU64,
     chunks: AtomicU64,
     plain: AtomicU64,
     stored: AtomicU64,
@@ -103,8 +106,9 @@ pub(crate) fn send<T>(
         result
     })?;
     let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let Counters { metadata, chunks, plain, stored } = &shared.counters;
-    Ok((result, SendStats { metadata: get(metadata), chunks: get(chunks), plain: get(plain), stored: get(stored) }))
+    let Counters { metadata, named, chunks, plain, stored } = &shared.counters;
+    let (metadata, named) = (get(metadata), get(named));
+    Ok((result, SendStats { metadata, named, chunks: get(chunks), plain: get(plain), stored: get(stored) }))
 }
 
 impl Shared<'_, '_> {
@@ -183,11 +187,16 @@ impl Shared<'_, '_> {
                     self.machine().got();
                 }
             }
-            if self.is_over() {
+            if self.need_not_go_on() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// A receiver that wants no chunks may end a dry run before all that it asked for is counted.
+    fn need_not_go_on(&self) -> bool {
+        self.failure.is_set() || (self.is_over() && !self.job.dry_run)
     }
 
     fn send_chunks(&self, chunks: &[Digest], lane: &mut u8) -> Result<(), SyncError> {
@@ -205,7 +214,7 @@ impl Shared<'_, '_> {
             self.counters.plain.fetch_add(plain, Ordering::Relaxed);
             self.counters.stored.fetch_add(stored, Ordering::Relaxed);
             self.job.progress.advance(stored, 1);
-            if self.is_over() {
+            if self.need_not_go_on() {
                 return Ok(());
             }
         }
@@ -246,6 +255,8 @@ impl Naming<'_, '_, '_> {
             self.send(ready)?;
             self.shared.counters.metadata.fetch_add(1, Ordering::Relaxed);
         }
+        let named = references.chunks.iter().map(|(_, len)| len).sum();
+        self.shared.counters.named.fetch_add(named, Ordering::Relaxed);
         let segment = self.shared.machine().name(Named { kind, digest, chunks: &references.chunks, sent });
         match segment {
             Some(segment) => self.close(&Message::Segment(segment)),

@@ -124,7 +124,8 @@ impl Conversation<'_> {
             });
             return Ok(());
         }
-        let allowed = self.access.check_update(update, fast_forward).and_then(|()| self.access.check_paths(update));
+        let allowed =
+            self.access.check_update(update, fast_forward).and_then(|()| self.access.check_paths(update, new));
         if let Err(why) = allowed {
             decision.refuse(why);
         }

@@ -43,7 +43,7 @@ impl Conversation<'_> {
         let filter = || (!related || adopted).then(|| held::filter(store)).transpose();
         let held = self.session.while_working("looking at what is here", filter)?.flatten();
         self.session.control(&Message::Start(Start { common, shallow: Vec::new(), held }))?;
-        let progress = self.until_stopped();
+        let progress = self.until_cut_off();
         let received = exchange::receive(
             &self.session,
             Receive {

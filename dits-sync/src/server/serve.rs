@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use dits_core::object::Digest;
-use dits_core::progress::Progress;
+use dits_core::progress::{Interrupted, Progress};
 use dits_core::refs::{BRANCHES, RefName, RefStore, TAGS, Target};
 use dits_core::repo::Repository;
 
@@ -70,12 +70,12 @@ pub(super) struct Conversation<'l> {
     pub(super) listed: HashSet<Digest>,
 }
 
-/// Stops a transfer when the server stops.
-pub(super) struct UntilStopped<'a>(pub(super) &'a dyn Access);
+/// Stops a transfer when the server cannot wait for it any more.
+pub(super) struct UntilCutOff<'a>(pub(super) &'a dyn Access);
 
-impl Progress for UntilStopped<'_> {
+impl Progress for UntilCutOff<'_> {
     fn interrupted(&self) -> bool {
-        self.0.stopping()
+        self.0.cutting_off()
     }
 }
 
@@ -83,7 +83,8 @@ impl Conversation<'_> {
     fn run(mut self) -> Result<(), SyncError> {
         loop {
             let access = Arc::clone(&self.access);
-            let received = self.session.recv(&mut || Ok(UntilStopped(&*access).check()?));
+            let stop = || if access.stopping() { Err(Interrupted) } else { Ok(()) };
+            let received = self.session.recv(&mut || Ok(stop()?));
             let message = match received {
                 Ok((_, message)) => message,
                 // The client has what it wanted.

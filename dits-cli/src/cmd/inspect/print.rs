@@ -1,6 +1,6 @@
 //! A report, for people.
 
-use super::Report;
+use super::{NOT_HERE, Report, STORED};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::color::{FAINT, HEADING};
@@ -14,7 +14,9 @@ pub(super) fn print(cx: &Context, report: &Report) -> Result<(), CliError> {
     let title = report.version.as_ref().map_or_else(|| name.clone(), |version| format!("{version}:{name}"));
     writeln!(out, "{}", out.paint(HEADING, title))?;
     let line = |label: &str, value: String| writeln!(out, "  {label:<13} {value}");
-    line("Type", format!("{} ({})", report.description, report.file_type))?;
+    if let (Some(description), Some(name)) = (report.description, report.file_type) {
+        line("Type", format!("{description} ({name})"))?;
+    }
     line("Length", format_bytes_exact(report.size))?;
     line("State", report.state.to_owned())?;
     for (label, value) in &report.labels {
@@ -66,7 +68,9 @@ fn in_the_store(report: &Report) -> String {
         true => "all of it".to_owned(),
         false => format!("{} of {}", format_count(stored.chunks), plural(chunks.count, "chunk", "chunks")),
     };
-    let new = if new == 0 { String::new() } else { format!("; {} new", format_bytes(new)) };
+    // What a version lacks is not new: a remote holds it.
+    let word = if matches!(report.state, NOT_HERE | STORED) { NOT_HERE } else { "new" };
+    let new = if new == 0 { String::new() } else { format!("; {} {word}", format_bytes(new)) };
     format!("{amount}, {sizes}{new}")
 }
 

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 
 use dits_core::chunk::{ChunkRef, Profile};
-use dits_core::content::{ContentReader, Rehearsal, detect_stored, store_error};
+use dits_core::content::{ContentReader, Rehearsal, detect_if_here, if_here, store_error};
 use dits_core::diff::FileVersion;
 use dits_core::durable::IoContext;
 use dits_core::index::Stage;
@@ -12,12 +12,13 @@ use dits_core::manifest::Manifest;
 use dits_core::media::{self, Facts, FileType};
 use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
-use dits_core::repo::RepoError;
+use dits_core::repo::{RepoError, Repository};
 use dits_core::revision::Resolved;
 use dits_core::tree::{Content, Mode};
 use dits_core::worktree::{self, WorkDirs};
 
 use super::survey::Survey;
+use super::{NOT_HERE, STORED};
 use crate::error::CliError;
 use crate::repository::Opened;
 
@@ -26,7 +27,8 @@ pub(super) struct Subject {
     pub(super) path: RepoPath,
     pub(super) version: Option<String>,
     pub(super) found: FileVersion,
-    pub(super) file_type: FileType,
+    /// Not known where the content is not here.
+    pub(super) file_type: Option<FileType>,
     pub(super) facts: Facts,
     pub(super) profile: Option<Profile>,
     pub(super) state: &'static str,
@@ -47,6 +49,10 @@ pub(super) fn worktree_file(
     let [path] = &names[..] else { return Err(CliError::usage("the top folder is no file")) };
     let index = repo.index()?;
     let entry = index.get(path, Stage::Normal);
+    if let Some(version) = repo.ghost_version(&index, dirs, path)? {
+        let subject = stored_subject(repo, path.clone(), version, survey)?;
+        return Ok(Subject { state: NOT_HERE, ..subject });
+    }
     let recorded = match entry.as_ref().map(|entry| &entry.content) {
         Some(Content::Manifest(id)) => Some(Manifest::open(repo.store(), *id)?.profile()),
         _ => None,
@@ -74,7 +80,7 @@ pub(super) fn worktree_file(
         path: path.clone(),
         version: None,
         found: rehearsed.version,
-        file_type: rehearsed.file_type,
+        file_type: Some(rehearsed.file_type),
         facts,
         profile: rehearsed.profile,
         state,
@@ -91,10 +97,23 @@ pub(super) fn stored_file(opened: &Opened, file: &OsStr, survey: &mut Survey<'_>
     let Resolved::Entry(path, entry) = repo.resolve(&text)? else {
         return Err(CliError::usage(format!("`{text}` is no file of a version")));
     };
+    if matches!(entry.content, Content::Tree(_)) {
+        return Err(CliError::usage(format!("`{text}` is a folder")));
+    }
+    let version = text.split_once(':').map(|(version, _)| version.to_owned());
+    Ok(Subject { version, ..stored_subject(repo, path, entry.into(), survey)? })
+}
+
+/// A file described by its recipe, and by its content as far as that is here.
+fn stored_subject(
+    repo: &Repository,
+    path: RepoPath,
+    entry: FileVersion,
+    survey: &mut Survey<'_>,
+) -> Result<Subject, CliError> {
     let store = repo.store();
     let mut profile = None;
     match &entry.content {
-        Content::Tree(_) => return Err(CliError::usage(format!("`{text}` is a folder"))),
         Content::Chunk(id) => survey.take_stored(ChunkRef { id: *id, len: entry.size as u32 }, entry.size as u32)?,
         Content::Manifest(id) => {
             let manifest = Manifest::open(store, *id)?;
@@ -106,14 +125,17 @@ pub(super) fn stored_file(opened: &Opened, file: &OsStr, survey: &mut Survey<'_>
         _ => {}
     }
     let is_link = entry.mode == Mode::Symlink;
-    let file_type = if is_link { FileType::Text } else { detect_stored(store, &entry.content, entry.size)? };
-    let facts = match is_link {
-        true => Facts::default(),
-        false => {
-            let mut reader = ContentReader::open(store, &entry.content, entry.size)?;
-            media::facts(&mut reader, file_type, entry.size).map_err(store_error)?
+    let file_type = match is_link {
+        true => Some(FileType::Text),
+        false => detect_if_here(store, &entry.content, entry.size)?,
+    };
+    let facts = match file_type.filter(|_| !is_link) {
+        None => Facts::default(),
+        Some(found) => {
+            let reader = ContentReader::open(store, &entry.content, entry.size);
+            let read = |mut reader| media::facts(&mut reader, found, entry.size).map_err(store_error);
+            if_here(reader.and_then(read))?.unwrap_or_default()
         }
     };
-    let version = text.split_once(':').map(|(version, _)| version.to_owned());
-    Ok(Subject { path, version, found: entry.into(), file_type, facts, profile, state: "stored" })
+    Ok(Subject { path, version: None, found: entry, file_type, facts, profile, state: STORED })
 }
