@@ -8,7 +8,7 @@ use dits_core::refs::{Expected, LogLine, RefEdit, RefError, RefName, RefStore, T
 use dits_core::store::StoreError;
 
 use super::receive_push::Taken;
-use super::serve::{Conversation, UntilStopped};
+use super::serve::{Conversation, UntilCutOff};
 use super::{Event, RefUpdate};
 use crate::error::SyncError;
 use crate::session::shortened;
@@ -209,8 +209,8 @@ impl Conversation<'_> {
     }
 
     /// Stops when the server stops.
-    pub(super) fn until_stopped(&self) -> UntilStopped<'_> {
-        UntilStopped(&*self.access)
+    pub(super) fn until_cut_off(&self) -> UntilCutOff<'_> {
+        UntilCutOff(&*self.access)
     }
 }
 
