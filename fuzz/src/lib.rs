@@ -7,7 +7,7 @@
 pub mod mutate;
 pub mod targets;
 
-use targets::{media, objects, records, store, text};
+use targets::{media, objects, records, remote, store, text};
 
 /// A target: its name, which is that of its corpus folder, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -19,6 +19,7 @@ pub const TARGETS: &[Target] = &[
     ("condemned", records::condemned),
     ("config", text::config),
     ("decode", objects::decode),
+    ("fingerprint", remote::fingerprint),
     ("frame", store::frame),
     ("glob", text::glob),
     ("ignore", text::ignore),
@@ -37,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("repo_path", text::repo_path),
     ("revision", text::revision),
     ("shallow", records::shallow),
+    ("url", remote::url),
 ];
 
 /// Finds a target by name.

@@ -6,6 +6,7 @@ mod exchange;
 mod hostile;
 mod identity;
 mod links;
+mod net;
 mod pairs;
 mod rig;
 mod ssh;
