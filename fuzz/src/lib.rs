@@ -7,7 +7,7 @@
 pub mod mutate;
 pub mod targets;
 
-use targets::{media, objects, records, store, text, wire};
+use targets::{media, objects, records, remote, store, text, wire};
 
 /// A target: its name, which is that of its corpus folder, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -20,6 +20,7 @@ pub const TARGETS: &[Target] = &[
     ("condemned", records::condemned),
     ("config", text::config),
     ("decode", objects::decode),
+    ("fingerprint", remote::fingerprint),
     ("frame", store::frame),
     ("glob", text::glob),
     ("ignore", text::ignore),
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     ("revision", text::revision),
     ("sending", wire::sending),
     ("shallow", records::shallow),
+    ("url", remote::url),
 ];
 
 /// Finds a target by name.

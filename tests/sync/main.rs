@@ -8,6 +8,7 @@ mod faults;
 mod hostile;
 mod identity;
 mod links;
+mod net;
 mod pairs;
 mod race;
 mod rig;

@@ -4,6 +4,7 @@
 pub mod media;
 pub mod objects;
 pub mod records;
+pub mod remote;
 pub mod store;
 pub mod text;
 pub mod wire;
@@ -36,6 +37,10 @@ mod tests {
         assert_eq!(MergedHeader::decode(&seed("merged/three")).map(|header| header.packs.len()), Ok(3));
         let profile: Result<Profile, _> = dits_core::codec::decode::<_, 64>(&seed("decode/profile"));
         assert!(profile.is_ok(), "{profile:?}");
+        for name in ["dits", "file", "https", "path", "scp", "ssh"] {
+            let text = String::from_utf8_lossy(&seed(&format!("url/{name}"))).into_owned();
+            assert!(dits_sync::url::RemoteUrl::parse(&text).is_ok(), "{name}");
+        }
         let page = seed("page/first");
         assert!(decode_page(&page[1..], page[0].into()).is_some());
         let pack = seed("pack/small");

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use quinn::{Connection, ConnectionError, VarInt};
 use tokio::runtime::Handle;
 
-pub(super) use endpoint::{accepting, dial, run_accepting};
+pub(super) use endpoint::{Dialling, accepting, run_accepting};
 
 use super::ends::Ends;
 use super::frame;

@@ -184,11 +184,8 @@ impl Rate {
         if self.delay.is_some_and(|(delay, _)| interval >= delay) && !interval.is_zero() {
             self.note_rate((self.delivered - newest.delivered) as f64 / interval.as_secs_f64(), app_limited);
         }
-        if self.phase == Phase::Drain && self.full().is_none_or(|full| in_flight as f64 <= full) {
-            self.phase = Phase::Cruise(2);
-        }
         if newest.delivered >= self.round.end {
-            self.end_round(app_limited);
+            self.end_round(in_flight, app_limited);
         }
     }
 
@@ -212,7 +209,7 @@ impl Rate {
         self.rates.push_back((round, rate));
     }
 
-    fn end_round(&mut self, app_limited: bool) {
+    fn end_round(&mut self, in_flight: u64, app_limited: bool) {
         let Round { number, acknowledged, lost, least_delay, .. } = self.round;
         self.round = Round { number: number + 1, end: self.delivered, ..Round::default() };
         let share = lost as f64 / (lost + acknowledged).max(1) as f64;
@@ -232,6 +229,8 @@ impl Rate {
                     _ => Phase::Start { best, flat: flat + 1 },
                 };
             }
+            // What is still lost of the start is told in this round trip.
+            Phase::Drain if self.full().is_none_or(|full| in_flight as f64 <= full) => self.phase = Phase::Cruise(2),
             Phase::Drain => {}
             Phase::Cruise(n) => {
                 if much_lost {

@@ -22,7 +22,7 @@ pub(super) const RECEIVE_WINDOW: VarInt = VarInt::from_u32((BULK_LANES as u32 + 
 const STRANGERS_WINDOW: VarInt = VarInt::from_u32(64 << 10);
 
 /// Bounds of what is kept until it is acknowledged; between them it follows the congestion window.
-pub(super) const LEAST_SEND_WINDOW: u64 = 2 << 20;
+pub(super) const LEAST_SEND_WINDOW: u64 = 4 << 20;
 pub(super) const MOST_SEND_WINDOW: u64 = 16 << 20;
 
 /// The longest datagram. The kernel takes ten of them at once as one burst of at most 65 507 bytes.
