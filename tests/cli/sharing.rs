@@ -169,7 +169,7 @@ fn what_a_push_or_pull_lacks_is_said_with_the_command_to_type() {
     s.dits("one", "checkout -q --detach").ok();
     s.dits("one", "push").exits(2).warns("not currently on a branch");
     s.dits("one", "remote set-url origin ../gone").ok();
-    s.dits("one", "fetch").exits(5).warns("does not appear to be a dits repository");
+    s.dits("one", "fetch").exits(5).warns("cannot open ").warns("check the address");
     s.dits("one", "remote set-url origin dits://127.0.0.1:9/x").ok();
 }
 
@@ -221,6 +221,11 @@ fn tags_branches_and_patterns() {
     s.dits("bob", "fetch origin old").ok().warns("old        -> origin/old");
     assert_eq!(s.id("bob", "FETCH_HEAD"), s.id("ada", "HEAD~1"));
     s.dits("bob", "fetch origin old:mine").ok().warns("old        -> mine");
+    s.dits("ada", "push -q origin main").ok();
+    s.dits("ada", "remote show origin").ok().says("  HEAD branch: main\n").says("    main merges with remote main\n");
+    s.dits("ada", "push -q -d origin old").ok();
+    s.dits("bob", "remote show origin").ok().says("    old  stale (use 'dits remote prune origin' to remove)\n");
+    s.dits("bob", "remote prune origin").ok().says(" * [pruned] origin/old\n");
     s.dits("bob", "fetch origin main:main").exits(3).warns("refusing to fetch into a branch checked out");
 }
 

@@ -60,7 +60,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let repo = &opened.repo;
     repo.worktree()?;
     let specs = opened.select(&args.paths)?;
-    let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)? };
+    let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)?, limit: None };
     let peer = match &args.from {
         Some(from) => find(&around, from, false)?,
         None => Peer::named(&around, default_remote(repo, "drop --from")?, false)?,

@@ -7,13 +7,14 @@ use dits_core::remote::Refspec;
 use dits_core::repo::RepoError;
 use serde::Serialize;
 
-use super::fetch::{self, Pulled};
+use super::fetch::{self, Content, Pulled};
 use super::merge::{self, Join};
 use crate::context::Context;
 use crate::editor;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::repository::Opened;
+use crate::sharing::options::TransferArgs;
 
 /// Fetch what is new, and merge it into the branch
 ///
@@ -46,6 +47,9 @@ pub struct Args {
     /// The message of the merge commit
     #[arg(short, long = "message", value_name = "MESSAGE")]
     messages: Vec<String>,
+    /// Options of the transfer
+    #[command(flatten)]
+    transfer: TransferArgs,
 }
 
 #[derive(Serialize)]
@@ -72,7 +76,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         check_follows(&opened, args.from.as_deref())?;
     }
     let specs: Vec<Refspec> = spec.into_iter().collect();
-    let pulled = fetch::for_pull(&opened, cx, args.from.as_deref(), &specs)?;
+    let pulled = fetch::for_pull(&opened, cx, args.from.as_deref(), &specs, args.transfer)?;
     if pulled.exit != Exit::Ok {
         return Err(CliError::new(pulled.exit, "some refs could not be updated; nothing was merged"));
     }
@@ -91,7 +95,10 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     };
     let (exit, merge) = join.carry_out(&opened, cx)?;
     let content = match exit {
-        Exit::Ok => fetch::fetch_configured(&opened, cx, false, false)?,
+        Exit::Ok => {
+            let limit = args.transfer.limit_rate;
+            Content { opened: &opened, cx, limit, dry_run: false }.configured(false)?
+        }
         _ => None,
     };
     if cx.json() {

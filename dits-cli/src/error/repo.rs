@@ -137,12 +137,6 @@ fn hints(error: &RepoError) -> Vec<String> {
                 format!("if it is gone for good: dits branch --unset-upstream {branch}"),
             ];
         }
-        RepoError::Absent { path } => return vec![format!("dits fetch {path}")],
-        RepoError::UnknownGhost { .. } => {
-            &["remove the link, or bring the file back as it was staged: `dits restore PATH`"]
-        }
-        RepoError::KeptBack(_) => &["push what only this repository has, and commit or restore what was changed"],
-        RepoError::WritersAtWork { .. } => &["let them finish, then run the command again"],
         RepoError::Record(_) => &["`dits fsck` shows what is damaged"],
         _ => &[],
     };

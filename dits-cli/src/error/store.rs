@@ -13,9 +13,6 @@ impl From<StoreError> for CliError {
             error @ StoreError::Absent { .. } => Self::usage(error.to_string()).hint("`dits fetch PATH` brings it"),
             error if corrupt => Self::new(Exit::Corruption, error.to_string())
                 .hint("run `dits fsck` to see what is damaged; `dits fsck --full` checks every stored byte"),
-            error @ StoreError::Absent { .. } => {
-                Self::usage(error.to_string()).hint("`dits fetch PATH` brings the content of files")
-            }
             error => Self::usage(error.to_string()),
         }
     }

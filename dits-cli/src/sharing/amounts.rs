@@ -54,8 +54,10 @@ impl Amounts {
     #[must_use]
     pub fn pushed(stats: &PushStats, carried: Carried, dry_run: bool) -> Self {
         let (chunks, metadata) = (stats.chunks, stats.metadata);
-        let (logical, new, stored) = (stats.plain, stats.plain, stats.stored);
-        Self { logical, new, stored, chunks, metadata, dry_run, ..Self::of(carried) }
+        let (new, stored) = (stats.plain, stats.stored);
+        let logical = stats.named.max(new);
+        let deduplicated = logical - new;
+        Self { logical, new, deduplicated, stored, chunks, metadata, dry_run, ..Self::of(carried) }
     }
 
     fn of(carried: Carried) -> Self {

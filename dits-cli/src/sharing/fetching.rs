@@ -1,6 +1,7 @@
 //! Bringing refs with all they reach: what `fetch`, `pull` and `clone` do first.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use dits_core::object::{CommitId, Digest, ObjectKind};
 use dits_core::progress::Progress;
@@ -162,9 +163,9 @@ impl Job<'_> {
         if self.depth != 0 {
             return Ok(wants);
         }
-        let named = self.repo.refs().list("refs/")?;
-        let is_named = |id: &Digest| named.iter().any(|(_, target)| *target == Target::Id(*id));
-        Ok(wants.into_iter().filter(|id| !is_named(id)).collect())
+        let refs = self.repo.refs().list("refs/")?.into_iter();
+        let named: HashSet<Digest> = refs.filter_map(|(_, target)| commit_of(&target)).map(|id| *id.digest()).collect();
+        Ok(wants.into_iter().filter(|id| !named.contains(id)).collect())
     }
 
     /// What was last seen of this remote.

@@ -6,5 +6,6 @@ pub mod departures;
 pub mod fetching;
 pub mod filter;
 pub mod lines;
+pub mod options;
 pub mod patterns;
 pub mod peer;

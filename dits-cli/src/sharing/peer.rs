@@ -1,18 +1,19 @@
 //! The way to another repository: where it is, who we are there, and going on after a connection broke.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dits_core::config::Config;
 use dits_core::progress::Progress;
 use dits_core::remote::Remote;
-use dits_core::repo::{Layout, RepoError, Repository};
+use dits_core::repo::{DITS, Layout, RepoError, Repository};
 use dits_core::signature::Signature;
 use dits_sync::SyncError;
-use dits_sync::client::{Client, Introduction};
-use dits_sync::link::{self, Link, LinkError, Traffic};
-use dits_sync::server::{self, LocalHost};
+use dits_sync::client::{Client, Introduction, converse, open_local};
+use dits_sync::identity::{NewHost, Trust};
+use dits_sync::link::{Carrier, Dial, DialOptions, Limited, Link, LinkError, Traffic, dialer};
+use dits_sync::url::{RemoteUrl, Target};
 
 use crate::context::Context;
 use crate::credentials;
@@ -22,12 +23,6 @@ use crate::identity::{Identity, Role};
 use crate::remotes;
 use crate::repository::Opened;
 
-/// How often a broken connection is dialled again without getting any further.
-const TRIES: u32 = 10;
-
-/// How long to wait before that, at first and at most.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
-
 /// Another repository.
 pub struct Peer {
     /// The remote that it is, if it has a name here.
@@ -35,7 +30,7 @@ pub struct Peer {
     /// Its address, as the user knows it.
     pub url: String,
     introduction: Introduction,
-    dial: Box<dyn Fn() -> Result<Box<dyn Link>, LinkError>>,
+    dial: Box<dyn Dial>,
 }
 
 /// What was carried, and how long that took.
@@ -57,6 +52,8 @@ pub struct Surroundings<'a> {
     pub repo: Option<&'a Repository>,
     /// Who is there, for the log of a repository on this machine.
     pub who: Signature,
+    /// The most bytes a second, if not as the settings say.
+    pub limit: Option<u64>,
 }
 
 impl Peer {
@@ -78,11 +75,17 @@ impl Peer {
     /// # Errors
     /// When the address makes no sense.
     pub fn at(around: &Surroundings<'_>, url: String, remote: Option<Remote>) -> Result<Self, CliError> {
-        remotes::check_url(&url)?;
+        let parsed = remotes::parse(&url)?;
         let name = remote.as_ref().map(|remote| remote.name.as_str());
-        let token = credentials::token(around.cx, around.config, name, &url, around.repo)?;
-        let introduction = Introduction { repository: String::new(), token: token.map(|token| token.0) };
-        let dial = dialer(around, &url)?;
+        let token = match parsed.target() {
+            Target::Dits(_) | Target::Https(_) => {
+                credentials::token(around.cx, around.config, name, &url, around.repo)?
+            }
+            Target::Ssh { .. } | Target::Local(_) => None,
+        };
+        let repository = parsed.repository().to_owned();
+        let introduction = Introduction { repository, token: token.map(|token| token.0) };
+        let dial = around.dial(&parsed, name)?;
         Ok(Self { remote, url, introduction, dial })
     }
 
@@ -101,49 +104,21 @@ impl Peer {
         progress: &dyn Progress,
         mut conversation: impl FnMut(&mut Client<'_>, &dyn Progress) -> Result<T, SyncError>,
     ) -> Result<(T, Carried), CliError> {
-        let (begun, counted) = (Instant::now(), Counted { inner: progress, bytes: AtomicU64::new(0) });
-        let (mut carried, mut tries, mut met) = (Carried::default(), 0, false);
-        loop {
-            let before = counted.bytes.load(Ordering::Relaxed);
-            let mut traffic = Traffic::default();
-            let result = self.once(&counted, &mut conversation, &mut traffic, &mut met);
-            carried.traffic.sent += traffic.sent;
-            carried.traffic.received += traffic.received;
-            carried.time = begun.elapsed();
-            let error = match result {
-                Ok(answer) => return Ok((answer, carried)),
-                Err(error) => error,
-            };
-            tries = if counted.bytes.load(Ordering::Relaxed) > before { 0 } else { tries + 1 };
-            if !error.is_transient() || !met || tries >= TRIES || progress.interrupted() {
-                return Err(self.explain(error));
-            }
-            progress.stage("Connecting again", None, None);
-            pause(tries, progress);
-        }
-    }
-
-    fn once<T>(
-        &self,
-        progress: &dyn Progress,
-        conversation: &mut impl FnMut(&mut Client<'_>, &dyn Progress) -> Result<T, SyncError>,
-        traffic: &mut Traffic,
-        met: &mut bool,
-    ) -> Result<T, SyncError> {
+        let begun = Instant::now();
         progress.stage("Connecting", None, None);
-        let link = (self.dial)()?;
-        let mut client = Client::new(&*link, &self.introduction)?;
-        let result = client.welcome(progress).map(|_| *met = true).and_then(|()| conversation(&mut client, progress));
-        if result.is_ok() {
-            link.close();
+        let mut talk = |client: &mut Client<'_>| conversation(client, progress);
+        match converse(&*self.dial, &self.introduction, progress, &mut talk) {
+            Ok((answer, traffic)) => Ok((answer, Carried { traffic, time: begun.elapsed() })),
+            Err(error) => Err(self.explain(error)),
         }
-        *traffic = client.traffic();
-        result
     }
 
     fn explain(&self, error: SyncError) -> CliError {
         let is_about_us = matches!(error, SyncError::Repo(_));
         let mut error = CliError::from(error);
+        if error.exit == Exit::Interrupted {
+            return error.hint("what has arrived is kept: run the same command again to go on");
+        }
         if !is_about_us && error.exit == Exit::Network {
             error.message = format!("{}: {}", self.shown(), error.message);
         }
@@ -151,58 +126,73 @@ impl Peer {
     }
 }
 
-/// Waits, longer each time, but not for a user who has had enough.
-fn pause(tries: u32, progress: &dyn Progress) {
-    let end = Instant::now() + (PAUSE.0 * 2_u32.saturating_pow(tries)).min(PAUSE.1);
-    while Instant::now() < end && !progress.interrupted() {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-/// Passes progress on, and knows whether there was any.
-struct Counted<'a> {
-    inner: &'a dyn Progress,
-    bytes: AtomicU64,
-}
-
-impl Progress for Counted<'_> {
-    fn stage(&self, name: &'static str, bytes: Option<u64>, items: Option<u64>) {
-        self.inner.stage(name, bytes, items);
-    }
-
-    fn advance(&self, bytes: u64, items: u64) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.inner.advance(bytes, items);
-    }
-
-    fn interrupted(&self) -> bool {
-        self.inner.interrupted()
-    }
-}
-
-type Dialer = Box<dyn Fn() -> Result<Box<dyn Link>, LinkError>>;
-
-fn dialer(around: &Surroundings<'_>, url: &str) -> Result<Dialer, CliError> {
-    let path = match url.split_once("://") {
-        Some(("file", path)) => PathBuf::from(path),
-        Some(_) => return Err(CliError::usage(format!("`{url}` cannot be reached by this version of dits yet"))),
+impl Surroundings<'_> {
+    fn dial(&self, url: &RemoteUrl, remote: Option<&str>) -> Result<Box<dyn Dial>, CliError> {
+        let mut options = DialOptions::new(self.trust(remote)?);
+        options.carrier = match self.config.get_str("transfer.carrier")?.as_deref() {
+            Some("quic") => Carrier::Quic,
+            Some("tcp") => Carrier::Tcp,
+            _ => Carrier::Auto,
+        };
+        let configured = self.config.get_str("core.sshCommand")?;
+        options.ssh.command = self.cx.env.ssh_command.clone().or(configured);
+        let open = open_local(self.cx.environment()?, self.who.name.clone(), self.who.email.clone());
         // As in git, a relative path begins at the top of the worktree, or at the bare repository.
-        None => {
-            let top = around.repo.map(|repo| repo.layout().worktree.as_ref().unwrap_or(&repo.layout().common));
-            top.unwrap_or(&around.cx.cwd).join(url)
+        let top = self.repo.map(|repo| repo.layout().worktree.as_ref().unwrap_or(&repo.layout().common));
+        let top = top.unwrap_or(&self.cx.cwd).clone();
+        options.local = Some(Box::new(move |path| open(&top.join(path))));
+        let dial = dialer(url, options).map_err(|error| CliError::usage(error.to_string()))?;
+        let configured = self.config.get_size("transfer.limitRate")?.unwrap_or(0);
+        Ok(match self.limit.unwrap_or(configured) {
+            0 => dial,
+            rate => Box::new(Slow { dial, rate }),
+        })
+    }
+
+    /// Servers are known by their keys, or vouched for by an authority.
+    fn trust(&self, remote: Option<&str>) -> Result<Trust, CliError> {
+        if let Some(file) = self.config.get_str("transfer.caFile")? {
+            return Ok(Trust::Authority(PathBuf::from(file)));
         }
-    };
-    let (environment, who) = (around.cx.environment()?, around.who.clone());
-    local_layout(&path)?;
-    Ok(Box::new(move || {
-        let layout = local_layout(&path).map_err(|error| LinkError::Broken(error.message))?;
-        let repository =
-            Repository::open(layout, &environment).map_err(|error| LinkError::Broken(error.to_string()))?;
-        let host = LocalHost::new(repository, who.name.clone(), who.email.clone());
-        let (ours, theirs) = link::pair("this machine");
-        std::thread::spawn(move || server::serve(&theirs, &host));
-        Ok(Box::new(ours))
-    }))
+        let settings = self.cx.env.global_config();
+        let known_hosts = settings.map(|file| file.with_file_name("known_hosts")).unwrap_or_default();
+        let expected = match remote {
+            Some(name) => self.config.get_str(&format!("remote.{name}.hostKey"))?,
+            None => None,
+        };
+        let new_host = match expected {
+            _ if known_hosts.as_os_str().is_empty() => NewHost::Refuse,
+            Some(key) => NewHost::Expect(key.parse().map_err(|error| {
+                CliError::usage(format!("remote.{}.hostKey makes no sense: {error}", remote.unwrap_or_default()))
+            })?),
+            None => {
+                let (quiet, json) = (self.cx.quiet(), self.cx.json());
+                NewHost::Accept(Arc::new(move |host, fingerprint| {
+                    if !quiet {
+                        let text = format!("{host} is new here; its key {fingerprint} is remembered");
+                        crate::error::print_warning(&text, json);
+                    }
+                }))
+            }
+        };
+        Ok(Trust::Pinned { known_hosts, new_host })
+    }
+}
+
+/// Links that carry no more than so many bytes a second.
+struct Slow {
+    dial: Box<dyn Dial>,
+    rate: u64,
+}
+
+impl Dial for Slow {
+    fn dial(&self) -> Result<Box<dyn Link>, LinkError> {
+        Ok(Box::new(Limited::new(self.dial.dial()?, self.rate)))
+    }
+
+    fn describe(&self) -> String {
+        self.dial.describe()
+    }
 }
 
 /// Where a repository on this machine is: the folder itself, or the `.dits` in it.
@@ -210,21 +200,11 @@ fn dialer(around: &Surroundings<'_>, url: &str) -> Result<Dialer, CliError> {
 /// # Errors
 /// When there is none.
 pub fn local_layout(path: &Path) -> Result<Layout, CliError> {
-    let missing = |_| {
-        CliError::new(Exit::Network, format!("'{}' does not appear to be a dits repository", path.display()))
-            .hint("check the address with `dits remote -v`; `dits init --bare FOLDER` makes a repository to share")
-    };
-    let inside = path.join(dits_core::repo::DITS);
-    let linked = inside.is_file() || inside.join("format").is_file();
-    if linked {
-        let path = std::fs::canonicalize(path).map_err(missing)?;
-        return Layout::discover(&path).map_err(CliError::from);
-    }
-    let path = std::fs::canonicalize(path).map_err(missing)?;
-    if !path.join("format").is_file() {
-        return Err(missing(std::io::ErrorKind::NotFound.into()));
-    }
-    Ok(Layout { worktree: None, ..Layout::main(&path) })
+    let none = || CliError::usage(format!("{} is no dits repository", path.display()));
+    let path = std::fs::canonicalize(path).map_err(|_| none())?;
+    let layout = Layout::discover(&path).map_err(|_| none())?;
+    let here = layout.worktree.as_deref() == Some(&path) || layout.common == path || layout.common == path.join(DITS);
+    if here { Ok(layout) } else { Err(none()) }
 }
 
 /// The remote that is meant: the one named, else the one the branch follows, else the only one, else `origin`.
@@ -282,7 +262,7 @@ impl<'a> Place<'a> {
     /// When there is none.
     pub fn peer(&self, given: Option<&str>, what: &str) -> Result<Peer, CliError> {
         let repo = self.opened.as_ref().map(|opened| &opened.repo);
-        let around = Surroundings { cx: self.cx, config: &self.config, repo, who: self.who.clone() };
+        let around = Surroundings { cx: self.cx, config: &self.config, repo, who: self.who.clone(), limit: None };
         match (given, repo) {
             (Some(given), _) => find(&around, given, false),
             (None, Some(repo)) => Peer::named(&around, default_remote(repo, what)?, false),

@@ -241,6 +241,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("remote.*.fetch", Kind::List, None, "Which refs of the remote `fetch` brings, and what they are called here."),
     key(
+        "remote.*.hostKey",
+        Kind::Text,
+        None,
+        "The fingerprint that the server must have when it is met first; otherwise what it shows is remembered.",
+    ),
+    key(
         "remote.*.partialCloneFilter",
         Kind::Text,
         None,
@@ -256,6 +262,12 @@ pub const KEYS: &[Key] = &[
         Kind::Word(&["no", "normal", "all"]),
         Some("normal"),
         "Which untracked files `status` shows: none, folders as a whole, or every file.",
+    ),
+    key(
+        "transfer.caFile",
+        Kind::Text,
+        None,
+        "A PEM file of authorities: servers then need a certificate from one of them, and no key is remembered.",
     ),
     key(
         "transfer.carrier",

@@ -8,7 +8,7 @@ use dits_core::refs::{Expected, LogLine, RefEdit, RefError, RefName, RefStore, T
 use dits_core::store::StoreError;
 
 use super::receive_push::Taken;
-use super::serve::{Conversation, UntilCutOff};
+use super::serve::{Conversation, UntilStopped};
 use super::{Event, RefUpdate};
 use crate::error::SyncError;
 use crate::session::shortened;
@@ -45,8 +45,8 @@ impl Conversation<'_> {
         let mut received = 0;
         let mut text = String::new();
         if decisions.iter().any(|decision| decision.outcome.is_none()) {
-            let wait = || self.access.begin_push();
-            let _turn = self.session.while_working("waiting for other pushes", wait).map_err(SyncError::Refuse)?;
+            let turn = self.session.while_working("waiting for other pushes", || self.access.begin_push());
+            let _turn = turn.map_err(SyncError::Refuse)?;
             let taken = self.receive_push(&push, &decisions)?;
             let new: &dyn ObjectRead = match &taken {
                 Taken::Stored { objects, .. } => {
@@ -201,16 +201,16 @@ impl Conversation<'_> {
         let outcomes = decisions.into_iter().map(|decision| decision.outcome.unwrap_or(UpdateOutcome::Done));
         let outcomes = outcomes.map(|outcome| fitting(outcome, count)).collect();
         let text = shortened(&text, MAX_TEXT).to_owned();
-        // Before the client hears of it: what it saw done is in the books.
+        self.session.control(&Message::Pushed(Pushed { outcomes, text }))?;
         if !dry_run {
             self.access.observe(&event);
         }
-        self.session.control(&Message::Pushed(Pushed { outcomes, text }))
+        Ok(())
     }
 
-    /// Stops when the server cannot wait any more.
-    pub(super) fn until_cut_off(&self) -> UntilCutOff<'_> {
-        UntilCutOff(&*self.access)
+    /// Stops when the server stops.
+    pub(super) fn until_stopped(&self) -> UntilStopped<'_> {
+        UntilStopped(&*self.access)
     }
 }
 

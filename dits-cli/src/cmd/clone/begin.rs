@@ -8,6 +8,7 @@ use dits_core::refs::{BRANCHES, RefName, TAGS};
 use dits_core::repo::Repository;
 use dits_core::store::Store;
 use dits_sync::client::Listing;
+use dits_sync::url::Target;
 
 use super::Args;
 use crate::context::Context;
@@ -29,11 +30,9 @@ pub enum Start {
 
 /// The address as it is written down: a path on this machine from the root.
 pub fn address(cx: &Context, given: &str) -> Result<String, CliError> {
-    remotes::check_url(given)?;
-    if given.contains("://") {
-        return Ok(given.to_owned());
-    }
-    let path = cx.cwd.join(given);
+    let parsed = remotes::parse(given)?;
+    let Target::Local(path) = parsed.target() else { return Ok(given.to_owned()) };
+    let path = cx.cwd.join(path);
     if !path.exists() {
         return Err(CliError::new(Exit::Network, format!("repository '{given}' does not exist"))
             .hint("name a folder that holds a repository, or an address such as dits://host/repo"));

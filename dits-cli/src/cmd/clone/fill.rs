@@ -12,6 +12,7 @@ use dits_core::store::{Odb, StoreError};
 use super::begin::Start;
 use super::folder::Folder;
 use super::{Done, Job};
+use crate::cmd::fetch::Content;
 use crate::error::CliError;
 use crate::moves::Files;
 use crate::repository::Opened;
@@ -28,20 +29,22 @@ impl Job<'_> {
             Start::Tag(..) => "main".to_owned(),
         };
         let options = InitOptions { branch: head, bare: self.args.bare };
+        folder.begin(&self.url)?;
         let (repo, _) = Repository::init(&folder.path, &options, &self.cx.environment()?)?;
-        self.try_fill(folder, &repo).map_err(|error| {
+        self.try_fill(&repo).map_err(|error| {
             if !has_something(&repo) {
                 drop(repo);
                 folder.remove();
                 return error;
             }
             let place = folder.path.display();
+            let error =
+                CliError { hints: error.hints.into_iter().filter(|hint| !hint.contains("is kept")).collect(), ..error };
             error.hint(format!("what has arrived is kept in {place}: run the same command again to go on"))
         })
     }
 
-    fn try_fill(&self, folder: &Folder, repo: &Repository) -> Result<Done, CliError> {
-        folder.begin(&self.url)?;
+    fn try_fill(&self, repo: &Repository) -> Result<Done, CliError> {
         let layout = repo.layout().clone();
         config::update(Layer::Repository, &layout.config(), &self.settings()?)?;
         // Opened anew, so that it knows the settings.
@@ -95,7 +98,13 @@ impl Job<'_> {
 
     fn fetch(&self, repo: &Repository, who: &Signature) -> Result<fetching::Brought, CliError> {
         let config = repo.config();
-        let around = Surroundings { cx: self.cx, config, repo: Some(repo), who: who.clone() };
+        let around = Surroundings {
+            cx: self.cx,
+            config,
+            repo: Some(repo),
+            who: who.clone(),
+            limit: self.args.transfer.limit_rate,
+        };
         let remote = Remote::find(config, &self.args.origin).map_err(RepoError::from)?;
         let remote = remote.ok_or_else(|| CliError::usage("the settings of the clone went away"))?;
         let specs = match (self.args.bare, self.is_single(), &self.start) {
@@ -177,7 +186,9 @@ impl Job<'_> {
             return Ok(());
         }
         let repo = Repository::open(repo.layout().clone(), &self.cx.environment()?)?;
-        super::super::fetch::fetch_configured(&Opened::whole(repo), self.cx, false, false)?;
+        let opened = Opened::whole(repo);
+        let limit = self.args.transfer.limit_rate;
+        Content { opened: &opened, cx: self.cx, limit, dry_run: false }.configured(false)?;
         Ok(())
     }
 }

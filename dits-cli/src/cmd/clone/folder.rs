@@ -32,19 +32,19 @@ impl Folder {
         if existed {
             let unfinished = durable::read_limited(&dits.join(MARKER), 1 << 16)?;
             let goes_on = unfinished.as_deref() == Some(url.as_bytes());
-            let empty = path.is_dir() && fs::read_dir(path).at("read", path)?.next().is_none();
-            if !empty && !goes_on {
+            if !goes_on && !holds_nothing(path, &dits)? {
                 return Err(RepoError::FolderNotEmpty { path: path.to_owned() }.into());
             }
         }
         Ok(Self { path: path.to_owned(), dits, existed })
     }
 
-    /// From here on it holds a clone that is not complete.
+    /// First of all: from here on it holds a clone that is not complete.
     ///
     /// # Errors
     /// When that cannot be written.
     pub fn begin(&self, url: &str) -> Result<(), CliError> {
+        durable::create_dir_all(&self.dits)?;
         Ok(durable::write_atomic(&self.dits.join(MARKER), url.as_bytes())?)
     }
 
@@ -70,4 +70,20 @@ impl Folder {
             }),
         };
     }
+}
+
+/// Whether a folder is empty, but for what a clone that was killed in its first moments leaves.
+fn holds_nothing(path: &Path, dits: &Path) -> Result<bool, CliError> {
+    if !path.is_dir() {
+        return Ok(false);
+    }
+    for entry in fs::read_dir(path).at("read", path)? {
+        let entry = entry.at("read", path)?;
+        let temporary = entry.file_name().to_string_lossy().starts_with(".tmp-");
+        let nothing = temporary || (entry.path() == dits && holds_nothing(dits, dits)?);
+        if !nothing {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -15,6 +15,7 @@ use crate::moves::{self, Files};
 use crate::output::path::quote_text;
 use crate::sharing::amounts::Amounts;
 use crate::sharing::filter::Filter;
+use crate::sharing::options::TransferArgs;
 use crate::sharing::peer::{self, Peer, Surroundings};
 
 mod begin;
@@ -72,6 +73,9 @@ pub struct Args {
     /// A repository on this machine to copy pieces from rather than carry them (may be repeated)
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::DirPath)]
     reference: Vec<PathBuf>,
+    /// Options of the transfer
+    #[command(flatten)]
+    transfer: TransferArgs,
 }
 
 #[derive(Serialize)]
@@ -113,7 +117,13 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let url = begin::address(cx, &args.url)?;
     let path = cx.cwd.join(args.folder.clone().map_or_else(|| begin::folder_of(&args.url), Ok)?);
     let folder = Folder::look(&path, args.bare, &url)?;
-    let around = Surroundings { cx, config: &cx.config, repo: None, who: peer::nobody(cx, &cx.config)? };
+    let around = Surroundings {
+        cx,
+        config: &cx.config,
+        repo: None,
+        who: peer::nobody(cx, &cx.config)?,
+        limit: args.transfer.limit_rate,
+    };
     let peer = Peer::at(&around, url.clone(), None)?;
     let bare = if args.bare { "bare repository " } else { "" };
     let shown = args.folder.clone().unwrap_or_else(|| path.clone());

@@ -15,18 +15,19 @@ use crate::sharing::amounts::Amounts;
 use crate::sharing::arrivals::Tags;
 use crate::sharing::fetching::{self, Brought, Job};
 use crate::sharing::lines::{self, MovedJson, Status};
+use crate::sharing::options::TransferArgs;
 use crate::sharing::peer::{Peer, Surroundings, default_remote, find};
 
 mod content;
 
-pub use content::fetch_configured;
+pub use content::Content;
 
 /// Bring what is new from another repository, or the content of files
 ///
 /// Branches of a remote come as `REMOTE/BRANCH`; your own branches and files stay as they are (`dits merge` or `dits
 /// pull` takes over what is new). In a partial clone, paths bring the content of files: an argument that names no remote
 /// is a path. What was interrupted goes on where it stopped.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = "Examples:
   dits fetch                        what is new on the remote
   dits fetch origin grading         one branch of it
@@ -71,6 +72,9 @@ pub struct Args {
     /// Say what would come, in bytes and chunks, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Options of the transfer
+    #[command(flatten)]
+    transfer: TransferArgs,
 }
 
 /// What was fetched, in JSON.
@@ -101,14 +105,15 @@ enum Wanted<'a> {
 /// Fetches.
 pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let opened = cx.open()?;
+    let content = Content { opened: &opened, cx, limit: args.transfer.limit_rate, dry_run: args.dry_run };
     let (exit, answer) = match wanted(&opened, &args)? {
         Wanted::Content(paths) => {
-            let content = Some(content::fetch_paths(&opened, cx, paths, args.dry_run)?);
+            let content = Some(content.paths(paths)?);
             (Exit::Ok, Answer { remotes: Vec::new(), content, dry_run: args.dry_run })
         }
         Wanted::Refs { from, specs } => {
             let (exit, remotes, _) = fetch_refs(&opened, cx, &args, from, &specs)?;
-            let content = content::fetch_configured(&opened, cx, args.recent, args.dry_run)?;
+            let content = content.configured(args.recent)?;
             (exit, Answer { remotes, content, dry_run: args.dry_run })
         }
     };
@@ -160,7 +165,13 @@ fn fetch_refs(
     specs: &[Refspec],
 ) -> Result<(Exit, Vec<FromRemote>, Option<Brought>), CliError> {
     let repo = &opened.repo;
-    let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)? };
+    let around = Surroundings {
+        cx,
+        config: repo.config(),
+        repo: Some(repo),
+        who: opened.who(cx)?,
+        limit: args.transfer.limit_rate,
+    };
     let mut peers = Vec::new();
     match from {
         Some(from) => peers.push(find(&around, from, false)?),
@@ -254,21 +265,14 @@ pub struct Pulled {
 ///
 /// # Errors
 /// As `fetch`.
-pub fn for_pull(opened: &Opened, cx: &Context, from: Option<&str>, specs: &[Refspec]) -> Result<Pulled, CliError> {
-    let args = Args {
-        words: Vec::new(),
-        paths: Vec::new(),
-        all: false,
-        prune: false,
-        no_prune: false,
-        tags: false,
-        no_tags: false,
-        depth: None,
-        unshallow: false,
-        recent: false,
-        force: false,
-        dry_run: false,
-    };
+pub fn for_pull(
+    opened: &Opened,
+    cx: &Context,
+    from: Option<&str>,
+    specs: &[Refspec],
+    transfer: TransferArgs,
+) -> Result<Pulled, CliError> {
+    let args = Args { transfer, ..Args::default() };
     let (exit, remotes, last) = fetch_refs(opened, cx, &args, from, specs)?;
     let url = remotes.first().map(|one| one.url.clone()).unwrap_or_default();
     let brought = last.ok_or_else(|| CliError::usage("there is nothing to pull from"))?;

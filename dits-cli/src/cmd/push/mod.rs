@@ -14,6 +14,7 @@ use crate::repository::Opened;
 use crate::sharing::amounts::Amounts;
 use crate::sharing::departures::{self, Departure, Lease};
 use crate::sharing::lines::{self, Moved, MovedJson, Status};
+use crate::sharing::options::TransferArgs;
 use crate::sharing::peer::{Carried, Peer, Surroundings, default_remote, find};
 use crate::tracking;
 
@@ -63,6 +64,9 @@ pub struct Args {
     /// Say what would be sent, in bytes and chunks, and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Options of the transfer
+    #[command(flatten)]
+    transfer: TransferArgs,
 }
 
 #[derive(Serialize)]
@@ -89,7 +93,8 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let opened = cx.open()?;
     let repo = &opened.repo;
     let who = opened.who(cx)?;
-    let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: who.clone() };
+    let around =
+        Surroundings { cx, config: repo.config(), repo: Some(repo), who: who.clone(), limit: args.transfer.limit_rate };
     let peer = match &args.to {
         Some(to) => find(&around, to, true)?,
         None => Peer::named(&around, default_remote(repo, "push")?, true)?,

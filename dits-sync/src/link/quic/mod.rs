@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod lanes;
+mod rate;
 mod settings;
 
 use std::sync::Arc;
