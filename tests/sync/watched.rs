@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use dits_core::object::ObjectRead;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
 use dits_sync::server::{Access, Event, Host, Methods, RefUpdate, Visitor};
@@ -77,7 +78,7 @@ impl Access for Inner {
         Ok(())
     }
 
-    fn check_paths(&self, _update: &RefUpdate) -> Result<(), String> {
+    fn check_paths(&self, _update: &RefUpdate, _new: &dyn ObjectRead) -> Result<(), String> {
         Ok(())
     }
 

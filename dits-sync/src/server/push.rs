@@ -8,7 +8,7 @@ use dits_core::refs::{Expected, LogLine, RefEdit, RefError, RefName, RefStore, T
 use dits_core::store::StoreError;
 
 use super::receive_push::Taken;
-use super::serve::{Conversation, UntilStopped};
+use super::serve::{Conversation, UntilCutOff};
 use super::{Event, RefUpdate};
 use crate::error::SyncError;
 use crate::session::shortened;
@@ -201,16 +201,16 @@ impl Conversation<'_> {
         let outcomes = decisions.into_iter().map(|decision| decision.outcome.unwrap_or(UpdateOutcome::Done));
         let outcomes = outcomes.map(|outcome| fitting(outcome, count)).collect();
         let text = shortened(&text, MAX_TEXT).to_owned();
-        self.session.control(&Message::Pushed(Pushed { outcomes, text }))?;
+        // Before the client hears of it: what it saw done is in the books.
         if !dry_run {
             self.access.observe(&event);
         }
-        Ok(())
+        self.session.control(&Message::Pushed(Pushed { outcomes, text }))
     }
 
-    /// Stops when the server stops.
-    pub(super) fn until_stopped(&self) -> UntilStopped<'_> {
-        UntilStopped(&*self.access)
+    /// Stops when the server cannot wait any more.
+    pub(super) fn until_cut_off(&self) -> UntilCutOff<'_> {
+        UntilCutOff(&*self.access)
     }
 }
 
