@@ -24,12 +24,12 @@ use crate::serving::page;
 const CARRIERS: [Carrier; 2] = [Carrier::Quic, Carrier::Tcp];
 
 /// Somebody's repository.
-struct Own {
+pub struct Own {
     dir: tempfile::TempDir,
     repo: Repository,
 }
 
-fn own() -> Own {
+pub fn own() -> Own {
     let dir = tempfile::tempdir().unwrap();
     let options = InitOptions { branch: "main".into(), bare: false };
     let environment = Environment { threads: 2, ..Environment::default() };
@@ -38,7 +38,7 @@ fn own() -> Own {
 }
 
 impl Own {
-    fn commit(&self, name: &str, bytes: &[u8]) -> CommitId {
+    pub fn commit(&self, name: &str, bytes: &[u8]) -> CommitId {
         let path = self.dir.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
@@ -55,15 +55,25 @@ impl Own {
     }
 
     fn push(&self, link: &dyn Link, who: &Introduction, commit: CommitId) -> Result<PushedRefs, SyncError> {
+        self.push_to(link, who, "main", commit)
+    }
+
+    pub fn push_to(
+        &self,
+        link: &dyn Link,
+        who: &Introduction,
+        branch: &str,
+        commit: CommitId,
+    ) -> Result<PushedRefs, SyncError> {
         let mut client = Client::new(link, who)?;
         let listing = client.listing(None, &Silent)?;
-        let name = RefName::branch("main").unwrap();
+        let name = RefName::branch(branch).unwrap();
         let old = listing.refs.iter().find(|(other, _)| *other == name).map(|(_, id)| *id);
         let update = Update { name, old, new: Some(*commit.digest()), force: false };
         client.push(&self.repo, &PushRequest { updates: vec![update], ..PushRequest::default() }, &listing, &Silent)
     }
 
-    fn fetch(&self, link: &dyn Link, who: &Introduction) -> Result<(), SyncError> {
+    pub fn fetch(&self, link: &dyn Link, who: &Introduction) -> Result<(), SyncError> {
         let mut client = Client::new(link, who)?;
         let listing = client.listing(None, &Silent)?;
         let wants = listing.refs.iter().map(|(_, id)| *id).collect();
@@ -71,17 +81,17 @@ impl Own {
     }
 }
 
-fn introduction(repository: &str, token: Option<&str>) -> Introduction {
+pub fn introduction(repository: &str, token: Option<&str>) -> Introduction {
     Introduction { repository: repository.into(), token: token.map(ToOwned::to_owned) }
 }
 
 /// Where a server listens.
-fn address(server: &mut Background) -> String {
+pub fn address(server: &mut Background) -> String {
     let line = server.wait_for("serving on ", SOON);
     line["serving on ".len()..].split(',').next().unwrap().to_owned()
 }
 
-fn dial(rig: &Rig, address: &str, carrier: Carrier) -> Box<dyn Link> {
+pub fn dial(rig: &Rig, address: &str, carrier: Carrier) -> Box<dyn Link> {
     let new_host = NewHost::Accept(std::sync::Arc::new(|_, _| {}));
     let trust = Trust::Pinned { known_hosts: rig.sandbox.beside("known_hosts"), new_host };
     let options = DialOptions { carrier, ..DialOptions::new(trust) };
