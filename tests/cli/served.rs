@@ -107,6 +107,14 @@ fn a_server_is_met_remembered_and_used_over_each_carrier() {
     let again = json(dits(&s, "tcp", "fetch --json").ok());
     let carried = |key: &str| again["remotes"][0][key].as_u64().unwrap();
     assert!(carried("new") == 0 && carried("metadata") == 0, "{again}");
+    for i in 0..200 {
+        s.dits("server", &format!("branch many/{i} main")).ok();
+    }
+    dits(&s, "tcp", "fetch -q").ok();
+    let quiet = json(dits(&s, "tcp", "fetch --json").ok());
+    let bytes = quiet["remotes"][0]["received"].as_u64().unwrap() + quiet["remotes"][0]["sent"].as_u64().unwrap();
+    // Without what was seen last it would be 11 KB more.
+    assert!(bytes < carried("received") + carried("sent") + 3_000, "{quiet}");
     s.write("token", TOKEN.as_bytes());
     s.dits(".", &format!("login --token-file token {url}")).ok();
     s.dits("auto", "pull -q").ok();

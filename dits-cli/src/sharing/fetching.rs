@@ -18,6 +18,7 @@ use super::arrivals::{self, Plan, Tags};
 use super::filter::Filter;
 use super::lines::Moved;
 use super::peer::Peer;
+use super::seen;
 use crate::error::CliError;
 
 /// What is to be brought.
@@ -102,7 +103,7 @@ impl Job<'_> {
         // An error about what was asked for is none of the conversation.
         let refused: RefCell<Option<CliError>> = RefCell::default();
         let talked = self.peer.talk(progress, |client, progress| {
-            let listing = client.listing(None, progress)?;
+            let listing = seen::listing(self.repo, self.peer, client, progress)?;
             match self.plan(&listing) {
                 Ok(plan) => self.receive(client, progress, plan).map(Some),
                 Err(error) => {

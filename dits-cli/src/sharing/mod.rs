@@ -9,3 +9,4 @@ pub mod lines;
 pub mod options;
 pub mod patterns;
 pub mod peer;
+pub mod seen;

@@ -16,6 +16,7 @@ use crate::sharing::departures::{self, Departure, Lease};
 use crate::sharing::lines::{self, Moved, MovedJson, Status};
 use crate::sharing::options::TransferArgs;
 use crate::sharing::peer::{Carried, Peer, Surroundings, default_remote, find};
+use crate::sharing::seen;
 use crate::tracking;
 
 mod which;
@@ -148,7 +149,7 @@ fn send(
     let leases: Vec<Lease> = args.force_with_lease.iter().map(|text| Lease::parse(text)).collect();
     let mut refused = None;
     let talked = peer.talk(progress, |client, progress| {
-        let listing = client.listing(None, progress)?;
+        let listing = seen::listing(&opened.repo, peer, client, progress)?;
         let planned = departures::plan(&departures::Request {
             repo: &opened.repo,
             remote: peer.remote.as_ref(),
