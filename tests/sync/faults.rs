@@ -221,7 +221,8 @@ fn size(dir: &std::path::Path) -> u64 {
 
 #[test]
 fn a_process_that_is_killed_leaves_what_came() {
-    let from = project();
+    // What a killed child had in its own temporary folder goes with this one.
+    let (from, scratch) = (project(), tempfile::tempdir().unwrap());
     for what in ["fetch", "push"] {
         let (to, random) = (Rig::bare(), &mut SplitMix64::new(7));
         let mut killed = 0;
@@ -231,6 +232,7 @@ fn a_process_that_is_killed_leaves_what_came() {
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", "faults::a_child"])
                 .env(CHILD, job)
+                .env("TMPDIR", scratch.path())
                 .stdout(std::process::Stdio::null())
                 .spawn()
                 .unwrap();
