@@ -243,11 +243,13 @@ fn names_of_another_repository() {
                 began.elapsed()
             };
             ask(0, &nowhere);
-            // What another repository has takes as long as what nobody has: the best of a few rounds of each.
-            let best = |names: &[Digest]| (1..8).map(|i| ask(i, names)).min().unwrap();
-            let (there, nowhere) = (best(&probes), best(&nowhere));
-            let ratio = there.as_secs_f64() / nowhere.as_secs_f64();
-            assert!((0.3..3.0).contains(&ratio), "{there:?} for what another has, {nowhere:?} for what nobody has");
+            // What another repository has takes as long as what nobody has: the best of some rounds, in turn, as the
+            // machine may be busy with something else.
+            let rounds = (1..10).map(|i| (ask(2 * i, &probes), ask(2 * i + 1, &nowhere)));
+            let (there, not) =
+                rounds.fold((Duration::MAX, Duration::MAX), |best, (a, b)| (best.0.min(a), best.1.min(b)));
+            let ratio = there.as_secs_f64() / not.as_secs_f64();
+            assert!((0.3..3.0).contains(&ratio), "{there:?} for what another has, {not:?} for what nobody has");
         });
     });
 }
