@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use dits_core::object::ObjectRead;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
 use dits_sync::link::Traffic;
@@ -157,7 +158,7 @@ impl Grant {
             self.services.metrics.hook(label);
         }
         if let Outcome::Failed(why) = &outcome {
-            tracing::warn!(repository = %self.name, ?hook, why = why.trim_end(), "a hook failed");
+            tracing::warn!(repository = %self.name, ?hook, why = ?why.trim_end(), "a hook failed");
         }
         outcome
     }
@@ -249,13 +250,13 @@ impl Access for Grant {
         self.policy.decide(update, fast_forward, &self.actor()?, head.as_ref().and_then(|head| head.branch()))
     }
 
-    fn check_paths(&self, update: &RefUpdate) -> Result<(), String> {
+    fn check_paths(&self, update: &RefUpdate, objects: &dyn ObjectRead) -> Result<(), String> {
         let paths = self.actor()?.rights.paths;
         if paths.is_empty() {
             return Ok(());
         }
         let patterns: Vec<_> = paths.iter().map(|text| Pattern::parse(text)).collect();
-        changed_paths::check(&self.repository, update, &patterns).map_err(|refusal| refusal.to_string())
+        changed_paths::check(&self.repository, objects, update, &patterns).map_err(|refusal| refusal.to_string())
     }
 
     fn quota_left(&self) -> Option<u64> {
@@ -306,11 +307,11 @@ impl Access for Grant {
                 tracing::debug!(repository = %self.name, who = %self.who, peer = %self.peer, objects, missing, "get");
             }
             Event::Failed { what } if self.services.is_stopping() => {
-                tracing::info!(repository = %self.name, who = %self.who, peer = %self.peer, %what, "ended");
+                tracing::info!(repository = %self.name, who = %self.who, peer = %self.peer, ?what, "ended");
             }
             Event::Failed { what } => {
                 self.services.metrics.errors.inc();
-                tracing::warn!(repository = %self.name, who = %self.who, peer = %self.peer, %what, "failed");
+                tracing::warn!(repository = %self.name, who = %self.who, peer = %self.peer, ?what, "failed");
             }
             other => tracing::debug!(repository = %self.name, ?other, "event"),
         }

@@ -12,7 +12,7 @@ use crate::limits::{Doors, Ticket};
 
 /// How often to look whether the server is to stop.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long those whose transfers are cut off have to be told so.
+/// How long a client has that is told to go: to hear it, or to say its first word.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// How many clients are told at once that there is no room. Others are cut off.
 const MAX_REFUSALS: usize = 16;
@@ -70,6 +70,8 @@ fn refuse(link: Box<dyn Link>, failure: Failure, refusals: &Arc<AtomicUsize>) {
     }
     let counted = Arc::clone(refusals);
     let tell = move || {
+        // An answer needs a question: what is sent before the client's first word may be lost with the connection.
+        let _ = link.recv(FAREWELL);
         let _ = link.send(Lane::Control, Message::Error(failure).encode());
         link.close();
         counted.fetch_sub(1, Ordering::Relaxed);

@@ -42,6 +42,16 @@ pub enum SyncError {
         /// What is wrong.
         what: String,
     },
+    /// An object of this repository that the other side is to have is damaged.
+    #[error("{kind} {digest} cannot be sent: {source}; `dits fsck --full` tells more")]
+    DamagedHere {
+        /// What it is.
+        kind: ObjectKind,
+        /// Its name.
+        digest: Digest,
+        /// What is wrong.
+        source: StoreError,
+    },
     /// The other side does not have what it must have.
     #[error("the other side has lost {kind} {first}{}; `dits fsck` there tells more", more(*.count))]
     Lost {
@@ -101,6 +111,10 @@ impl SyncError {
             Self::Wire(WireError::UnknownType(_)) => told(ErrorCode::Version, self.to_string()),
             Self::Wire(_) | Self::Violation(_) => told(ErrorCode::Protocol, "you broke the protocol".to_owned()),
             Self::DamagedObject { .. } | Self::Lost { .. } => told(ErrorCode::Refused, self.to_string()),
+            Self::DamagedHere { kind, digest, .. } => told(
+                ErrorCode::Damaged,
+                format!("{kind} {digest} is damaged or lost there; whoever keeps that repository must run `dits fsck`"),
+            ),
             // Paths of this machine are nobody else's business.
             Self::Repo(RepoError::Store(error)) if error.is_corruption() => {
                 told(ErrorCode::Damaged, "the repository is damaged; whoever keeps it must run `dits fsck`".to_owned())

@@ -12,6 +12,8 @@ use crate::wire::{ErrorCode, Failure, Features, MAX_HELLO, MAX_MESSAGE, Message,
 
 /// How long the other side may be silent.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a client may take to say what it wants.
+const INTRODUCTION: Duration = Duration::from_secs(10);
 /// How often somebody who works without sending anything says so.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How long the other side may say that it works, and nothing else, and how many times.
@@ -91,7 +93,7 @@ impl<'l> Session<'l> {
 
     /// The first message of somebody who has not been let in: a short one, and soon.
     pub(crate) fn first(&self) -> Result<Message, SyncError> {
-        let (_, bytes) = self.link.recv(PATIENCE)?;
+        let (_, bytes) = self.link.recv(INTRODUCTION)?;
         if bytes.len() > MAX_HELLO {
             return Err(WireError::TooLong(bytes.len()).into());
         }

@@ -123,6 +123,10 @@ impl RemoteUrl {
             .map(Self);
         }
         match scp_like(text) {
+            // `me:secret@host:x`: nobody means a host `me`, and the secret must not be shown as a part of a path.
+            Some((_, path)) if path.split('/').next().is_some_and(|first| first.contains('@')) => {
+                Err(UrlError::Password)
+            }
             Some((authority, path)) => ssh_to(authority, relative_to_home(path), false).map(Self),
             None => local(text).map(Self),
         }
@@ -386,7 +390,7 @@ mod tests {
             ("host:", |e| matches!(e, E::Path(_))),
             ("ssh://host", |e| matches!(e, E::Path(_))),
             ("ssh://me:secret@host/x", |e| matches!(e, E::Password)),
-            ("me:secret@host:x", |e| !matches!(e, E::Length)),
+            ("me:secret@host:x", |e| matches!(e, E::Password)),
             ("dits://me:secret@host/x", |e| matches!(e, E::Userinfo)),
             ("dits://h", |e| matches!(e, E::Repository(_))),
             ("dits://h/", |e| matches!(e, E::Repository(_))),

@@ -7,7 +7,7 @@
 pub mod mutate;
 pub mod targets;
 
-use targets::{media, objects, records, store, text};
+use targets::{media, objects, records, remote, store, text, wire};
 
 /// A target: its name, which is that of its corpus folder, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -15,20 +15,25 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target there is.
 pub const TARGETS: &[Target] = &[
     ("attributes", text::attributes),
+    ("batch", wire::batch),
     ("compress", store::compress),
     ("condemned", records::condemned),
     ("config", text::config),
     ("decode", objects::decode),
+    ("fingerprint", remote::fingerprint),
     ("frame", store::frame),
     ("glob", text::glob),
     ("ignore", text::ignore),
     ("index_base", records::index_base),
     ("index_journal", records::index_journal),
+    ("listing", wire::listing),
     ("media", media::facts),
     ("merged", store::merged),
+    ("message", wire::message),
     ("object", objects::object),
     ("pack", store::pack),
     ("page", store::page),
+    ("receiving", wire::receiving),
     ("record", records::record),
     ("promised", records::promised),
     ("ref_journal", records::ref_journal),
@@ -36,7 +41,9 @@ pub const TARGETS: &[Target] = &[
     ("reflog", records::reflog),
     ("repo_path", text::repo_path),
     ("revision", text::revision),
+    ("sending", wire::sending),
     ("shallow", records::shallow),
+    ("url", remote::url),
 ];
 
 /// Finds a target by name.

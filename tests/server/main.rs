@@ -4,6 +4,7 @@
 
 mod audit;
 mod commands;
+mod crowd;
 mod rig;
 mod serving;
 mod settings;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::rig::{Rig, SOON};
 
 /// What a page answers: the status and the body.
-fn page(address: &str, path: &str) -> (u16, String) {
+pub fn page(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();

@@ -19,16 +19,17 @@ use dits_testkit::random::bytes;
 use rustix::process::Signal;
 
 use crate::rig::{Rig, SOON};
+use crate::serving::page;
 
 const CARRIERS: [Carrier; 2] = [Carrier::Quic, Carrier::Tcp];
 
 /// Somebody's repository.
-struct Own {
+pub struct Own {
     dir: tempfile::TempDir,
     repo: Repository,
 }
 
-fn own() -> Own {
+pub fn own() -> Own {
     let dir = tempfile::tempdir().unwrap();
     let options = InitOptions { branch: "main".into(), bare: false };
     let environment = Environment { threads: 2, ..Environment::default() };
@@ -37,7 +38,7 @@ fn own() -> Own {
 }
 
 impl Own {
-    fn commit(&self, name: &str, bytes: &[u8]) -> CommitId {
+    pub fn commit(&self, name: &str, bytes: &[u8]) -> CommitId {
         let path = self.dir.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
@@ -54,15 +55,25 @@ impl Own {
     }
 
     fn push(&self, link: &dyn Link, who: &Introduction, commit: CommitId) -> Result<PushedRefs, SyncError> {
+        self.push_to(link, who, "main", commit)
+    }
+
+    pub fn push_to(
+        &self,
+        link: &dyn Link,
+        who: &Introduction,
+        branch: &str,
+        commit: CommitId,
+    ) -> Result<PushedRefs, SyncError> {
         let mut client = Client::new(link, who)?;
         let listing = client.listing(None, &Silent)?;
-        let name = RefName::branch("main").unwrap();
+        let name = RefName::branch(branch).unwrap();
         let old = listing.refs.iter().find(|(other, _)| *other == name).map(|(_, id)| *id);
         let update = Update { name, old, new: Some(*commit.digest()), force: false };
         client.push(&self.repo, &PushRequest { updates: vec![update], ..PushRequest::default() }, &listing, &Silent)
     }
 
-    fn fetch(&self, link: &dyn Link, who: &Introduction) -> Result<(), SyncError> {
+    pub fn fetch(&self, link: &dyn Link, who: &Introduction) -> Result<(), SyncError> {
         let mut client = Client::new(link, who)?;
         let listing = client.listing(None, &Silent)?;
         let wants = listing.refs.iter().map(|(_, id)| *id).collect();
@@ -70,17 +81,17 @@ impl Own {
     }
 }
 
-fn introduction(repository: &str, token: Option<&str>) -> Introduction {
+pub fn introduction(repository: &str, token: Option<&str>) -> Introduction {
     Introduction { repository: repository.into(), token: token.map(ToOwned::to_owned) }
 }
 
 /// Where a server listens.
-fn address(server: &mut Background) -> String {
+pub fn address(server: &mut Background) -> String {
     let line = server.wait_for("serving on ", SOON);
     line["serving on ".len()..].split(',').next().unwrap().to_owned()
 }
 
-fn dial(rig: &Rig, address: &str, carrier: Carrier) -> Box<dyn Link> {
+pub fn dial(rig: &Rig, address: &str, carrier: Carrier) -> Box<dyn Link> {
     let new_host = NewHost::Accept(std::sync::Arc::new(|_, _| {}));
     let trust = Trust::Pinned { known_hosts: rig.sandbox.beside("known_hosts"), new_host };
     let options = DialOptions { carrier, ..DialOptions::new(trust) };
@@ -142,11 +153,14 @@ fn strangers_learn_nothing_and_wait_as_long() {
         told.push(error.to_string());
     }
     assert!(told.iter().all(|text| *text == told[0]), "{told:?}");
+    let forged = "film\n2026-01-01T00:00:00.000000Z ERROR made up";
+    nobody.fetch(&*dial(&rig, &address, Carrier::Tcp), &introduction(forged, None)).unwrap_err();
     nobody.fetch(&*dial(&rig, &address, Carrier::Quic), &introduction("open", None)).unwrap();
     let commit = nobody.commit("a", b"a");
     let pushed = nobody.push(&*dial(&rig, &address, Carrier::Quic), &introduction("open", None), commit);
     assert_eq!(code(pushed), ErrorCode::Denied);
-    server.terminate(SOON).ok();
+    let log = server.terminate(SOON).ok().err();
+    assert!(log.contains("made up") && !log.lines().any(|line| line.starts_with("2026-01-01")), "{log}");
 }
 
 #[test]
@@ -172,20 +186,41 @@ fn one_connection_too_many_is_told_so() {
 }
 
 #[test]
+fn who_says_nothing_is_not_waited_for() {
+    let rig = Rig::new();
+    let mut server = rig.serve("");
+    let address = address(&mut server);
+    let silent: Vec<_> = CARRIERS.into_iter().map(|carrier| dial(&rig, &address, carrier)).collect();
+    let begin = Instant::now();
+    for link in silent {
+        let ended = (0..60).any(|_| match link.recv(Duration::from_millis(500)) {
+            Err(error) => !matches!(error, dits_sync::link::LinkError::TimedOut(_)),
+            Ok(_) => false,
+        });
+        assert!(ended && begin.elapsed() >= Duration::from_secs(5), "{:?}", begin.elapsed());
+    }
+    server.terminate(SOON).ok();
+}
+
+#[test]
 fn a_push_in_progress_ends_before_the_server_does() {
     let rig = Rig::new();
     rig.run("repo create film").ok();
     let token = rig.token("ada", "--repository film --allow read,write");
     rig.hook("film", "pre-receive", "touch begun; sleep 1");
-    let mut server = rig.serve("");
+    let mut server = rig.serve("--http 127.0.0.1:0");
     let address = address(&mut server);
+    let http = server.wait_for("http=", SOON).split("http=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let ada = own();
     let commit = ada.commit("a", b"a");
     let link = dial(&rig, &address, Carrier::Auto);
     std::thread::scope(|scope| {
         let pushing = scope.spawn(|| ada.push(&*link, &introduction("film", Some(&token)), commit));
         rig.wait_for_file("repos/film.dits/begun");
+        assert_eq!(page(&http, "/readyz").0, 200);
         server.signal(Signal::TERM);
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(page(&http, "/readyz").0, 503);
         assert_eq!(pushing.join().unwrap().unwrap().outcomes, [UpdateOutcome::Done]);
     });
     server.wait(SOON).ok();
@@ -233,7 +268,7 @@ fn over_standard_input_and_output() {
         let (link, child) = stdio(&rig, &rig.root("repos/film.dits"), user);
         let pushed = ada.push(&*link, &Introduction::default(), commit).unwrap();
         assert_eq!(pushed.outcomes == [UpdateOutcome::Done], expected, "{pushed:?}");
-        assert_eq!(pushed.text, if expected { "welcome\n" } else { "" });
+        assert_eq!(pushed.text.trim_end(), if expected { "welcome" } else { "" });
         drop(link);
         ended(child);
     }

@@ -81,7 +81,8 @@ pub fn write(
     let diff = compare(changes, item)?;
     let mut say = |text: String| writeln!(out, "  {text}").unwrap_or_default();
     say(headline(item, types));
-    if changes.is_absent(&item.old)? || changes.is_absent(&item.new)? {
+    let absent = |side: &Option<Side>, found: Option<FileType>| side.is_some() && found.is_none();
+    if absent(&item.old, types.0) || absent(&item.new, types.1) {
         say(format!("the content is not here; `dits fetch {}` brings it", quote_text(item.path.as_bytes())));
     }
     if item.old.is_some() && item.new.is_some() {

@@ -5,7 +5,6 @@ use dits_core::content::{Rehearsal, copy_to, detect_if_here, if_here};
 use dits_core::diff::{Change, FileVersion, RenameOptions};
 use dits_core::durable::IoContext;
 use dits_core::media::{self, FileType, HEAD_LEN};
-use dits_core::partial::first_missing;
 use dits_core::path::RepoPath;
 use dits_core::tree::{Content, Mode};
 use dits_core::worktree::WorkDirs;
@@ -114,8 +113,6 @@ pub struct Changes<'a> {
     dirs: Option<&'a WorkDirs>,
     attributes: Option<AttributeLookup<&'a WorkDirs>>,
     read: Rehearsal<'a>,
-    /// Whether content may be absent.
-    partial: bool,
 }
 
 impl<'a> Changes<'a> {
@@ -130,8 +127,7 @@ impl<'a> Changes<'a> {
         dirs: Option<&'a WorkDirs>,
     ) -> Result<Self, CliError> {
         let attributes = dirs.map(|dirs| opened.repo.attributes(dirs)).transpose()?;
-        let partial = !opened.repo.promises()?.is_empty();
-        Ok(Self { cx, opened, form, dirs, attributes, read: Rehearsal::new(opened.repo.store()), partial })
+        Ok(Self { cx, opened, form, dirs, attributes, read: Rehearsal::new(opened.repo.store()) })
     }
 
     /// Writes the changes in the form that was asked for.
@@ -180,8 +176,7 @@ impl<'a> Changes<'a> {
         let known = sides.iter().zip(types).all(|((_, side), found)| side.is_none() || found.is_some());
         let small = known && sides.iter().all(|(_, side)| side.as_ref().is_none_or(|side| side.size <= MAX_TEXT));
         let by_content = types.iter().flatten().all(|found| is_lines(*found));
-        let here = !self.is_absent(&item.old)? && !self.is_absent(&item.new)?;
-        let text = here && small && (self.form.text || self.by_attribute(&item.path)?.unwrap_or(by_content));
+        let text = small && (self.form.text || self.by_attribute(&item.path)?.unwrap_or(by_content));
         if !text {
             return Ok(Body::Binary(types[0], types[1]));
         }
@@ -203,18 +198,8 @@ impl<'a> Changes<'a> {
         })
     }
 
-    /// Whether the content of a stored file is not here.
-    fn is_absent(&self, side: &Option<Side>) -> Result<bool, CliError> {
-        let Some(side) = side.as_ref().filter(|side| self.partial && !side.in_worktree) else { return Ok(false) };
-        let Some(content) = &side.content else { return Ok(false) };
-        Ok(first_missing(self.opened.repo.store(), content, side.size)?.is_some())
-    }
-
     /// The type of a side; `None` when there is no such side, or its content is not here.
     fn file_type(&self, path: &RepoPath, side: &Option<Side>) -> Result<Option<FileType>, CliError> {
-        if self.is_absent(side)? {
-            return Ok(None);
-        }
         let Some(side) = side else { return Ok(None) };
         if side.mode == Mode::Symlink {
             return Ok(Some(FileType::Text));

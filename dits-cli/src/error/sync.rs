@@ -15,6 +15,7 @@ impl From<SyncError> for CliError {
             SyncError::Peer(failure) | SyncError::Refuse(failure) => refused(failure),
             SyncError::Repo(RepoError::Store(error)) => error.into(),
             SyncError::Repo(error) => error.into(),
+            error @ SyncError::DamagedHere { .. } => Self::new(Exit::Corruption, error.to_string()),
             error @ (SyncError::Wire(_) | SyncError::Violation(_)) => Self::new(Exit::Network, error.to_string())
                 .hint("is what answers there a dits-server, and of a version that goes with this one?"),
             // Nothing that is stored here is damaged: what came was checked, and refused.

@@ -199,28 +199,6 @@ pub const KEYS: &[Key] = &[
         Some("default"),
         "How `log` shows dates.",
     ),
-    key("receive.denyDeletes", Kind::Bool, Some("false"), "Whether a server refuses to delete branches and tags."),
-    key(
-        "receive.denyNonFastForwards",
-        Kind::Bool,
-        Some("false"),
-        "Whether a server refuses forced pushes, which leave commits behind.",
-    ),
-    key("receive.maxSize", Kind::Size, None, "How many bytes one push to a server may store."),
-    key(
-        "receive.protect",
-        Kind::List,
-        None,
-        "Branches that only the tokens named behind the colon may move, never back and never away: \
-         `[\"main: ci ada\", \"release/*\"]`.",
-    ),
-    key(
-        "server.anonymousRead",
-        Kind::Bool,
-        Some("false"),
-        "Whether a server lets clients without a token read the repository.",
-    ),
-    key("server.quota", Kind::Size, None, "How many bytes a server lets the repository take."),
     key(
         "pull.ff",
         Kind::BoolOr(&["only"]),
@@ -238,6 +216,21 @@ pub const KEYS: &[Key] = &[
         Kind::Word(&["nothing", "current", "upstream", "simple", "matching"]),
         Some("simple"),
         "What `push` pushes when it is not told: `simple` pushes the branch to one of the same name that it follows.",
+    ),
+    key("receive.denyDeletes", Kind::Bool, Some("false"), "Whether a server refuses to delete branches and tags."),
+    key(
+        "receive.denyNonFastForwards",
+        Kind::Bool,
+        Some("false"),
+        "Whether a server refuses forced pushes, which leave commits behind.",
+    ),
+    key("receive.maxSize", Kind::Size, None, "How many bytes one push to a server may store."),
+    key(
+        "receive.protect",
+        Kind::List,
+        None,
+        "Branches that only the tokens named behind the colon may move, never back and never away: \
+         `[\"main: ci ada\", \"release/*\"]`.",
     ),
     key("remote.*.fetch", Kind::List, None, "Which refs of the remote `fetch` brings, and what they are called here."),
     key(
@@ -257,6 +250,13 @@ pub const KEYS: &[Key] = &[
     key("remote.*.token", Kind::Secret, None, "The token shown to the remote; `tokenFile` and `dits login` are safer."),
     key("remote.*.tokenFile", Kind::Text, None, "A file with the token shown to the remote."),
     key("remote.*.url", Kind::Text, None, "Where the remote is: `dits://`, `https://`, `ssh://`, `file://` or a path."),
+    key(
+        "server.anonymousRead",
+        Kind::Bool,
+        Some("false"),
+        "Whether a server lets clients without a token read the repository.",
+    ),
+    key("server.quota", Kind::Size, None, "How many bytes a server lets the repository take."),
     key(
         "status.showUntracked",
         Kind::Word(&["no", "normal", "all"]),

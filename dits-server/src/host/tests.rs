@@ -73,13 +73,13 @@ fn a_revoked_token_moves_nothing_any_more() {
     let outside = forge::commit(repo, &[], &[("b", 1)]);
     let good = update("main", None, Some(inside));
     access.check_update(&good, None).unwrap();
-    access.check_paths(&good).unwrap();
+    access.check_paths(&good, repo.store()).unwrap();
     access.pre_receive(std::slice::from_ref(&good)).unwrap();
-    assert!(access.check_paths(&update("main", None, Some(outside))).unwrap_err().contains("`b`"));
+    assert!(access.check_paths(&update("main", None, Some(outside)), repo.store()).unwrap_err().contains("`b`"));
     rig.tokens().revoke("ada", env::now()).unwrap();
     for refusal in [
         access.check_update(&good, Some(true)),
-        access.check_paths(&good),
+        access.check_paths(&good, repo.store()),
         access.pre_receive(std::slice::from_ref(&good)).map(drop),
     ] {
         assert!(refusal.unwrap_err().contains("revoked"));

@@ -121,7 +121,7 @@ fn a_push_goes_through_rules_hooks_and_the_audit_log() {
     let first = forge::commit(&served.own, &[], &[("a/x", 1)]);
     let pushed = served.push(&ada, "main", first, false).unwrap();
     assert_eq!(pushed.outcomes, [UpdateOutcome::Done]);
-    assert_eq!(pushed.text, "checked\ntold everybody\n");
+    assert_eq!(pushed.text.trim_end(), "checked\ntold everybody");
     assert_eq!(served.branch("main"), Some(Target::Id(*first.digest())));
     // The audit log knew before the client did.
     let log = std::fs::read_to_string(AuditLog::file(&served.rig.root.audit())).unwrap();
@@ -129,6 +129,18 @@ fn a_push_goes_through_rules_hooks_and_the_audit_log() {
 
     let outside = forge::commit(&served.own, &[first], &[("a/x", 1), ("b", 1)]);
     refused(served.push(&ada, "main", outside, false), "`b` may not be changed");
+    let rehearsed = |commit| {
+        let link = served.dial();
+        let mut client = Client::new(&*link, &introduction("film", Some(&ada))).unwrap();
+        let listing = client.listing(None, &Silent).unwrap();
+        let name = RefName::branch("main").unwrap();
+        let new = Some(*CommitId::digest(&commit));
+        let update = Update { name, old: Some(*first.digest()), new, force: false };
+        let request = PushRequest { updates: vec![update], dry_run: true, ..PushRequest::default() };
+        client.push(&served.own, &request, &listing, &Silent)
+    };
+    refused(rehearsed(outside), "`b` may not be changed");
+    assert_eq!(rehearsed(forge::commit(&served.own, &[first], &[("a/x", 9)])).unwrap().outcomes, [UpdateOutcome::Done]);
     let other = forge::commit(&served.own, &[], &[("a/x", 3)]);
     refused(served.push(&ada, "main", other, true), "takes no forced pushes");
     let bob = served.rig.token("bob", &["**"], 3, &[]);

@@ -203,7 +203,8 @@ impl Shared<'_, '_> {
         let mut batch = BatchBuilder::default();
         let mut frame = Vec::new();
         for digest in chunks {
-            let header = read_for(self.job.store, ObjectKind::Chunk, digest, self.session.features, &mut frame)?;
+            let header = read_for(self.job.store, ObjectKind::Chunk, digest, self.session.features, &mut frame);
+            let header = header.map_err(|error| unreadable(ObjectKind::Chunk, digest, error))?;
             let (plain, stored) = (u64::from(header.plain_len), frame.len() as u64);
             for message in if self.job.dry_run { Vec::new() } else { batch.push(&frame) } {
                 self.session.send_encoded(Lane::Bulk(*lane), message)?;
@@ -247,7 +248,8 @@ impl Naming<'_, '_, '_> {
         let held = may_be_held && job.held.as_ref().is_some_and(|held| held.may_contain(&digest));
         let mut sent = None;
         if !held {
-            read_for(job.store, kind, &digest, self.shared.session.features, &mut self.frame)?;
+            let read = read_for(job.store, kind, &digest, self.shared.session.features, &mut self.frame);
+            read.map_err(|error| unreadable(kind, &digest, error))?;
             sent = Some(self.frame.len());
             let ready = self.batch.push(&self.frame);
             self.send(ready)?;
@@ -287,13 +289,12 @@ pub(crate) fn get(session: &Session<'_>, store: &Store, request: &Get) -> Result
     let (mut batch, mut frame, mut missing) = (BatchBuilder::default(), Vec::new(), Vec::new());
     for (i, (kind, digest)) in request.objects.iter().enumerate() {
         let kind = ObjectKind::from_code(*kind);
-        let found = match kind.map(|kind| read_for(store, kind, digest, session.features, &mut frame)) {
+        let found = kind.map(|kind| (kind, read_for(store, kind, digest, session.features, &mut frame)));
+        let found = match found {
             None => false,
             // An object of another kind is none of that name.
-            Some(Err(SyncError::Repo(RepoError::Store(StoreError::Missing { .. } | StoreError::WrongKind { .. })))) => {
-                false
-            }
-            Some(read) => read.map(|_| true)?,
+            Some((_, Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }))) => false,
+            Some((kind, read)) => read.map(|_| true).map_err(|error| unreadable(kind, digest, error))?,
         };
         if !found {
             missing.push(i as u32);
@@ -312,6 +313,11 @@ pub(crate) fn get(session: &Session<'_>, store: &Store, request: &Get) -> Result
     Ok((sent, lost))
 }
 
+/// Says which object it is that cannot be sent.
+fn unreadable(kind: ObjectKind, digest: &Digest, source: StoreError) -> SyncError {
+    if source.is_corruption() { SyncError::DamagedHere { kind, digest: *digest, source } } else { source.into() }
+}
+
 /// Reads an object's frame in an encoding that the other side understands.
 fn read_for(
     store: &Store,
@@ -319,7 +325,7 @@ fn read_for(
     digest: &Digest,
     features: Features,
     frame: &mut Vec<u8>,
-) -> Result<Header, SyncError> {
+) -> Result<Header, StoreError> {
     let odb = store.odb(kind);
     let header = odb.read_frame(kind, digest, frame)?;
     if header.encoding == Encoding::Raw as u8 || features.has(Features::ZSTD) {

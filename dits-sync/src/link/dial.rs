@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_rustls::{TlsConnector, TlsStream};
@@ -225,7 +225,11 @@ async fn race(
     let mut failures = Vec::new();
     loop {
         if let Some(way) = ways.next() {
-            running.spawn(go(way, host.clone(), tls.clone(), idle));
+            let (host, tls) = (host.clone(), tls.clone());
+            match Attempt::prepare(way, idle) {
+                Ok(attempt) => drop(running.spawn(async move { (way, attempt.go(host, tls).await) })),
+                Err(error) => failures.push(format!("{} {error}", name(way))),
+            }
         }
         // The next way gets its turn when one has failed, or all have been silent for too long.
         let patience = if ways.peek().is_some() { HEAD_START } else { DIALLING };
@@ -251,24 +255,38 @@ fn name(way: Way) -> String {
     }
 }
 
-/// One way, by itself.
-async fn go(
-    way: Way,
-    host: String,
-    tls: Arc<rustls::ClientConfig>,
-    idle: Duration,
-) -> (Way, Result<Box<dyn Link>, LinkError>) {
-    let link = match way {
-        Way::Quic(address) => quic::dial(address, &host, tls, idle).await.map(|link| Box::new(link) as Box<dyn Link>),
-        Way::Tcp(address) => dial_tcp(address, host, tls).await.map(|link| Box::new(link) as Box<dyn Link>),
-    };
-    (way, link)
+/// A way that is about to be tried. Its socket belongs to the network of the thread that dials, whichever works on it.
+enum Attempt {
+    Quic(quic::Dialling),
+    Tcp(TcpSocket, SocketAddr),
 }
 
-async fn dial_tcp(address: SocketAddr, host: String, tls: Arc<rustls::ClientConfig>) -> Result<TlsLink, LinkError> {
+impl Attempt {
+    fn prepare(way: Way, idle: Duration) -> std::io::Result<Self> {
+        match way {
+            Way::Quic(address) => Ok(Self::Quic(quic::Dialling::prepare(address, idle)?)),
+            Way::Tcp(address @ SocketAddr::V4(_)) => Ok(Self::Tcp(TcpSocket::new_v4()?, address)),
+            Way::Tcp(address @ SocketAddr::V6(_)) => Ok(Self::Tcp(TcpSocket::new_v6()?, address)),
+        }
+    }
+
+    async fn go(self, host: String, tls: Arc<rustls::ClientConfig>) -> Result<Box<dyn Link>, LinkError> {
+        match self {
+            Self::Quic(dialling) => Ok(Box::new(dialling.go(&host, tls).await?)),
+            Self::Tcp(socket, address) => Ok(Box::new(dial_tcp(socket, address, host, tls).await?)),
+        }
+    }
+}
+
+async fn dial_tcp(
+    socket: TcpSocket,
+    address: SocketAddr,
+    host: String,
+    tls: Arc<rustls::ClientConfig>,
+) -> Result<TlsLink, LinkError> {
     let broken = |error: std::io::Error| LinkError::Broken(error.to_string());
     let name = ServerName::try_from(host).map_err(|e| LinkError::Unusable(e.to_string()))?;
-    let socket = TcpStream::connect(address).await.map_err(broken)?;
+    let socket = socket.connect(address).await.map_err(broken)?;
     tls::tune(&socket);
     let stream = TlsConnector::from(tls).connect(name, Counted::new(socket)).await.map_err(broken)?;
     if stream.get_ref().1.alpn_protocol().is_none() {

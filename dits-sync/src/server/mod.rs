@@ -9,7 +9,7 @@ mod serve;
 use std::fmt;
 use std::sync::Arc;
 
-use dits_core::object::{CommitId, Digest};
+use dits_core::object::{CommitId, Digest, ObjectRead};
 use dits_core::refs::RefName;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
@@ -94,11 +94,12 @@ pub trait Access: Send + Sync {
     /// Why it may not move, for the user.
     fn check_update(&self, update: &RefUpdate, fast_forward: Option<bool>) -> Result<(), String>;
 
-    /// Decides about the paths that a push changes, when its objects are there and checked.
+    /// Decides about the paths that a push changes, when its objects are there and checked. `objects` has them all, also
+    /// in a dry run, which leaves nothing in the repository.
     ///
     /// # Errors
     /// Why it may not be, for the user.
-    fn check_paths(&self, update: &RefUpdate) -> Result<(), String>;
+    fn check_paths(&self, update: &RefUpdate, objects: &dyn ObjectRead) -> Result<(), String>;
 
     /// How many bytes a push may store; `None` is no limit.
     fn quota_left(&self) -> Option<u64>;

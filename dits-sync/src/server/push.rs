@@ -45,8 +45,8 @@ impl Conversation<'_> {
         let mut received = 0;
         let mut text = String::new();
         if decisions.iter().any(|decision| decision.outcome.is_none()) {
-            let wait = || self.access.begin_push();
-            let _turn = self.session.while_working("waiting for other pushes", wait).map_err(SyncError::Refuse)?;
+            let turn = self.session.while_working("waiting for other pushes", || self.access.begin_push());
+            let _turn = turn.map_err(SyncError::Refuse)?;
             let taken = self.receive_push(&push, &decisions)?;
             let new: &dyn ObjectRead = match &taken {
                 Taken::Stored { objects, .. } => {
@@ -124,7 +124,8 @@ impl Conversation<'_> {
             });
             return Ok(());
         }
-        let allowed = self.access.check_update(update, fast_forward).and_then(|()| self.access.check_paths(update));
+        let allowed =
+            self.access.check_update(update, fast_forward).and_then(|()| self.access.check_paths(update, new));
         if let Err(why) = allowed {
             decision.refuse(why);
         }

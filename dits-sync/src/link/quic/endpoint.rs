@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, Endpoint, Incoming, ServerConfig, TokioRuntime};
+use quinn::{ClientConfig, Endpoint, Incoming, ServerConfig, TokioRuntime, TransportConfig};
 use rustix::net::sockopt;
 use tokio::runtime::Handle;
 
@@ -118,23 +118,36 @@ async fn shake_hands(incoming: Incoming, config: Arc<ServerConfig>, runtime: &Ha
     Some(QuicLink::start(connection, Side::Server, runtime))
 }
 
-/// Dials a server; `name` is what its certificate is checked against.
-///
-/// # Errors
-/// When it does not answer or the handshake fails.
-pub(in super::super) async fn dial(
+/// A connection that is about to be dialled. Its socket belongs to the network of the thread that prepared it.
+pub(in super::super) struct Dialling {
     remote: SocketAddr,
-    name: &str,
-    tls: Arc<rustls::ClientConfig>,
-    idle: Duration,
-) -> Result<QuicLink, LinkError> {
-    let broken = |error: &dyn std::fmt::Display| LinkError::Broken(error.to_string());
-    let crypto = QuicClientConfig::try_from(tls).map_err(|e| broken(&e))?;
-    let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(settings::transport(Side::Client, remote, idle));
-    let socket = socket(any(remote)).map_err(|e| broken(&e))?;
-    let endpoint = Endpoint::new(settings::endpoint(), None, socket, Arc::new(TokioRuntime)).map_err(|e| broken(&e))?;
-    let connecting = endpoint.connect_with(config, remote, name).map_err(|e| broken(&e))?;
-    let connection = connecting.await.map_err(|e| why(&e))?;
-    Ok(QuicLink::start(connection, Side::Client, &Handle::current()))
+    socket: UdpSocket,
+    transport: Arc<TransportConfig>,
+}
+
+impl Dialling {
+    /// Opens a socket for a connection to `remote`.
+    ///
+    /// # Errors
+    /// When the system does not give one.
+    pub(in super::super) fn prepare(remote: SocketAddr, idle: Duration) -> io::Result<Self> {
+        let transport = settings::transport(Side::Client, remote, idle);
+        Ok(Self { remote, socket: socket(any(remote))?, transport })
+    }
+
+    /// Dials; `name` is what the server's certificate is checked against.
+    ///
+    /// # Errors
+    /// When the server does not answer or the handshake fails.
+    pub(in super::super) async fn go(self, name: &str, tls: Arc<rustls::ClientConfig>) -> Result<QuicLink, LinkError> {
+        let broken = |error: &dyn std::fmt::Display| LinkError::Broken(error.to_string());
+        let crypto = QuicClientConfig::try_from(tls).map_err(|e| broken(&e))?;
+        let mut config = ClientConfig::new(Arc::new(crypto));
+        config.transport_config(self.transport);
+        let endpoint = Endpoint::new(settings::endpoint(), None, self.socket, Arc::new(TokioRuntime));
+        let endpoint = endpoint.map_err(|e| broken(&e))?;
+        let connecting = endpoint.connect_with(config, self.remote, name).map_err(|e| broken(&e))?;
+        let connection = connecting.await.map_err(|e| why(&e))?;
+        Ok(QuicLink::start(connection, Side::Client, &Handle::current()))
+    }
 }

@@ -68,8 +68,8 @@ async fn send_messages(
 ) -> Result<(), LinkError> {
     while let Ok(messages) = ends.outbox.take_lane(lane, BATCH).await {
         if matches!(lane, Lane::Bulk(_)) {
-            // Twice what the path holds, so that it stays full until acknowledgements arrive.
-            let window = connection.stats().path.cwnd.saturating_mul(2);
+            // Four times what the path holds: behind a lost packet, what has arrived is kept as well until the second try.
+            let window = connection.stats().path.cwnd.saturating_mul(4);
             connection.set_send_window(window.clamp(settings::LEAST_SEND_WINDOW, settings::MOST_SEND_WINDOW));
         }
         write(stream, messages).await?;

@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod lanes;
+mod rate;
 mod settings;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use quinn::{Connection, ConnectionError, VarInt};
 use tokio::runtime::Handle;
 
-pub(super) use endpoint::{accepting, dial, run_accepting};
+pub(super) use endpoint::{Dialling, accepting, run_accepting};
 
 use super::ends::Ends;
 use super::frame;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use quinn::{AckFrequencyConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 use super::Side;
+use super::rate::RateConfig;
 use crate::link::BULK_LANES;
 
 /// What may be on its way on one lane. A stream is given up by quinn when it has more than 1024 gaps. Even if every second
@@ -21,7 +22,7 @@ pub(super) const RECEIVE_WINDOW: VarInt = VarInt::from_u32((BULK_LANES as u32 + 
 const STRANGERS_WINDOW: VarInt = VarInt::from_u32(64 << 10);
 
 /// Bounds of what is kept until it is acknowledged; between them it follows the congestion window.
-pub(super) const LEAST_SEND_WINDOW: u64 = 2 << 20;
+pub(super) const LEAST_SEND_WINDOW: u64 = 4 << 20;
 pub(super) const MOST_SEND_WINDOW: u64 = 16 << 20;
 
 /// The longest datagram. The kernel takes ten of them at once as one burst of at most 65 507 bytes.
@@ -48,6 +49,7 @@ pub(super) fn transport(side: Side, remote: SocketAddr, idle: Duration) -> Arc<T
         .receive_window(if side == Side::Server { STRANGERS_WINDOW } else { RECEIVE_WINDOW })
         .send_window(LEAST_SEND_WINDOW)
         .send_fairness(false)
+        .congestion_controller_factory(Arc::new(RateConfig))
         .datagram_receive_buffer_size(None)
         .max_idle_timeout(IdleTimeout::try_from(idle).ok())
         .keep_alive_interval(Some(idle / 6));
