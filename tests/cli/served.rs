@@ -1,7 +1,7 @@
 //! `dits://`: a server in this process, with a token, and what users see of carriers, keys and limits.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +13,9 @@ use dits_sync::identity::ServerIdentity;
 use dits_sync::link::{ListenOptions, Listener};
 use dits_sync::server::{Access, Host, LocalHost, Visitor, serve};
 use dits_sync::wire::{ErrorCode, Failure};
-use dits_testkit::Finished;
 use dits_testkit::random::bytes;
+use dits_testkit::{Background, Finished};
+use rustix::process::Signal;
 
 use crate::inspect::json;
 use crate::sharing::Studio;
@@ -153,14 +154,15 @@ fn what_is_interrupted_goes_on_where_it_stopped() {
     let server = Server::start(&s, 0, "identity");
     dits(&s, "ada", &format!("remote set-url origin {}", server.url)).ok();
     let all = 6_000_000_u64;
-    let stopped = stop_after(command(&s, "ada", "push --limit-rate 2M --json"), Duration::from_millis(1500));
-    stopped.exits(130);
+    let server_repository = Repository::discover(&s.path("server"), &Environment::default()).unwrap();
+    let there = server_repository.layout().common.join("objects/pack");
+    stop_when(command(&s, "ada", "push --limit-rate 2M --json"), &there, 2_000_000).exits(130);
+    settled(&there);
     let pushed = json(dits(&s, "ada", "push --json").ok());
     assert!(pushed["new"].as_u64().unwrap() < all - 500_000, "{pushed}");
     let url = &server.url;
-    let stopped =
-        stop_after(command(&s, ".", &format!("clone --limit-rate 2M {url} bob")), Duration::from_millis(2500));
-    stopped.exits(130);
+    let clone = command(&s, ".", &format!("clone --limit-rate 2M {url} bob"));
+    stop_when(clone, &s.path("bob/.dits/objects/pack"), 2_000_000).exits(130);
     dits(&s, ".", &format!("clone {url} other")).ok();
     let cloned = json(dits(&s, ".", &format!("clone --json {url} bob")).ok());
     assert!(cloned["new"].as_u64().unwrap() < all + 3_500_000 - 500_000, "{cloned}");
@@ -168,17 +170,29 @@ fn what_is_interrupted_goes_on_where_it_stopped() {
     s.dits("bob", "fsck --full").ok();
 }
 
-/// Runs a command, and presses Ctrl-C after a while.
-fn stop_after(mut command: Command, after: Duration) -> Finished {
-    let mut timed = Command::new("timeout");
-    timed.args(["--signal=INT", "--preserve-status", &format!("{}s", after.as_secs_f64())]).arg(command.get_program());
-    timed.args(command.get_args()).env_clear();
-    for (key, value) in command.get_envs() {
-        if let Some(value) = value {
-            timed.env(key, value);
-        }
+/// Interrupts a command once so many bytes have come to lie in a folder of packs.
+fn stop_when(mut command: Command, packs: &Path, bytes: u64) -> Finished {
+    let size = || -> u64 {
+        let entries = fs::read_dir(packs).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
+    };
+    let (before, began) = (size(), Instant::now());
+    let mut running = Background::start(&mut command).unwrap();
+    while size() < before + bytes && running.is_running() {
+        assert!(began.elapsed() < Duration::from_secs(120), "nothing comes");
+        thread::sleep(Duration::from_millis(10));
     }
-    timed.current_dir(command.get_current_dir().unwrap());
-    command = timed;
-    dits_testkit::bounded::run(&mut command, b"", Duration::from_secs(60)).unwrap()
+    running.signal(Signal::INT);
+    running.wait(Duration::from_secs(60))
+}
+
+/// Waits until nobody writes a pack in this folder any more: the other end has noticed.
+fn settled(packs: &Path) {
+    let began = Instant::now();
+    let unfinished =
+        || fs::read_dir(packs).unwrap().flatten().any(|e| e.file_name().to_string_lossy().starts_with("tmp-"));
+    while unfinished() {
+        assert!(began.elapsed() < Duration::from_secs(60), "somebody still writes");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
