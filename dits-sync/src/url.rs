@@ -123,6 +123,8 @@ impl RemoteUrl {
             .map(Self);
         }
         match scp_like(text) {
+            // `user:password@host:path`, though it could be an odd path on the host `user`.
+            Some((authority, path)) if !authority.contains('@') && has_password(path) => Err(UrlError::Password),
             Some((authority, path)) => ssh_to(authority, relative_to_home(path), false).map(Self),
             None => local(text).map(Self),
         }
@@ -151,6 +153,12 @@ fn scp_like(text: &str) -> Option<(&str, &str)> {
         _ => text.find(':')?,
     };
     (!text[..colon].contains('/')).then(|| (&text[..colon], &text[colon + 1..]))
+}
+
+/// Whether this, after `user:`, looks like `password@host:path`.
+fn has_password(rest: &str) -> bool {
+    let first = rest.split('/').next().unwrap_or(rest);
+    first.split_once('@').is_some_and(|(_, host)| host.contains(':'))
 }
 
 /// `~/x` is `x`, because relative paths start at home.
@@ -386,7 +394,7 @@ mod tests {
             ("host:", |e| matches!(e, E::Path(_))),
             ("ssh://host", |e| matches!(e, E::Path(_))),
             ("ssh://me:secret@host/x", |e| matches!(e, E::Password)),
-            ("me:secret@host:x", |e| !matches!(e, E::Length)),
+            ("me:secret@host:x", |e| matches!(e, E::Password)),
             ("dits://me:secret@host/x", |e| matches!(e, E::Userinfo)),
             ("dits://h", |e| matches!(e, E::Repository(_))),
             ("dits://h/", |e| matches!(e, E::Repository(_))),
