@@ -113,10 +113,12 @@ fn run(arguments: Vec<OsString>, env: Env) -> Result<Exit, CliError> {
         (outcome, _) => outcome,
     };
     // An operation that noticed Ctrl-C may have failed in another way because of it.
-    if signal::interrupted() && outcome.is_err() {
-        return Err(CliError::new(Exit::Interrupted, "interrupted"));
+    match outcome {
+        Err(error) if signal::interrupted() && error.exit != Exit::Interrupted => {
+            Err(CliError::new(Exit::Interrupted, "interrupted"))
+        }
+        outcome => outcome,
     }
-    outcome
 }
 
 /// Reads the arguments; a command that does not exist may be an alias.

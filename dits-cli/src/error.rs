@@ -20,6 +20,7 @@ mod io_error;
 mod path;
 mod repo;
 mod store;
+mod sync;
 
 /// A failure as the user sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]

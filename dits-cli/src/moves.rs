@@ -28,27 +28,33 @@ pub struct Files {
     pub bytes: u64,
     /// How many were removed.
     pub removed: u64,
+    /// Of how many only a ghost was written.
+    pub ghosts: u64,
 }
 
 impl From<&CheckoutReport> for Files {
     fn from(report: &CheckoutReport) -> Self {
-        Self { written: report.written, bytes: report.bytes, removed: report.removed }
+        Self { written: report.written, bytes: report.bytes, removed: report.removed, ghosts: report.ghosts }
     }
 }
 
 impl Files {
-    /// `3 files written (1.20 MiB), 1 removed`; `None` when there was nothing to do.
+    /// `3 files written (1.20 MiB), 1 removed, 2 not here`; `None` when there was nothing to do.
     #[must_use]
     pub fn line(&self) -> Option<String> {
         let files = |count| plural(count, "file", "files");
-        match (self.written, self.removed) {
-            (0, 0) => None,
-            (0, removed) => Some(format!("{} removed", files(removed))),
-            (written, 0) => Some(format!("{} written ({})", files(written), format_bytes(self.bytes))),
-            (written, removed) => {
-                Some(format!("{} written ({}), {removed} removed", files(written), format_bytes(self.bytes)))
+        let mut parts = Vec::new();
+        let mut part = |count: u64, what: &str| {
+            if count > 0 {
+                // Only the first says what is counted.
+                let counted = if parts.is_empty() { files(count) } else { count.to_string() };
+                parts.push(format!("{counted} {what}"));
             }
-        }
+        };
+        part(self.written, &format!("written ({})", format_bytes(self.bytes)));
+        part(self.removed, "removed");
+        part(self.ghosts, "not here");
+        (!parts.is_empty()).then(|| parts.join(", "))
     }
 }
 

@@ -79,6 +79,13 @@ impl Context {
 }
 
 impl Opened {
+    /// A repository with the user at its top.
+    #[must_use]
+    pub fn whole(repo: Repository) -> Self {
+        let place = repo.layout().worktree.clone().map(|root| Place { root, prefix: Vec::new() });
+        Self { repo, place }
+    }
+
     /// The current folder inside the worktree.
     ///
     /// # Errors

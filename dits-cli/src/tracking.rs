@@ -212,7 +212,7 @@ impl TrackArgs {
         match self.track {
             Some(Track::Inherit) => Ok(repo.upstream(&named)?.map(|upstream| upstream.follow)),
             None if named.as_branch().is_some() => Ok(None),
-            _ => repo.follow(&named)?.map_or_else(|| self.none(start), |follow| Ok(Some(follow))),
+            _ => repo.to_follow(&named)?.map_or_else(|| self.none(start), |follow| Ok(Some(follow))),
         }
     }
 

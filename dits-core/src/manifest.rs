@@ -2,14 +2,17 @@
 //!
 //! A file without content or of one chunk has no manifest: see [`Content`].
 
-use std::ops::Range;
+mod diff;
+mod splice;
+
+pub use diff::{Diff, Span, diff};
+pub use splice::splice;
 
 use bincode::{Decode, Encode};
 
-use crate::chunk::rechunk::Splice;
 use crate::chunk::{ChunkRef, Profile};
 use crate::codec;
-use crate::merkle::{self, Builder, Cut, Edit, Entry, Link, Node, Shape, SpliceError, Walk};
+use crate::merkle::{self, Builder, Cut, Entry, Link, Node, Shape, SpliceError, Walk};
 use crate::object::{Digest, Extension, MAX_CHUNK, ManifestId, ObjectKind, ObjectRead, ObjectWrite};
 use crate::store::StoreError;
 use crate::tree::Content;
@@ -270,111 +273,6 @@ impl Iterator for ChunkIter<'_> {
             (start, chunk)
         }))
     }
-}
-
-/// Replaces chunks of a file. The splices are sorted and disjoint. Gives what [`write`] would give for all chunks, but
-/// reads and writes only nodes near the changes (in a stretch of one chunk repeated, up to its end).
-///
-/// # Errors
-/// When a splice is not on chunk boundaries, a chunk's length is out of bounds, or the store fails.
-pub fn splice(write: &dyn ObjectWrite, old: ManifestId, splices: &[Splice]) -> Result<Content, ManifestError> {
-    let manifest = Manifest::open(write, old)?;
-    let new_bytes = check_splices(manifest.len(), splices)?;
-    // So few bytes may be fewer than two chunks, which make no manifest.
-    if new_bytes <= MAX_CHUNK as u64 {
-        match first_two(&manifest, splices)?[..] {
-            [] => return Ok(Content::Empty),
-            [chunk] => return Ok(Content::Chunk(chunk.id)),
-            _ => {}
-        }
-    }
-    let edit =
-        |splice: &Splice| Edit { old: splice.old.clone(), new: splice.new.iter().copied().map(Entry::Item).collect() };
-    let root = merkle::splice(write, manifest.root, splices.iter().map(edit).collect())?;
-    Ok(Content::Manifest(ManifestId::from_digest(root)))
-}
-
-/// Checks what can be checked of splices without reading; gives the length of the file they lead to.
-fn check_splices(len: u64, splices: &[Splice]) -> Result<u64, ManifestError> {
-    let mut done = 0;
-    let mut total = len;
-    for Splice { old: Range { start, end }, .. } in splices {
-        for position in [*start, *end] {
-            if position < done || position > len {
-                return Err(ManifestError::Position(position));
-            }
-            done = position;
-        }
-        total -= end - start;
-    }
-    for chunk in splices.iter().flat_map(|splice| &splice.new) {
-        check_len(chunk.len)?;
-        total = total.checked_add(chunk.len.into()).ok_or(ManifestError::TooLong)?;
-    }
-    Ok(total)
-}
-
-/// The first two chunks of the file that the splices lead to, or as many as there are.
-fn first_two(old: &Manifest<'_>, splices: &[Splice]) -> Result<Vec<ChunkRef>, ManifestError> {
-    let end = Splice { old: old.len()..old.len(), new: Vec::new() };
-    let mut found = Vec::new();
-    let mut at = 0;
-    for splice in splices.iter().chain([&end]) {
-        for position in [at, splice.old.start] {
-            if old.at_offset(position)?.is_some_and(|(start, _)| start != position) {
-                return Err(ManifestError::Position(position));
-            }
-        }
-        for kept in old.iter_from(at)?.take(2) {
-            let (start, chunk) = kept?;
-            found.extend((start < splice.old.start).then_some(chunk));
-        }
-        found.extend(splice.new.iter().take(2));
-        if found.len() >= 2 {
-            found.truncate(2);
-            break;
-        }
-        at = splice.old.end;
-    }
-    Ok(found)
-}
-
-/// A chunk and the offset it stands at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// The offset of its first byte in the file.
-    pub offset: u64,
-    /// The chunk.
-    pub chunk: ChunkRef,
-}
-
-/// What two versions of a file do not share, in file order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Diff {
-    /// Chunks of the old version only.
-    pub only_old: Vec<Span>,
-    /// Chunks of the new version only.
-    pub only_new: Vec<Span>,
-}
-
-/// Compares two manifests by their chunks, reading only nodes that they do not share.
-///
-/// It answers which content is new, not how to make one file of the other: chunks that only moved, or occur more often,
-/// may not show, and a stretch that repeats in the same nodes shows once. A chunk that stands in a node both share and
-/// once more in one they do not share may show. Memory grows with the distinct nodes that differ.
-///
-/// # Errors
-/// When a node cannot be read or breaks a rule.
-pub fn diff(read: &dyn ObjectRead, old: ManifestId, new: ManifestId) -> Result<Diff, StoreError> {
-    if old == new {
-        return Ok(Diff::default());
-    }
-    let (old, new) = (Manifest::open(read, old)?, Manifest::open(read, new)?);
-    let [only_old, only_new] = merkle::diff(read, old.root, new.root)?;
-    let spans = |placed: Vec<merkle::Placed<Chunks>>| {
-        placed.into_iter().map(|placed| Span { offset: placed.at, chunk: placed.item }).collect()
-    };
-    Ok(Diff { only_old: spans(only_old), only_new: spans(only_new) })
 }
 
 /// What one node of a manifest refers to.

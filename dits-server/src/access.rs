@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use dits_core::object::ObjectRead;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
 use dits_sync::link::Traffic;
@@ -37,6 +38,8 @@ pub struct Services {
     pub hook_timeout: Duration,
     /// Set when the server is to stop.
     pub stopping: Arc<AtomicBool>,
+    /// Set when it cannot wait for transfers any more.
+    pub cutting_off: AtomicBool,
 }
 
 impl Services {
@@ -155,7 +158,7 @@ impl Grant {
             self.services.metrics.hook(label);
         }
         if let Outcome::Failed(why) = &outcome {
-            tracing::warn!(repository = %self.name, ?hook, why = why.trim_end(), "a hook failed");
+            tracing::warn!(repository = %self.name, ?hook, why = ?why.trim_end(), "a hook failed");
         }
         outcome
     }
@@ -247,13 +250,13 @@ impl Access for Grant {
         self.policy.decide(update, fast_forward, &self.actor()?, head.as_ref().and_then(|head| head.branch()))
     }
 
-    fn check_paths(&self, update: &RefUpdate) -> Result<(), String> {
+    fn check_paths(&self, update: &RefUpdate, objects: &dyn ObjectRead) -> Result<(), String> {
         let paths = self.actor()?.rights.paths;
         if paths.is_empty() {
             return Ok(());
         }
         let patterns: Vec<_> = paths.iter().map(|text| Pattern::parse(text)).collect();
-        changed_paths::check(&self.repository, update, &patterns).map_err(|refusal| refusal.to_string())
+        changed_paths::check(&self.repository, objects, update, &patterns).map_err(|refusal| refusal.to_string())
     }
 
     fn quota_left(&self) -> Option<u64> {
@@ -303,9 +306,12 @@ impl Access for Grant {
                 self.services.metrics.request("get", *objects, none);
                 tracing::debug!(repository = %self.name, who = %self.who, peer = %self.peer, objects, missing, "get");
             }
+            Event::Failed { what } if self.services.is_stopping() => {
+                tracing::info!(repository = %self.name, who = %self.who, peer = %self.peer, ?what, "ended");
+            }
             Event::Failed { what } => {
                 self.services.metrics.errors.inc();
-                tracing::warn!(repository = %self.name, who = %self.who, peer = %self.peer, %what, "failed");
+                tracing::warn!(repository = %self.name, who = %self.who, peer = %self.peer, ?what, "failed");
             }
             other => tracing::debug!(repository = %self.name, ?other, "event"),
         }
@@ -313,6 +319,10 @@ impl Access for Grant {
 
     fn stopping(&self) -> bool {
         self.services.is_stopping()
+    }
+
+    fn cutting_off(&self) -> bool {
+        self.services.cutting_off.load(Ordering::Relaxed)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::root::Root;
 #[command(after_help = "Examples:
   dits-server repo create film --root /srv/dits
   dits-server token create ada --repository film --allow read,write --root /srv/dits
-  dits-server serve --root /srv/dits --listen 0.0.0.0:7488
+  dits-server serve --root /srv/dits --listen 0.0.0.0:5557
 
 docs/server.md explains everything.")]
 struct Cli {
@@ -103,7 +103,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<Exit, CliError> {
     let cx = Context { globals: cli.globals, env: Env::of_process() };
     match (cli.stdio, cli.command) {
-        (Some(path), None) => Err(CliError::usage(path.display().to_string())),
+        (Some(path), None) => cmd::stdio::run(&path, &cx),
         (None, Some(command)) => cmd::run(command, &cx),
         _ => Err(CliError::usage("--stdio stands alone, without a command")),
     }

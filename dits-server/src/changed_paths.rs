@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use dits_core::commit::Commit;
 use dits_core::history::Walk;
-use dits_core::object::{CommitId, Digest, ObjectKind, TagId, TreeId};
+use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead, TagId, TreeId};
 use dits_core::path::RepoPath;
 use dits_core::refs::{RefStore, Target};
 use dits_core::repo::{RepoError, Repository};
-use dits_core::store::{Store, StoreError};
+use dits_core::store::StoreError;
 use dits_core::tag::Tag;
 use dits_core::tree;
 use dits_sync::server::RefUpdate;
@@ -51,19 +51,23 @@ impl From<StoreError> for PathRefusal {
 ///
 /// # Errors
 /// When a path is changed that no pattern covers.
-pub fn check(repository: &Repository, update: &RefUpdate, allowed: &[Pattern]) -> Result<(), PathRefusal> {
-    let store = repository.store();
+pub fn check(
+    repository: &Repository,
+    objects: &dyn ObjectRead,
+    update: &RefUpdate,
+    allowed: &[Pattern],
+) -> Result<(), PathRefusal> {
     let Some(new) = update.new else { return Ok(()) };
-    let new = commit_of(store, new)?.ok_or(PathRefusal::NotACommit)?;
-    let mut look = Look { store, allowed, left: MAX_CHANGES };
+    let new = commit_of(objects, new)?.ok_or(PathRefusal::NotACommit)?;
+    let mut look = Look { objects, allowed, left: MAX_CHANGES };
     if let Some(old) = update.old
-        && let Some(old) = commit_of(store, old)?
+        && let Some(old) = commit_of(objects, old)?
     {
-        look.one(Some(tree_of(store, old)?), tree_of(store, new)?)?;
+        look.one(Some(tree_of(objects, old)?), tree_of(objects, new)?)?;
     }
-    for commit in Walk::new(store, &[new], &known(repository)?)? {
+    for commit in Walk::new(objects, &[new], &known(repository, objects)?)? {
         let (_, commit) = commit?;
-        let parents = commit.parents.iter().map(|parent| tree_of(store, *parent)).collect::<Result<Vec<_>, _>>()?;
+        let parents = commit.parents.iter().map(|parent| tree_of(objects, *parent)).collect::<Result<Vec<_>, _>>()?;
         match *parents {
             [] => look.one(None, commit.tree)?,
             [parent] => look.one(Some(parent), commit.tree)?,
@@ -74,7 +78,7 @@ pub fn check(repository: &Repository, update: &RefUpdate, allowed: &[Pattern]) -
 }
 
 struct Look<'a> {
-    store: &'a Store,
+    objects: &'a dyn ObjectRead,
     allowed: &'a [Pattern],
     left: usize,
 }
@@ -113,7 +117,7 @@ impl Look<'_> {
         first: bool,
     ) -> Result<BTreeSet<RepoPath>, PathRefusal> {
         let mut found = BTreeSet::new();
-        for change in tree::diff_recursive(self.store, old, Some(new)) {
+        for change in tree::diff_recursive(self.objects, old, Some(new)) {
             let path = change?.path;
             self.left = self.left.checked_sub(1).ok_or(PathRefusal::TooMuch)?;
             if !self.allowed.iter().any(|pattern| pattern.covers(path.as_bytes())) && wanted(&path) {
@@ -128,7 +132,7 @@ impl Look<'_> {
 }
 
 /// The commits that refs name now.
-fn known(repository: &Repository) -> Result<Vec<CommitId>, PathRefusal> {
+fn known(repository: &Repository, objects: &dyn ObjectRead) -> Result<Vec<CommitId>, PathRefusal> {
     let refs = repository.refs().list("refs/").map_err(RepoError::from)?;
     let ids = refs.into_iter().filter_map(|(_, target)| match target {
         Target::Id(digest) => Some(digest),
@@ -136,25 +140,35 @@ fn known(repository: &Repository) -> Result<Vec<CommitId>, PathRefusal> {
     });
     let mut commits = Vec::new();
     for digest in ids {
-        commits.extend(commit_of(repository.store(), digest)?);
+        commits.extend(commit_of(objects, digest)?);
     }
     Ok(commits)
 }
 
-fn tree_of(store: &Store, id: CommitId) -> Result<TreeId, StoreError> {
-    Ok(Commit::read(store, id)?.tree)
+fn tree_of(objects: &dyn ObjectRead, id: CommitId) -> Result<TreeId, StoreError> {
+    Ok(Commit::read(objects, id)?.tree)
 }
 
 /// The commit that this is, or that this tag leads to.
-fn commit_of(store: &Store, mut digest: Digest) -> Result<Option<CommitId>, StoreError> {
+fn commit_of(objects: &dyn ObjectRead, mut digest: Digest) -> Result<Option<CommitId>, StoreError> {
     for _ in 0..MAX_TAGS {
-        match store.meta.info(&digest)?.map(|info| info.kind) {
-            Some(ObjectKind::Commit) => return Ok(Some(CommitId::from_digest(digest))),
-            Some(ObjectKind::Tag) => digest = Tag::read(store, TagId::from_digest(digest))?.target,
-            _ => return Ok(None),
+        if is(objects, ObjectKind::Commit, &digest)? {
+            return Ok(Some(CommitId::from_digest(digest)));
         }
+        if !is(objects, ObjectKind::Tag, &digest)? {
+            return Ok(None);
+        }
+        digest = Tag::read(objects, TagId::from_digest(digest))?.target;
     }
     Ok(None)
+}
+
+fn is(objects: &dyn ObjectRead, kind: ObjectKind, digest: &Digest) -> Result<bool, StoreError> {
+    match objects.read(kind, digest) {
+        Ok(_) => Ok(true),
+        Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -170,7 +184,7 @@ mod tests {
         let id = |commit: CommitId| *commit.digest();
         let update = RefUpdate { name, old: old.map(id), new: Some(id(new)), force: false };
         let allowed: Vec<_> = allowed.iter().map(|text| Pattern::parse(text)).collect();
-        check(repo, &update, &allowed).err().map(|refusal| refusal.to_string())
+        check(repo, repo.store(), &update, &allowed).err().map(|refusal| refusal.to_string())
     }
 
     #[test]

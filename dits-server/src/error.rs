@@ -6,10 +6,13 @@ use dits_core::durable::IoError;
 use dits_core::lockfile::LockError;
 use dits_core::record::RecordError;
 use dits_core::repo::RepoError;
+use dits_sync::identity::IdentityError;
+use dits_sync::link::ListenError;
 use serde::Serialize;
 
 use crate::audit::AuditError;
 use crate::exit::Exit;
+use crate::http::HttpError;
 use crate::output::SCHEMA;
 use crate::repo_name::RepoNameError;
 use crate::repositories::RepositoriesError;
@@ -180,5 +183,27 @@ impl From<RepositoriesError> for CliError {
                 Self::new(Exit::Difference, error.to_string()).hint("`dits-server repo list` lists them")
             }
         }
+    }
+}
+
+impl From<IdentityError> for CliError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Io(error) => error.into(),
+            error => Self::usage(error.to_string()),
+        }
+    }
+}
+
+impl From<ListenError> for CliError {
+    fn from(error: ListenError) -> Self {
+        Self::new(Exit::Network, error.to_string())
+            .hint("another program may have the port; --listen takes another one")
+    }
+}
+
+impl From<HttpError> for CliError {
+    fn from(error: HttpError) -> Self {
+        Self::new(Exit::Network, error.to_string()).hint("another program may have the port; --http takes another one")
     }
 }

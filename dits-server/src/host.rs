@@ -107,11 +107,12 @@ impl Hosted {
     fn refuse(&self, visitor: &Visitor, refusal: &Refusal) -> Failure {
         self.services.metrics.connection("refused");
         let Visitor { peer, agent, repository, .. } = visitor;
+        // What a client says is quoted, or it could make up lines of the log.
         match refusal {
             Refusal::Broken(_) | Refusal::Unusable(_) => {
-                tracing::error!(%peer, %agent, %repository, why = %refusal, "refused")
+                tracing::error!(%peer, ?agent, ?repository, why = %refusal, "refused")
             }
-            _ => tracing::warn!(%peer, %agent, %repository, why = %refusal, "refused"),
+            _ => tracing::warn!(%peer, ?agent, ?repository, why = %refusal, "refused"),
         }
         if let Refusal::Worthless(name, _) | Refusal::OtherRepository(name) = refusal {
             let record = Record {
@@ -143,7 +144,7 @@ impl Host for Hosted {
             Ok(grant) => {
                 self.services.metrics.connection("admitted");
                 self.services.metrics.open.inc();
-                tracing::debug!(repository = %grant.name, who = %grant.who, peer = %grant.peer, agent = %visitor.agent, "admitted");
+                tracing::debug!(repository = %grant.name, who = %grant.who, peer = %grant.peer, agent = ?visitor.agent, "admitted");
                 Ok(Arc::new(grant))
             }
             Err(refusal) => {

@@ -23,6 +23,8 @@ mod pattern;
 mod policy;
 mod repo_name;
 mod repositories;
+#[cfg(test)]
+mod rig;
 mod root;
 mod running;
 mod settings;

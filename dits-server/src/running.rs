@@ -12,6 +12,8 @@ use crate::limits::{Doors, Ticket};
 
 /// How often to look whether the server is to stop.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long a client has that is told to go: to hear it, or to say its first word.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// How many clients are told at once that there is no room. Others are cut off.
 const MAX_REFUSALS: usize = 16;
 
@@ -42,14 +44,17 @@ pub fn run(door: &dyn Door, hosted: &Arc<Hosted>, doors: &Arc<Doors>, patience: 
     door.stop();
     let count = doors.count();
     tracing::info!(connections = count, patience = ?patience, "shutting down");
-    doors.wait_until_empty(patience)
+    if doors.wait_until_empty(patience) > 0 {
+        hosted.services.cutting_off.store(true, Ordering::Relaxed);
+        return doors.wait_until_empty(FAREWELL);
+    }
+    0
 }
 
 fn answer(link: Box<dyn Link>, hosted: Arc<Hosted>, ticket: Ticket) {
     let serve = move || {
         let _ticket = ticket;
         dits_sync::server::serve(&*link, &*hosted);
-        link.close();
     };
     if let Err(error) = std::thread::Builder::new().name("client".to_owned()).spawn(serve) {
         // The link went with the closure; the client sees it closed.
@@ -65,6 +70,8 @@ fn refuse(link: Box<dyn Link>, failure: Failure, refusals: &Arc<AtomicUsize>) {
     }
     let counted = Arc::clone(refusals);
     let tell = move || {
+        // An answer needs a question: what is sent before the client's first word may be lost with the connection.
+        let _ = link.recv(FAREWELL);
         let _ = link.send(Lane::Control, Message::Error(failure).encode());
         link.close();
         counted.fetch_sub(1, Ordering::Relaxed);
@@ -73,3 +80,6 @@ fn refuse(link: Box<dyn Link>, failure: Failure, refusals: &Arc<AtomicUsize>) {
         refusals.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

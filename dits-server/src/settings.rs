@@ -93,7 +93,7 @@ const fn seconds(seconds: u64) -> Span {
 }
 
 /// Where clients of this machine connect.
-const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7488);
+const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5557);
 
 sections! {
     /// Everything.
@@ -211,7 +211,7 @@ mod tests {
     fn the_template_shows_every_default() {
         let shown: String = TEMPLATE
             .lines()
-            .filter_map(|line| Some(line.strip_prefix("#: ").unwrap_or(line)))
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
             .map(|line| format!("{line}\n"))
             .collect();
         let mut expected = Settings::default();

@@ -7,8 +7,9 @@ use dits_core::repo::RepoError;
 use dits_core::store::StoreError;
 
 use crate::link::LinkError;
+use crate::session::shortened;
 use crate::transfer::Violation;
-use crate::wire::{ErrorCode, Failure, WireError};
+use crate::wire::{ErrorCode, Failure, MAX_TEXT, WireError};
 
 /// What can go wrong on either end.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,16 @@ pub enum SyncError {
         digest: Digest,
         /// What is wrong.
         what: String,
+    },
+    /// An object of this repository that the other side is to have is damaged.
+    #[error("{kind} {digest} cannot be sent: {source}; `dits fsck --full` tells more")]
+    DamagedHere {
+        /// What it is.
+        kind: ObjectKind,
+        /// Its name.
+        digest: Digest,
+        /// What is wrong.
+        source: StoreError,
     },
     /// The other side does not have what it must have.
     #[error("the other side has lost {kind} {first}{}; `dits fsck` there tells more", more(*.count))]
@@ -93,13 +104,17 @@ impl SyncError {
 
     /// What the other side is told; `None` when there is no telling it.
     pub(crate) fn to_peer(&self) -> Option<Failure> {
-        let told = |code, text: String| Some(Failure { code, text });
+        let told = |code, text: String| Some(Failure { code, text: shortened(&text, MAX_TEXT).to_owned() });
         match self {
             Self::Link(_) | Self::Peer(_) => None,
-            Self::Refuse(failure) => Some(failure.clone()),
+            Self::Refuse(failure) => told(failure.code, failure.text.clone()),
             Self::Wire(WireError::UnknownType(_)) => told(ErrorCode::Version, self.to_string()),
             Self::Wire(_) | Self::Violation(_) => told(ErrorCode::Protocol, "you broke the protocol".to_owned()),
             Self::DamagedObject { .. } | Self::Lost { .. } => told(ErrorCode::Refused, self.to_string()),
+            Self::DamagedHere { kind, digest, .. } => told(
+                ErrorCode::Damaged,
+                format!("{kind} {digest} is damaged or lost there; whoever keeps that repository must run `dits fsck`"),
+            ),
             // Paths of this machine are nobody else's business.
             Self::Repo(RepoError::Store(error)) if error.is_corruption() => {
                 told(ErrorCode::Damaged, "the repository is damaged; whoever keeps it must run `dits fsck`".to_owned())

@@ -123,8 +123,10 @@ impl RemoteUrl {
             .map(Self);
         }
         match scp_like(text) {
-            // `user:password@host:path`, though it could be an odd path on the host `user`.
-            Some((authority, path)) if !authority.contains('@') && has_password(path) => Err(UrlError::Password),
+            // `me:secret@host:x`: nobody means a host `me`, and the secret must not be shown as a part of a path.
+            Some((_, path)) if path.split('/').next().is_some_and(|first| first.contains('@')) => {
+                Err(UrlError::Password)
+            }
             Some((authority, path)) => ssh_to(authority, relative_to_home(path), false).map(Self),
             None => local(text).map(Self),
         }
@@ -153,12 +155,6 @@ fn scp_like(text: &str) -> Option<(&str, &str)> {
         _ => text.find(':')?,
     };
     (!text[..colon].contains('/')).then(|| (&text[..colon], &text[colon + 1..]))
-}
-
-/// Whether this, after `user:`, looks like `password@host:path`.
-fn has_password(rest: &str) -> bool {
-    let first = rest.split('/').next().unwrap_or(rest);
-    first.split_once('@').is_some_and(|(_, host)| host.contains(':'))
 }
 
 /// `~/x` is `x`, because relative paths start at home.

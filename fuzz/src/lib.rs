@@ -7,7 +7,7 @@
 pub mod mutate;
 pub mod targets;
 
-use targets::{media, objects, records, remote, store, text};
+use targets::{media, objects, records, remote, store, text, wire};
 
 /// A target: its name, which is that of its corpus folder, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -15,6 +15,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target there is.
 pub const TARGETS: &[Target] = &[
     ("attributes", text::attributes),
+    ("batch", wire::batch),
     ("compress", store::compress),
     ("condemned", records::condemned),
     ("config", text::config),
@@ -25,11 +26,14 @@ pub const TARGETS: &[Target] = &[
     ("ignore", text::ignore),
     ("index_base", records::index_base),
     ("index_journal", records::index_journal),
+    ("listing", wire::listing),
     ("media", media::facts),
     ("merged", store::merged),
+    ("message", wire::message),
     ("object", objects::object),
     ("pack", store::pack),
     ("page", store::page),
+    ("receiving", wire::receiving),
     ("record", records::record),
     ("promised", records::promised),
     ("ref_journal", records::ref_journal),
@@ -37,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     ("reflog", records::reflog),
     ("repo_path", text::repo_path),
     ("revision", text::revision),
+    ("sending", wire::sending),
     ("shallow", records::shallow),
     ("url", remote::url),
 ];

@@ -267,6 +267,6 @@ fn random_commands_do_what_git_does() {
 fn many_random_commands_do_what_git_does() {
     if dits_testkit::long("many_random_commands_do_what_git_does") {
         let from = std::env::var("DITS_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(100);
-        run(from..from + 8, 80);
+        run(from..from + 20, 80);
     }
 }

@@ -28,7 +28,9 @@ fn repositories_are_made_listed_checked_and_removed() {
     rig.run("fsck nothing").exits(1);
     rig.run("gc --all --prune=soon").exits(2).warns("is no time");
     fs::write(rig.root("repos/studio/film.dits/refs/HEAD"), "rubbish").unwrap();
-    rig.run("fsck --all").exits(6).says("studio/film: damaged");
+    rig.run("repo create good").ok();
+    rig.run("fsck --all").exits(6).says("studio/film: damaged").says("good: nothing is damaged");
+    rig.run("gc --all").exits(6).warns("studio/film: ").says("good: ");
 }
 
 #[test]

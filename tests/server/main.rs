@@ -4,5 +4,8 @@
 
 mod audit;
 mod commands;
+mod crowd;
 mod rig;
+mod serving;
 mod settings;
+mod sharing;

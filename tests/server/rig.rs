@@ -1,9 +1,14 @@
 //! A sandbox with a server's folder.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use dits_testkit::{Finished, Sandbox};
+use dits_testkit::{Background, Finished, Sandbox};
 use serde_json::Value;
+
+/// How long a test waits for what should happen at once.
+pub const SOON: Duration = Duration::from_secs(30);
 
 /// A sandbox whose commands are `dits-server`, with a folder that need not exist yet.
 pub struct Rig {
@@ -34,6 +39,31 @@ impl Rig {
     #[track_caller]
     pub fn json(&self, words: &str) -> Value {
         answer(&self.run(&format!("{words} --json")).ok())
+    }
+
+    /// Starts a server on a free port.
+    #[track_caller]
+    pub fn serve(&self, more: &str) -> Background {
+        let mut command = self.sandbox.dits_command(["serve", "--listen", "127.0.0.1:0", "--root"]);
+        command.arg(self.sandbox.beside("root")).args(more.split_whitespace());
+        self.sandbox.spawn(command)
+    }
+
+    /// Gives a repository a hook.
+    pub fn hook(&self, repository: &str, hook: &str, script: &str) {
+        let file = self.root(&format!("repos/{repository}.dits/hooks/{hook}"));
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Waits until a file is there.
+    #[track_caller]
+    pub fn wait_for_file(&self, name: &str) {
+        let begin = Instant::now();
+        while !self.root(name).exists() {
+            assert!(begin.elapsed() < SOON, "{name} does not come");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// A token with the default rights in `repository`.

@@ -3,10 +3,15 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod exchange;
+mod fault;
+mod faults;
 mod hostile;
 mod identity;
 mod links;
 mod net;
 mod pairs;
+mod race;
 mod rig;
 mod ssh;
+mod unruly;
+mod watched;

@@ -40,6 +40,11 @@ impl Rig {
         Self { dir, repo, time: Cell::new(1_000) }
     }
 
+    /// A repository that somebody else made.
+    pub fn at(repo: Repository) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), repo, time: Cell::new(1_000) }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -77,6 +82,11 @@ impl Rig {
         }
     }
 
+    /// How many refs there are.
+    pub fn refs_named(&self) -> usize {
+        self.repo.refs().list("refs/").unwrap().len()
+    }
+
     /// Another handle to the same repository, as another process would have.
     pub fn reopen(&self) -> Repository {
         Repository::open(self.repo.layout().clone(), &environment()).unwrap()
@@ -111,6 +121,16 @@ impl Rig {
 
     pub fn fetch_with(&self, from: &Rig, request: FetchRequest) -> Result<(Fetched, Traffic), SyncError> {
         from.serve(|link| self.fetch_over(link, request))
+    }
+
+    pub fn fetch_from(&self, host: &dyn Host, request: FetchRequest) -> Result<(Fetched, Traffic), SyncError> {
+        let (near, far) = pair("test");
+        thread::scope(|scope| {
+            scope.spawn(move || serve(&far, host));
+            let result = self.fetch_over(&near, request);
+            drop(near);
+            result
+        })
     }
 
     pub fn fetch_over(&self, link: &dyn Link, mut request: FetchRequest) -> Result<(Fetched, Traffic), SyncError> {

@@ -9,6 +9,8 @@ use dits_testkit::{Snapshot, edit, random};
 
 use crate::{Failure, packages, place};
 
+mod share;
+
 /// What to version.
 #[derive(clap::Args)]
 pub struct Args {
@@ -31,6 +33,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     demo.tell()
 }
 
+#[derive(Clone)]
 struct Demo {
     dits: PathBuf,
     project: PathBuf,
@@ -82,6 +85,7 @@ impl Demo {
         self.dits(&["worktree", "add", &self.checkout.display().to_string()])?;
         self.compare()?;
         self.dits(&["fsck", "--full"])?;
+        self.share()?;
         println!("\nThe repository is {}", self.project.display());
         println!("Try next, there:  dits log --stat   ·   dits diff HEAD~1..HEAD   ·   dits inspect FILE");
         println!("The program is {}", self.dits.display());
@@ -140,6 +144,9 @@ impl Demo {
         self.show("dits", args);
         let mut command = Command::new(&self.dits);
         command.current_dir(&self.project).arg("--no-pager").args(args);
+        // What is remembered of servers and tokens is the demo's own.
+        let folder = self.checkout.parent().unwrap_or(&self.checkout);
+        command.env("DITS_CONFIG_GLOBAL", folder.join("config.toml"));
         for who in ["AUTHOR", "COMMITTER"] {
             command.env(format!("DITS_{who}_NAME"), "Demo").env(format!("DITS_{who}_EMAIL"), "demo@example.org");
         }

@@ -33,9 +33,9 @@ pub fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// Builds the release binary of dits and says where it is.
+/// Builds the release binaries of dits and its server, beside each other, and says where the first is.
 pub fn build_dits() -> Result<PathBuf, Failure> {
-    let status = cargo(&["build", "--release", "--package", "dits-cli"]).status()?;
+    let status = cargo(&["build", "--release", "--package", "dits-cli", "--package", "dits-server"]).status()?;
     if !status.success() {
         return Err(Failure::Failed("dits does not build".to_owned()));
     }

@@ -10,6 +10,7 @@ use dits_core::tree::Content;
 use super::{Changes, Item, Side};
 use crate::error::CliError;
 use crate::output::color::{FAINT, RANGE};
+use crate::output::path::quote_text;
 use crate::output::size::{format_bytes, format_count, plural};
 
 /// How many byte ranges are shown.
@@ -50,6 +51,7 @@ pub fn facts(
     types: (Option<FileType>, Option<FileType>),
 ) -> Result<Vec<ChangedFact>, CliError> {
     let of = |path, side: &Option<Side>, found: Option<FileType>| -> Result<Vec<Fact>, CliError> {
+        // What is absent has no known type.
         let (Some(side), Some(found)) = (side, found) else { return Ok(Vec::new()) };
         Ok(changes.facts(path, side, found)?.iter().cloned().collect())
     };
@@ -79,6 +81,10 @@ pub fn write(
     let diff = compare(changes, item)?;
     let mut say = |text: String| writeln!(out, "  {text}").unwrap_or_default();
     say(headline(item, types));
+    let absent = |side: &Option<Side>, found: Option<FileType>| side.is_some() && found.is_none();
+    if absent(&item.old, types.0) || absent(&item.new, types.1) {
+        say(format!("the content is not here; `dits fetch {}` brings it", quote_text(item.path.as_bytes())));
+    }
     if item.old.is_some() && item.new.is_some() {
         say(chunks(&diff));
         for region in diff.regions.iter().take(SHOWN) {
@@ -103,7 +109,7 @@ pub fn write(
 
 /// `MPEG-4 video, 92.1 MiB -> 92.3 MiB`.
 fn headline(item: &Item, types: (Option<FileType>, Option<FileType>)) -> String {
-    let name = |found: Option<FileType>| found.map_or("unknown", FileType::description);
+    let name = |found: Option<FileType>| found.map_or("content not here", FileType::description);
     let size = |side: &Option<Side>| side.as_ref().map_or_else(String::new, |side| format_bytes(side.size));
     match (&item.old, &item.new) {
         (Some(_), Some(_)) => {

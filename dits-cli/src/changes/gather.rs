@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dits_core::content::store_error;
+use dits_core::content::{if_here, store_error};
 use dits_core::diff::{self, Change, FileVersion, find_renames};
 use dits_core::index::{Index, Stage};
 use dits_core::manifest::Manifest;
@@ -94,7 +94,7 @@ impl Changes<'_> {
         }
         for path in &scan.modified {
             let recorded = items.get(path).map_or_else(|| staged_side(&index, path), |item| item.old.clone());
-            let new = self.work_side(path, recorded.as_ref(), against, &progress)?;
+            let new = self.work_side(&index, path, recorded.as_ref(), against, &progress)?;
             self.put(&mut items, &index, path, Some(new));
         }
         if against == Against::Index {
@@ -121,12 +121,16 @@ impl Changes<'_> {
     /// recorded one: that it differs from what is staged does not say that it differs from an older version.
     fn work_side(
         &self,
+        index: &Index,
         path: &RepoPath,
         recorded: Option<&Side>,
         against: Against,
         progress: &dyn dits_core::progress::Progress,
     ) -> Result<Side, CliError> {
         let dirs = self.dirs.ok_or(RepoError::Bare)?;
+        if let Some(version) = self.opened.repo.ghost_version(index, dirs, path)? {
+            return Ok(Side::stored(version));
+        }
         if !self.form.needs_content() && !self.cx.json() {
             let meta = dirs.stat(path)?.ok_or_else(|| RepoError::Vanished { path: path.clone() })?;
             let mode = meta.kind().mode().ok_or_else(|| RepoError::NotAFile { content: path.to_string() })?;
@@ -192,8 +196,9 @@ impl Changes<'_> {
                 Ok(dits_core::durable::IoContext::at(facts, "read", &dirs.shown(Some(path)))?)
             }
             (Some(content), _) => {
-                let mut reader = dits_core::content::ContentReader::open(&self.read, content, side.size)?;
-                Ok(dits_core::media::facts(&mut reader, found, side.size).map_err(store_error)?)
+                let facts = dits_core::content::ContentReader::open(&self.read, content, side.size)
+                    .and_then(|mut reader| dits_core::media::facts(&mut reader, found, side.size).map_err(store_error));
+                Ok(if_here(facts)?.unwrap_or_default())
             }
             _ => Ok(dits_core::media::Facts::default()),
         }

@@ -1,7 +1,7 @@
 //! Showing what differs between two versions: for `diff`, `show` and `log`.
 
 use dits_core::attributes::AttributeLookup;
-use dits_core::content::{Rehearsal, copy_to, detect_stored};
+use dits_core::content::{Rehearsal, copy_to, detect_if_here, if_here};
 use dits_core::diff::{Change, FileVersion, RenameOptions};
 use dits_core::durable::IoContext;
 use dits_core::media::{self, FileType, HEAD_LEN};
@@ -173,13 +173,17 @@ impl<'a> Changes<'a> {
     fn body(&self, item: &Item) -> Result<Body, CliError> {
         let sides = [(item.old_path(), &item.old), (&item.path, &item.new)];
         let types = [self.file_type(sides[0].0, sides[0].1)?, self.file_type(sides[1].0, sides[1].1)?];
-        let small = sides.iter().all(|(_, side)| side.as_ref().is_none_or(|side| side.size <= MAX_TEXT));
+        let known = sides.iter().zip(types).all(|((_, side), found)| side.is_none() || found.is_some());
+        let small = known && sides.iter().all(|(_, side)| side.as_ref().is_none_or(|side| side.size <= MAX_TEXT));
         let by_content = types.iter().flatten().all(|found| is_lines(*found));
         let text = small && (self.form.text || self.by_attribute(&item.path)?.unwrap_or(by_content));
         if !text {
             return Ok(Body::Binary(types[0], types[1]));
         }
-        Ok(Body::Text(self.bytes(sides[0].0, sides[0].1)?, self.bytes(sides[1].0, sides[1].1)?))
+        match (self.bytes(sides[0].0, sides[0].1)?, self.bytes(sides[1].0, sides[1].1)?) {
+            (Some(old), Some(new)) => Ok(Body::Text(old, new)),
+            _ => Ok(Body::Binary(types[0], types[1])),
+        }
     }
 
     /// Whether attributes say that a file is text.
@@ -194,6 +198,7 @@ impl<'a> Changes<'a> {
         })
     }
 
+    /// The type of a side; `None` when there is no such side, or its content is not here.
     fn file_type(&self, path: &RepoPath, side: &Option<Side>) -> Result<Option<FileType>, CliError> {
         let Some(side) = side else { return Ok(None) };
         if side.mode == Mode::Symlink {
@@ -207,13 +212,14 @@ impl<'a> Changes<'a> {
                 file.take(HEAD_LEN as u64).read_to_end(&mut head).at("read", &dirs.shown(Some(path)))?;
                 Ok(Some(media::detect(&head, meta.size)))
             }
-            (Some(content), _) => Ok(Some(detect_stored(&self.read, content, side.size)?)),
+            (Some(content), _) => Ok(detect_if_here(&self.read, content, side.size)?),
             _ => Ok(None),
         }
     }
 
-    fn bytes(&self, path: &RepoPath, side: &Option<Side>) -> Result<Vec<u8>, CliError> {
-        let Some(side) = side else { return Ok(Vec::new()) };
+    /// The content of a side; `None` when it is not here.
+    fn bytes(&self, path: &RepoPath, side: &Option<Side>) -> Result<Option<Vec<u8>>, CliError> {
+        let Some(side) = side else { return Ok(Some(Vec::new())) };
         let mut bytes = Vec::new();
         match (&side.content, self.dirs) {
             (_, Some(dirs)) if side.in_worktree && side.mode != Mode::Symlink => {
@@ -221,10 +227,10 @@ impl<'a> Changes<'a> {
                 let (file, _) = dirs.open_file(path)?;
                 file.take(MAX_TEXT + 1).read_to_end(&mut bytes).at("read", &dirs.shown(Some(path)))?;
             }
-            (Some(content), _) => copy_to(&self.read, content, &mut bytes)?,
+            (Some(content), _) => return Ok(if_here(copy_to(&self.read, content, &mut bytes))?.map(|()| bytes)),
             _ => {}
         }
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 
     fn renames(&self) -> Option<RenameOptions> {

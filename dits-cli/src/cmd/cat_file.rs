@@ -3,12 +3,13 @@
 use std::io;
 
 use dits_core::commit::Commit;
-use dits_core::content::copy_to;
+use dits_core::content::{copy_to, if_here};
 use dits_core::manifest::Manifest;
 use dits_core::object::{ChunkId, CommitId, Digest, ManifestId, ObjectKind, ObjectRead, TagId, TreeId};
-use dits_core::repo::Repository;
+use dits_core::repo::{RepoError, Repository};
 use dits_core::revision::Resolved;
 use dits_core::signature::Signature;
+use dits_core::store::StoreError;
 use dits_core::tag::Tag;
 use dits_core::tree::{Content, Tree};
 use serde::Serialize;
@@ -84,11 +85,11 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
 
 /// Reads it whole: damage is an error, also when only its presence is asked for.
 fn exists(repo: &Repository, shown: &Shown) -> Result<Exit, CliError> {
-    match shown {
-        Shown::Object(kind, digest) => _ = repo.store().read(*kind, digest)?,
-        Shown::File(content, _) => copy_to(repo.store(), content, &mut io::sink())?,
-    }
-    Ok(Exit::Ok)
+    let here = match shown {
+        Shown::Object(kind, digest) => if_here(repo.store().read(*kind, digest).map(drop).map_err(RepoError::from))?,
+        Shown::File(content, _) => if_here(copy_to(repo.store(), content, &mut io::sink()))?,
+    };
+    Ok(if here.is_some() { Exit::Ok } else { Exit::Difference })
 }
 
 fn size(repo: &Repository, shown: &Shown) -> Result<u64, CliError> {
@@ -129,7 +130,7 @@ fn print(cx: &Context, repo: &Repository, kind: ObjectKind, digest: Digest) -> R
             Ok(())
         }
         ObjectKind::Commit => {
-            writeln!(cx.out(), "{}", commit_text(&Commit::read(read, CommitId::from_digest(digest))?).trim_end())
+            writeln!(cx.out(), "{}", commit_text(&whole_commit(read, CommitId::from_digest(digest))?).trim_end())
         }
         ObjectKind::Tag => {
             let tag = Tag::read(read, TagId::from_digest(digest))?;
@@ -138,6 +139,11 @@ fn print(cx: &Context, repo: &Repository, kind: ObjectKind, digest: Digest) -> R
         }
         ObjectKind::Tombstone => writeln!(cx.out(), "tombstone"),
     }
+}
+
+/// A commit as it was written: with its parents, also where they are absent.
+fn whole_commit(read: &dyn ObjectRead, id: CommitId) -> Result<Commit, StoreError> {
+    Commit::from_bytes(id, &read.read(ObjectKind::Commit, id.digest())?)
 }
 
 fn commit_text(commit: &Commit) -> String {
@@ -260,7 +266,7 @@ fn object_body(repo: &Repository, kind: ObjectKind, digest: Digest) -> Result<Bo
             Body::Entries { entries: entries.collect() }
         }
         ObjectKind::Commit => {
-            let commit = Commit::read(read, CommitId::from_digest(digest))?;
+            let commit = whole_commit(read, CommitId::from_digest(digest))?;
             let moves = commit.moves.iter().map(|(from, to)| Move { from: from.into(), to: to.into() });
             Body::Commit {
                 tree: commit.tree.to_string(),

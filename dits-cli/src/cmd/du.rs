@@ -42,6 +42,8 @@ struct Answer {
     files: u64,
     logical: u64,
     chunks: Count,
+    /// Those of them that are not here.
+    absent: Count,
     entries: Vec<Line>,
     /// Everything in the store, of all versions.
     store: Stored,
@@ -161,12 +163,13 @@ fn answer(commit: CommitId, usage: &Usage, store: Stored) -> Answer {
         shared_here: group.shared_here.stored,
         shared_elsewhere: group.shared_elsewhere.stored,
     };
-    let (files, logical, chunks) = (usage.files, usage.logical, usage.chunks.into());
+    let (files, logical, chunks, absent) = (usage.files, usage.logical, usage.chunks.into(), usage.absent.into());
     Answer {
         commit: commit.to_string(),
         files,
         logical,
         chunks,
+        absent,
         entries: usage.groups.iter().map(line).collect(),
         store,
     }
@@ -192,8 +195,13 @@ fn tell(opened: &Opened, usage: &Usage, store: &Stored, cx: &Context) -> Result<
     let chunks = plural(usage.chunks.objects, "chunk", "chunks");
     writeln!(cx.out(), "this version: {files}, {}", format_bytes_exact(usage.logical))?;
     writeln!(cx.out(), "  stored as {chunks}, {}", format_bytes_exact(usage.chunks.stored))?;
+    if usage.absent.objects > 0 {
+        let (absent, bytes) = (usage.absent.objects, format_bytes_exact(usage.absent.plain));
+        writeln!(cx.out(), "  not here: {}, {bytes}", plural(absent, "chunk", "chunks"))?;
+    }
     let ratio = |whole: u64, part: u64| if part == 0 { 1.0 } else { whole as f64 / part as f64 };
-    let (dedup, zstd) = (ratio(usage.logical, usage.chunks.plain), ratio(usage.chunks.plain, usage.chunks.stored));
+    let (dedup, zstd) =
+        (ratio(usage.logical, usage.chunks.plain), ratio(usage.chunks.plain - usage.absent.plain, usage.chunks.stored));
     writeln!(cx.out(), "  deduplication {dedup:.2} : 1, compression {zstd:.2} : 1")?;
     let (content, metadata) = (&store.content, &store.metadata);
     let all = format_bytes_exact(content.stored + metadata.stored);

@@ -36,6 +36,7 @@ struct Answer {
     repaired: Vec<String>,
     metadata: u64,
     chunks: u64,
+    absent: u64,
     unreachable: u64,
     verified_bytes: u64,
 }
@@ -83,6 +84,7 @@ fn answer(report: &FsckReport) -> Answer {
         repaired: report.repaired.clone(),
         metadata: report.metadata,
         chunks: report.chunks,
+        absent: report.absent,
         unreachable: report.unreachable,
         verified_bytes: report.verified_bytes,
     }
@@ -112,6 +114,10 @@ fn tell(report: &FsckReport, args: &Args, cx: &Context) -> Result<(), CliError> 
     match errors {
         0 => writeln!(cx.out(), "{checked}; nothing is damaged")?,
         _ => writeln!(cx.out(), "{checked}; {}", plural(errors, "problem", "problems"))?,
+    }
+    if report.absent > 0 {
+        let verb = if report.absent == 1 { "is" } else { "are" };
+        writeln!(cx.out(), "{} {verb} not here, as remotes hold them", plural(report.absent, "chunk", "chunks"))?;
     }
     match args.full {
         true => writeln!(cx.out(), "{} of packs read and verified", format_bytes(report.verified_bytes))?,

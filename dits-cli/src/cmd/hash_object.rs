@@ -11,7 +11,7 @@ use dits_core::content::{IngestError, Ingestor, Source, identify};
 use dits_core::durable::{IoContext, IoError};
 use dits_core::path::RepoPath;
 use dits_core::repo::{RepoError, profile_of_setting};
-use dits_core::worktree::WorkDirs;
+use dits_core::worktree::{LinkTarget, WorkDirs, link_target};
 use serde::Serialize;
 
 use super::check_ignore::one_path;
@@ -81,6 +81,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     }
     for file in &args.files {
         let path = cx.cwd.join(file);
+        check_no_ghost(&path)?;
         let opened_file = File::open(&path).at("open", &path)?;
         let meta = opened_file.metadata().at("look at", &path)?;
         if !meta.is_file() {
@@ -103,6 +104,17 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     }
     write!(cx.out(), "{}", table.render())?;
     Ok(Exit::Ok)
+}
+
+/// The name of content that is not here is known to the index; its BLAKE3 is not.
+fn check_no_ghost(path: &Path) -> Result<(), CliError> {
+    match std::fs::read_link(path) {
+        Ok(target) if link_target(target.as_os_str().as_encoded_bytes()) != LinkTarget::Elsewhere => {
+            Err(CliError::usage(format!("the content of {} is not here; a remote holds it", path.display()))
+                .hint("`dits fetch PATH` brings it; `dits ls-files -s PATH` tells its id without it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn one(

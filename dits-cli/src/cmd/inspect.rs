@@ -1,35 +1,26 @@
 //! `dits inspect`
 
+mod print;
+mod subject;
+mod survey;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 
-use dits_core::chunk::{ChunkRef, Profile};
-use dits_core::content::{
-    ChunkSample, ContentReader, InStore, Rehearsal, detect_stored, in_store, sharing, store_error,
-};
-use dits_core::diff::FileVersion;
-use dits_core::durable::IoContext;
-use dits_core::index::Stage;
-use dits_core::manifest::Manifest;
-use dits_core::media::{self, Facts, FileType};
-use dits_core::object::ChunkId;
-use dits_core::path::RepoPath;
+use dits_core::content::sharing;
+use dits_core::media::FileType;
 use dits_core::progress::Progress;
 use dits_core::repo::RepoError;
-use dits_core::revision::Resolved;
-use dits_core::store::Odb;
-use dits_core::tree::{Content, Mode};
-use dits_core::worktree::{self, WorkDirs};
+use dits_core::worktree::WorkDirs;
 use serde::Serialize;
 
+use self::print::print;
+use self::subject::{Subject, stored_file, worktree_file};
+use self::survey::{ChunkJson, ChunkStats, Survey};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::color::{FAINT, HEADING};
 use crate::output::json::Bytes;
-use crate::output::path::quote_text;
-use crate::output::size::{format_bytes, format_bytes_exact, format_count, format_percent, plural};
 use crate::repository::Opened;
 
 /// Describe a file: what it is, how it is cut, what it shares
@@ -54,6 +45,11 @@ pub struct Args {
     top: usize,
 }
 
+/// The state of a file of which only a ghost is in the worktree.
+const NOT_HERE: &str = "not here";
+/// The state of a file of a version.
+const STORED: &str = "stored";
+
 #[derive(Serialize)]
 struct Answer {
     files: Vec<Report>,
@@ -65,8 +61,8 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     #[serde(rename = "type")]
-    file_type: &'static str,
-    description: &'static str,
+    file_type: Option<&'static str>,
+    description: Option<&'static str>,
     size: u64,
     mode: &'static str,
     state: &'static str,
@@ -93,16 +89,6 @@ struct ProfileJson {
     max: u32,
 }
 
-#[derive(Serialize, Default)]
-struct ChunkStats {
-    count: u64,
-    min: u32,
-    avg: u64,
-    max: u32,
-    zero_bytes: u64,
-    repeated_bytes: u64,
-}
-
 #[derive(Serialize)]
 struct Stored {
     chunks: u64,
@@ -114,80 +100,6 @@ struct Stored {
 struct SharedWith {
     path: Bytes,
     bytes: u64,
-}
-
-#[derive(Serialize)]
-struct ChunkJson {
-    offset: u64,
-    length: u32,
-    id: String,
-    stored: Option<u32>,
-}
-
-/// Counts chunks as they go by.
-struct Survey<'a> {
-    store: &'a Odb,
-    stats: ChunkStats,
-    stored: InStore,
-    sample: ChunkSample,
-    list: Option<Vec<ChunkJson>>,
-    offset: u64,
-    zeros: BTreeMap<u32, ChunkId>,
-    /// The chunk before and whether it was zeros.
-    before: Option<(ChunkId, bool)>,
-}
-
-impl<'a> Survey<'a> {
-    fn new(store: &'a Odb, list: bool) -> Self {
-        Self {
-            store,
-            stats: ChunkStats { min: u32::MAX, ..ChunkStats::default() },
-            stored: InStore::default(),
-            sample: ChunkSample::default(),
-            list: list.then(Vec::new),
-            offset: 0,
-            zeros: BTreeMap::new(),
-            before: None,
-        }
-    }
-
-    fn take(&mut self, chunk: ChunkRef, zero: bool) -> Result<(), dits_core::store::StoreError> {
-        let stats = &mut self.stats;
-        stats.count += 1;
-        stats.min = stats.min.min(chunk.len);
-        stats.max = stats.max.max(chunk.len);
-        stats.zero_bytes += if zero { u64::from(chunk.len) } else { 0 };
-        let first = self.sample.add(&chunk);
-        let stored = in_store(self.store, &chunk, first, &mut self.stored)?;
-        if let Some(list) = &mut self.list {
-            list.push(ChunkJson { offset: self.offset, length: chunk.len, id: chunk.id.to_string(), stored });
-        }
-        self.offset += u64::from(chunk.len);
-        self.before = Some((chunk.id, zero));
-        Ok(())
-    }
-
-    /// Takes a chunk whose bytes were not read. Zeros are cut into chunks that are all alike and as long as can be, with
-    /// a shorter one at the end, so only such chunks have to be compared with the hash of zeros.
-    fn take_stored(&mut self, chunk: ChunkRef, max: u32) -> Result<(), dits_core::store::StoreError> {
-        let suspect = chunk.len == max || self.before.is_some_and(|(id, zero)| zero || id == chunk.id);
-        let zero = suspect && {
-            let make = || ChunkId::of(&vec![0; chunk.len as usize]);
-            *self.zeros.entry(chunk.len).or_insert_with(make) == chunk.id
-        };
-        self.take(chunk, zero)
-    }
-}
-
-/// What a file turned out to be.
-struct Subject {
-    path: RepoPath,
-    version: Option<String>,
-    found: FileVersion,
-    file_type: FileType,
-    facts: Facts,
-    profile: Option<Profile>,
-    state: &'static str,
 }
 
 /// Describes them.
@@ -240,8 +152,8 @@ fn report(args: &Args, cx: &Context, opened: &Opened, file: &OsStr) -> Result<Re
     Ok(Report {
         path: (&subject.path).into(),
         version: subject.version,
-        file_type: subject.file_type.name(),
-        description: subject.file_type.description(),
+        file_type: subject.file_type.map(FileType::name),
+        description: subject.file_type.map(FileType::description),
         size: subject.found.size,
         mode: subject.found.mode.octal(),
         state: subject.state,
@@ -259,90 +171,6 @@ fn report(args: &Args, cx: &Context, opened: &Opened, file: &OsStr) -> Result<Re
     })
 }
 
-fn worktree_file(
-    opened: &Opened,
-    dirs: &WorkDirs,
-    file: &OsStr,
-    survey: &mut Survey<'_>,
-    progress: &dyn Progress,
-) -> Result<Subject, CliError> {
-    let repo = &opened.repo;
-    let mut literal = OsString::from(":(literal)");
-    literal.push(file);
-    let names = opened.select(&[literal])?.names()?;
-    let [path] = &names[..] else { return Err(CliError::usage("the top folder is no file")) };
-    let index = repo.index()?;
-    let entry = index.get(path, Stage::Normal);
-    let recorded = match entry.as_ref().map(|entry| &entry.content) {
-        Some(Content::Manifest(id)) => Some(Manifest::open(repo.store(), *id)?.profile()),
-        _ => None,
-    };
-    let lookup = repo.attributes(dirs)?;
-    let attributes = lookup.attributes_of(path).map_err(RepoError::from)?;
-    let rehearsal = Rehearsal::new(repo.store());
-    progress.stage("Reading", None, None);
-    let mut each = |chunk, bytes: &[u8]| survey.take(chunk, bytes.iter().all(|byte| *byte == 0));
-    let rehearsed = worktree::rehearse(repo, dirs, &rehearsal, path, (&attributes, recorded), progress, &mut each)?;
-    let state = match entry {
-        None => "not tracked",
-        Some(entry) if entry.content == rehearsed.version.content => "as it was added",
-        Some(_) => "changed since it was added",
-    };
-    let facts = match rehearsed.version.mode {
-        Mode::Symlink => Facts::default(),
-        _ => {
-            let (mut opened, _): (File, _) = dirs.open_file(path)?;
-            media::facts(&mut opened, rehearsed.file_type, rehearsed.version.size)
-                .at("read", &dirs.shown(Some(path)))?
-        }
-    };
-    Ok(Subject {
-        path: path.clone(),
-        version: None,
-        found: rehearsed.version,
-        file_type: rehearsed.file_type,
-        facts,
-        profile: rehearsed.profile,
-        state,
-    })
-}
-
-fn stored_file(opened: &Opened, file: &OsStr, survey: &mut Survey<'_>) -> Result<Subject, CliError> {
-    let (repo, text) = (&opened.repo, file.to_string_lossy());
-    if !text.contains(':') {
-        let message = format!("there is no file `{text}` in the worktree");
-        return Err(CliError::usage(message).hint(format!("`dits inspect HEAD:{text}` looks at the version in HEAD")));
-    }
-    let Resolved::Entry(path, entry) = repo.resolve(&text)? else {
-        return Err(CliError::usage(format!("`{text}` is no file of a version")));
-    };
-    let store = repo.store();
-    let mut profile = None;
-    match &entry.content {
-        Content::Tree(_) => return Err(CliError::usage(format!("`{text}` is a folder"))),
-        Content::Chunk(id) => survey.take_stored(ChunkRef { id: *id, len: entry.size as u32 }, entry.size as u32)?,
-        Content::Manifest(id) => {
-            let manifest = Manifest::open(store, *id)?;
-            profile = Some(manifest.profile());
-            for chunk in manifest.iter_from(0)? {
-                survey.take_stored(chunk?.1, manifest.profile().max)?;
-            }
-        }
-        _ => {}
-    }
-    let is_link = entry.mode == Mode::Symlink;
-    let file_type = if is_link { FileType::Text } else { detect_stored(store, &entry.content, entry.size)? };
-    let facts = match is_link {
-        true => Facts::default(),
-        false => {
-            let mut reader = ContentReader::open(store, &entry.content, entry.size)?;
-            media::facts(&mut reader, file_type, entry.size).map_err(store_error)?
-        }
-    };
-    let version = text.split_once(':').map(|(version, _)| version.to_owned());
-    Ok(Subject { path, version, found: entry.into(), file_type, facts, profile, state: "stored" })
-}
-
 /// The attributes that hold for a file, and whether it is to be locked before it is edited.
 fn attributes(
     opened: &Opened,
@@ -350,7 +178,7 @@ fn attributes(
     subject: &Subject,
 ) -> Result<(BTreeMap<String, String>, bool), CliError> {
     use dits_core::attributes::State;
-    let by_type = subject.file_type.lockable_by_default();
+    let by_type = subject.file_type.is_some_and(FileType::lockable_by_default);
     let Some(dirs) = dirs else { return Ok((BTreeMap::new(), by_type)) };
     let lookup = opened.repo.attributes(dirs)?;
     let found = lookup.attributes_of(&subject.path).map_err(RepoError::from)?;
@@ -362,81 +190,4 @@ fn attributes(
     let list = found.iter().map(|(name, state)| (name.to_owned(), shown(state))).collect();
     let lockable = found.lockable().map_err(RepoError::from)?.unwrap_or(by_type);
     Ok((list, lockable))
-}
-
-fn print(cx: &Context, report: &Report) -> Result<(), CliError> {
-    let out = cx.out();
-    let name = quote_text(&report.path.0);
-    let title = report.version.as_ref().map_or_else(|| name.clone(), |version| format!("{version}:{name}"));
-    writeln!(out, "{}", out.paint(HEADING, title))?;
-    let line = |label: &str, value: String| writeln!(out, "  {label:<13} {value}");
-    line("Type", format!("{} ({})", report.description, report.file_type))?;
-    line("Length", format_bytes_exact(report.size))?;
-    line("State", report.state.to_owned())?;
-    for (label, value) in &report.labels {
-        line(label, value.clone())?;
-    }
-    let chunks = &report.chunks;
-    if let Some(profile) = &report.profile {
-        let sizes = [profile.min, profile.avg, profile.max].map(|size| format_bytes(u64::from(size)));
-        line("Cut at", format!("{}, aiming at {}, at most {}", sizes[0], sizes[1], sizes[2]))?;
-    }
-    if chunks.count > 0 {
-        let lengths = [u64::from(chunks.min), chunks.avg, u64::from(chunks.max)].map(format_bytes);
-        let lengths = format!("shortest {}, average {}, longest {}", lengths[0], lengths[1], lengths[2]);
-        line("Chunks", format!("{}: {lengths}", format_count(chunks.count)))?;
-        line("In the store", in_the_store(report))?;
-    }
-    if chunks.zero_bytes > 0 {
-        line("Zeros", format!("{} in chunks of nothing else", format_bytes(chunks.zero_bytes)))?;
-    }
-    if chunks.repeated_bytes > 0 {
-        line("Repeats", format!("{} occur more than once in it", format_bytes(chunks.repeated_bytes)))?;
-    }
-    line("Lockable", if report.lockable { "yes" } else { "no" }.to_owned())?;
-    if !report.attributes.is_empty() {
-        let list: Vec<String> = report.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        line("Attributes", list.join(" "))?;
-    }
-    print_sharing(cx, report)?;
-    if let Some(list) = &report.chunk_list {
-        writeln!(out, "  {}", out.paint(FAINT, "      offset     length     stored  chunk"))?;
-        for chunk in list {
-            let stored = chunk.stored.map_or_else(|| "-".to_owned(), |stored| stored.to_string());
-            writeln!(out, "  {:>12} {:>10} {stored:>10}  {}", chunk.offset, chunk.length, chunk.id)?;
-        }
-    }
-    Ok(())
-}
-
-/// `1,207 of 1,210 chunks: 92.1 MiB in 91.8 MiB (99.7 %); 212 KiB are new`.
-fn in_the_store(report: &Report) -> String {
-    let (stored, chunks) = (&report.in_store, &report.chunks);
-    if stored.chunks == 0 {
-        return "nothing of it".to_owned();
-    }
-    let share = format_percent(stored.stored_bytes, stored.bytes);
-    let sizes = format!("{} in {} ({share})", format_bytes(stored.bytes), format_bytes(stored.stored_bytes));
-    let new = report.size.saturating_sub(stored.bytes);
-    let amount = match stored.chunks == chunks.count {
-        true => "all of it".to_owned(),
-        false => format!("{} of {}", format_count(stored.chunks), plural(chunks.count, "chunk", "chunks")),
-    };
-    let new = if new == 0 { String::new() } else { format!("; {} new", format_bytes(new)) };
-    format!("{amount}, {sizes}{new}")
-}
-
-fn print_sharing(cx: &Context, report: &Report) -> Result<(), CliError> {
-    let out = cx.out();
-    let about = if report.estimated { "about " } else { "" };
-    for (number, shared) in report.shared.iter().enumerate() {
-        let own = if shared.path == report.path { " (as it is in HEAD)" } else { "" };
-        let amount = format!("{about}{} ({})", format_bytes(shared.bytes), format_percent(shared.bytes, report.size));
-        let label = if number == 0 { "Shares" } else { "" };
-        writeln!(out, "  {label:<13} {amount:<22} with {}{own}", quote_text(&shared.path.0))?;
-    }
-    if let Some(more) = report.shared_files.checked_sub(report.shared.len()).filter(|more| *more > 0) {
-        writeln!(out, "  {:<13} …and with {}", "", plural(more as u64, "more file", "more files"))?;
-    }
-    Ok(())
 }

@@ -25,6 +25,7 @@ use crate::repository::Opened;
   dits ls-files -m -d              what was changed or removed since it was staged
   dits ls-files -o --exclude-standard
   dits ls-files -o -i              what is ignored
+  dits ls-files --ghosts           what `dits fetch` would bring
 
 The letters of -t: H staged, M in conflict, C changed, R removed, ? not tracked.")]
 #[allow(clippy::struct_excessive_bools, reason = "they are options")]
@@ -53,6 +54,9 @@ pub struct Args {
     /// Only files in conflict, with their stages
     #[arg(short, long)]
     unmerged: bool,
+    /// Only files whose content is not here
+    #[arg(long)]
+    ghosts: bool,
     /// A letter for its state before each file
     #[arg(short = 't')]
     tag: bool,
@@ -93,6 +97,7 @@ struct Staged {
     id: String,
     stage: u8,
     size: u64,
+    ghost: bool,
 }
 
 impl Line {
@@ -103,6 +108,7 @@ impl Line {
             id: id_of(&entry.content).to_string(),
             stage: entry.stage as u8,
             size: entry.size,
+            ghost: entry.flags.ghost,
         };
         let (letter, state) = if entry.stage == Stage::Normal { ('H', "cached") } else { ('M', "unmerged") };
         let raw = entry.repo_path();
@@ -177,7 +183,7 @@ fn staged(args: &Args, opened: &Opened, index: &Index, specs: &Pathspecs) -> Res
     let mut lines = Vec::new();
     for entry in index.entries() {
         let path = entry.repo_path();
-        let wanted = !args.unmerged || entry.stage != Stage::Normal;
+        let wanted = (!args.unmerged || entry.stage != Stage::Normal) && (!args.ghosts || entry.flags.ghost);
         if !wanted || !specs.matches(&path, false) {
             continue;
         }

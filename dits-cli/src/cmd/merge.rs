@@ -228,12 +228,20 @@ fn default_message(opened: &Opened, revision: &str) -> Result<String, CliError> 
         Some(name) if name.as_str().starts_with("refs/remotes/") => "remote-tracking branch",
         _ => "commit",
     };
+    message(opened, &format!("{what} '{revision}'"))
+}
+
+/// `Merge …`, and into what, where that is not the usual branch.
+///
+/// # Errors
+/// When HEAD cannot be read.
+pub fn message(opened: &Opened, what: &str) -> Result<String, CliError> {
     let into = match opened.repo.head()?.branch().map(|branch| branch.short().to_owned()) {
         Some(branch) if branch == "main" || branch == "master" => String::new(),
         Some(branch) => format!(" into {branch}"),
         None => " into HEAD".to_owned(),
     };
-    Ok(format!("Merge {what} '{revision}'{into}\n"))
+    Ok(format!("Merge {what}{into}\n"))
 }
 
 fn tree(opened: &Opened, id: CommitId) -> Result<dits_core::object::TreeId, CliError> {

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use dits_core::commit::Commit;
-use dits_core::content::{copy_to, detect_stored};
+use dits_core::content::{copy_to, detect_if_here, detect_stored};
+use dits_core::media::FileType;
 use dits_core::object::{CommitId, Digest, ManifestId, ObjectKind, TagId, TreeId};
 use dits_core::path::RepoPath;
 use dits_core::revision::{Range, Resolved};
@@ -186,7 +187,7 @@ impl Show<'_> {
     fn file(&self, path: &RepoPath, entry: &TreeEntry) -> Result<(), CliError> {
         let (store, out) = (self.opened.repo.store(), self.cx.out());
         if out.is_terminal() && entry.mode != Mode::Symlink {
-            let found = detect_stored(store, &entry.content, entry.size)?;
+            let found = detect_stored(store, &entry.content, entry.size).map_err(|error| error.in_file(path))?;
             if !found.is_text() && entry.size > 0 {
                 let message = format!("`{path}` is no text ({}): it would garble the terminal", found.description());
                 return Err(CliError::usage(message)
@@ -195,21 +196,25 @@ impl Show<'_> {
             }
             self.cx.start_pager()?;
         }
-        self.copy(&entry.content)
+        self.copy(Some(path), &entry.content)
     }
 
-    fn copy(&self, content: &Content) -> Result<(), CliError> {
+    fn copy(&self, path: Option<&RepoPath>, content: &Content) -> Result<(), CliError> {
         let mut sink = Sink(self.cx);
         match copy_to(self.opened.repo.store(), content, &mut sink) {
             // A reader that went away is no failure of the store.
+            Ok(()) => Ok(()),
             Err(dits_core::repo::RepoError::Io(error)) if error.op == "write" => Err(CliError::output(&error.source)),
-            outcome => Ok(outcome?),
+            Err(error) => Err(match path {
+                Some(path) => error.in_file(path).into(),
+                None => error.into(),
+            }),
         }
     }
 
     fn bytes(&self, kind: ObjectKind, digest: &Digest) -> Result<(), CliError> {
         match kind {
-            ObjectKind::Manifest => self.copy(&Content::Manifest(ManifestId::from_digest(*digest))),
+            ObjectKind::Manifest => self.copy(None, &Content::Manifest(ManifestId::from_digest(*digest))),
             _ => {
                 use dits_core::object::ObjectRead;
                 self.cx.out().write_bytes(&self.opened.repo.store().read(kind, digest)?)
@@ -225,7 +230,7 @@ impl Show<'_> {
                 "path": Bytes::from(path),
                 "mode": entry.mode.octal(),
                 "size": entry.size,
-                "type": detect_stored(store, &entry.content, entry.size)?.name(),
+                "type": detect_if_here(store, &entry.content, entry.size)?.map(FileType::name),
             }),
             Resolved::Entry(_, TreeEntry { content: Content::Tree(id), .. }) => self.tree_json(*id)?,
             Resolved::Object(ObjectKind::Tree, digest) => self.tree_json(TreeId::from_digest(*digest))?,

@@ -2,6 +2,7 @@
 
 use dits_core::index::IndexError;
 use dits_core::lockfile::LockError;
+use dits_core::partial::SourceError;
 use dits_core::refs::RefError;
 use dits_core::remote::RemoteError;
 use dits_core::repo::RepoError;
@@ -22,6 +23,8 @@ impl From<RepoError> for CliError {
             RepoError::Config(error) | RepoError::Remote(RemoteError::Config(error)) => error.into(),
             RepoError::Path(error) => error.into(),
             RepoError::Interrupted(error) => error.into(),
+            RepoError::Source(SourceError::Store(error)) => error.into(),
+            RepoError::Source(SourceError::Interrupted(error)) => error.into(),
             RepoError::Walk(WalkError::Io(error)) => error.into(),
             RepoError::Walk(WalkError::Interrupted(error)) => error.into(),
             error => {
@@ -37,6 +40,8 @@ fn exit(error: &RepoError) -> Exit {
         error if error.is_corruption() => Exit::Corruption,
         RepoError::Format { .. } => Exit::Corruption,
         RepoError::NothingToCommit => Exit::Difference,
+        RepoError::Source(_) => Exit::Network,
+        RepoError::WritersAtWork { .. } => Exit::Lock,
         RepoError::Unresolved { .. }
         | RepoError::InTheWay(_)
         | RepoError::FileAndFolder { .. }
@@ -44,6 +49,7 @@ fn exit(error: &RepoError) -> Exit {
         | RepoError::HalfDone { .. }
         | RepoError::StagedConflicts
         | RepoError::UnsafeRemoval(_)
+        | RepoError::KeptBack(_)
         | RepoError::OperationPending { .. } => Exit::Conflict,
         _ => Exit::Usage,
     }
@@ -110,6 +116,15 @@ fn hints(error: &RepoError) -> Vec<String> {
         RepoError::NoHead { .. } => {
             &["`dits switch -f BRANCH` puts HEAD on a branch again; `dits fsck` shows what else is damaged"]
         }
+        RepoError::Absent { path } => return vec![format!("`dits fetch {path}` brings it")],
+        RepoError::UnknownGhost { .. } => {
+            &["remove the link, and bring the file back with `dits restore PATH` and `dits fetch PATH`"]
+        }
+        RepoError::KeptBack(files) if files.only_here.is_empty() => {
+            &["commit and push what was changed, or throw it away with `dits restore PATH`"]
+        }
+        RepoError::KeptBack(_) => &["push first: `dits push`; then a remote has it"],
+        RepoError::WritersAtWork { .. } => &["try again when they are done"],
         RepoError::Revision(RevisionError::NoUpstream { branch }) => {
             return vec![
                 format!("to follow a branch: dits branch --set-upstream-to=origin/{branch} {branch}"),

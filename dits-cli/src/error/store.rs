@@ -10,6 +10,7 @@ impl From<StoreError> for CliError {
         let corrupt = error.is_corruption();
         match error {
             StoreError::Io(error) => error.into(),
+            error @ StoreError::Absent { .. } => Self::usage(error.to_string()).hint("`dits fetch PATH` brings it"),
             error if corrupt => Self::new(Exit::Corruption, error.to_string())
                 .hint("run `dits fsck` to see what is damaged; `dits fsck --full` checks every stored byte"),
             error => Self::usage(error.to_string()),

@@ -1,5 +1,7 @@
 //! Which refs a fetch brings, and what they become here.
 
+use std::collections::HashSet;
+
 use dits_core::history::is_ancestor;
 use dits_core::object::{CommitId, Digest, ObjectKind};
 use dits_core::refs::{BRANCHES, Expected, LogLine, RefEdit, RefName, RefStore, TAGS, Target};
@@ -45,6 +47,7 @@ pub struct Plan {
     pub arrivals: Vec<Arrival>,
     /// What is here of the remote and gone there, if such refs are to be forgotten.
     pub gone: Vec<(RefName, Target)>,
+    seen: HashSet<(RefName, Option<RefName>)>,
 }
 
 /// What was asked for.
@@ -83,7 +86,7 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, CliError> {
     if configured.is_empty() && !named {
         let head = request.listing.head.clone().ok_or_else(empty)?;
         let id = request.listing.get(&head).ok_or_else(empty)?;
-        plan.arrivals.push(Arrival { source: head, id, local: None, force: false, named: true });
+        plan.add(Arrival { source: head, id, local: None, force: false, named: true });
     }
     request.add_tags(&mut plan)?;
     if request.prune {
@@ -123,13 +126,14 @@ impl Request<'_> {
             Some(target) => Some(RefName::branch(target).map_err(RepoError::from)?),
             None => None,
         };
-        // What was last seen of it is kept up to date, whatever else becomes of it.
         let tracking = self.remote.and_then(|remote| remote.tracking(source.as_str()));
-        if let (true, Some(tracking)) = (local.as_ref() != tracking.as_ref(), tracking) {
-            plan.add(Arrival { source: source.clone(), id, local: Some(tracking), force: true, named });
-        }
+        let seen = tracking.filter(|tracking| local.as_ref() != Some(tracking));
         if local.is_some() || named {
-            plan.add(Arrival { source, id, local, force: spec.force, named });
+            plan.add(Arrival { source: source.clone(), id, local, force: spec.force, named });
+        }
+        // What was last seen of it is kept up to date, whatever else becomes of it.
+        if let Some(seen) = seen {
+            plan.add(Arrival { source, id, local: Some(seen), force: true, named });
         }
         Ok(())
     }
@@ -176,9 +180,15 @@ impl Request<'_> {
 
 impl Plan {
     fn add(&mut self, arrival: Arrival) {
-        if !self.arrivals.iter().any(|other| other.local == arrival.local && other.source == arrival.source) {
+        if self.seen.insert((arrival.source.clone(), arrival.local.clone())) {
             self.arrivals.push(arrival);
         }
+    }
+
+    /// Only what is to be forgotten.
+    #[must_use]
+    pub fn only_gone(self) -> Self {
+        Self { gone: self.gone, ..Self::default() }
     }
 
     /// What is to be asked for.
@@ -266,6 +276,8 @@ fn judge(
     };
     let forward = match (commit(old)?, commit(arrival.id)?) {
         (Some(old), Some(new)) => is_ancestor(store, old, new)?,
+        // In a dry run it did not come, and nobody can tell.
+        (Some(_), None) => true,
         _ => false,
     };
     Ok(match forward {

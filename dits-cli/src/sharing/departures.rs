@@ -1,5 +1,7 @@
 //! Which refs a push moves, and what can be refused without asking the remote.
 
+use std::collections::HashMap;
+
 use dits_core::history::is_ancestor;
 use dits_core::object::{CommitId, Digest, ObjectKind};
 use dits_core::refs::{BRANCHES, RefName, RefStore, TAGS, Target};
@@ -79,14 +81,16 @@ impl Departure {
 /// When a source or target makes no sense, or history cannot be read.
 pub fn plan(request: &Request<'_>) -> Result<Vec<Departure>, CliError> {
     let mut plan: Vec<Departure> = Vec::new();
+    let mut becomes: HashMap<RefName, Option<Digest>> = HashMap::new();
     for spec in request.specs {
         for departure in request.of_spec(spec)? {
-            if plan.iter().any(|other| other.name == departure.name && other.moved.new != departure.moved.new) {
-                let message = format!("`{}` of the remote cannot become two things at once", departure.name.short());
-                return Err(CliError::usage(message));
-            }
-            if !plan.iter().any(|other| other.name == departure.name) {
-                plan.push(departure);
+            match becomes.insert(departure.name.clone(), departure.moved.new) {
+                None => plan.push(departure),
+                Some(other) if other == departure.moved.new => {}
+                Some(_) => {
+                    let name = departure.name.short();
+                    return Err(CliError::usage(format!("`{name}` of the remote cannot become two things at once")));
+                }
             }
         }
     }
@@ -207,9 +211,9 @@ impl Request<'_> {
         let leased = self.lease(&name).is_some();
         let stale = self.breaks_lease(&name, old)?;
         let (status, reason) = match old {
+            Some(old) if old == source.id => (Status::UpToDate, None),
             _ if stale.is_some() => (Status::Rejected, stale),
             None => (Status::New, None),
-            Some(old) if old == source.id => (Status::UpToDate, None),
             Some(_) if name.as_tag().is_some() => match force || leased {
                 true => (Status::Forced, None),
                 false => (Status::Rejected, Some("already exists".to_owned())),

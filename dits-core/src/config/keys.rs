@@ -153,6 +153,7 @@ pub const KEYS: &[Key] = &[
         "How much of its content, in percent, a file must have in common with another to be its rename.",
     ),
     key("diff.renames", Kind::Bool, Some("true"), "Whether `diff`, `log` and `status` look for renames."),
+    key("drop.keep", Kind::List, None, "Paths whose content `drop` leaves here; patterns as in `.ditsignore`."),
     key(
         "fetch.exclude",
         Kind::List,
@@ -170,7 +171,7 @@ pub const KEYS: &[Key] = &[
         "fetch.recentDays",
         Kind::Int(0, i64::MAX),
         Some("7"),
-        "How many days before its newest commit a branch is recent for `fetch --recent`.",
+        "How many days old the newest commit of a branch may be for `fetch --recent` to bring its files.",
     ),
     key(
         "gc.auto",
@@ -198,6 +199,24 @@ pub const KEYS: &[Key] = &[
         Some("default"),
         "How `log` shows dates.",
     ),
+    key(
+        "pull.ff",
+        Kind::BoolOr(&["only"]),
+        Some("true"),
+        "Whether `pull` moves the branch forward where that is enough; `false` always makes a merge commit, `only` never.",
+    ),
+    key(
+        "push.autoSetupRemote",
+        Kind::Bool,
+        Some("false"),
+        "Whether a branch that follows nothing is pushed to one of its name, and follows that from then on.",
+    ),
+    key(
+        "push.default",
+        Kind::Word(&["nothing", "current", "upstream", "simple", "matching"]),
+        Some("simple"),
+        "What `push` pushes when it is not told: `simple` pushes the branch to one of the same name that it follows.",
+    ),
     key("receive.denyDeletes", Kind::Bool, Some("false"), "Whether a server refuses to delete branches and tags."),
     key(
         "receive.denyNonFastForwards",
@@ -213,6 +232,24 @@ pub const KEYS: &[Key] = &[
         "Branches that only the tokens named behind the colon may move, never back and never away: \
          `[\"main: ci ada\", \"release/*\"]`.",
     ),
+    key("remote.*.fetch", Kind::List, None, "Which refs of the remote `fetch` brings, and what they are called here."),
+    key(
+        "remote.*.hostKey",
+        Kind::Text,
+        None,
+        "The fingerprint that the server must have when it is met first; otherwise what it shows is remembered.",
+    ),
+    key(
+        "remote.*.partialCloneFilter",
+        Kind::Text,
+        None,
+        "Which content fetches bring by themselves, as `clone --filter` was told: `blob:none`, `blob:limit=1M`.",
+    ),
+    key("remote.*.prune", Kind::Bool, None, "`fetch.prune` for this remote."),
+    key("remote.*.pushUrl", Kind::Text, None, "Where `push` goes, if not to the remote's `url`."),
+    key("remote.*.token", Kind::Secret, None, "The token shown to the remote; `tokenFile` and `dits login` are safer."),
+    key("remote.*.tokenFile", Kind::Text, None, "A file with the token shown to the remote."),
+    key("remote.*.url", Kind::Text, None, "Where the remote is: `dits://`, `https://`, `ssh://`, `file://` or a path."),
     key(
         "server.anonymousRead",
         Kind::Bool,
@@ -221,28 +258,16 @@ pub const KEYS: &[Key] = &[
     ),
     key("server.quota", Kind::Size, None, "How many bytes a server lets the repository take."),
     key(
-        "pull.ff",
-        Kind::BoolOr(&["only"]),
-        Some("true"),
-        "Whether `pull` moves the branch forward where that is enough; `false` always makes a merge commit, `only` never.",
-    ),
-    key(
-        "push.default",
-        Kind::Word(&["nothing", "current", "upstream", "simple", "matching"]),
-        Some("simple"),
-        "What `push` pushes when it is not told: `simple` pushes the branch to one of the same name that it follows.",
-    ),
-    key("remote.*.fetch", Kind::List, None, "Which refs of the remote `fetch` brings, and what they are called here."),
-    key("remote.*.prune", Kind::Bool, None, "`fetch.prune` for this remote."),
-    key("remote.*.pushUrl", Kind::Text, None, "Where `push` goes, if not to the remote's `url`."),
-    key("remote.*.token", Kind::Secret, None, "The token shown to the remote; `tokenFile` and `dits login` are safer."),
-    key("remote.*.tokenFile", Kind::Text, None, "A file with the token shown to the remote."),
-    key("remote.*.url", Kind::Text, None, "Where the remote is: `dits://`, `https://`, `ssh://`, `file://` or a path."),
-    key(
         "status.showUntracked",
         Kind::Word(&["no", "normal", "all"]),
         Some("normal"),
         "Which untracked files `status` shows: none, folders as a whole, or every file.",
+    ),
+    key(
+        "transfer.caFile",
+        Kind::Text,
+        None,
+        "A PEM file of authorities: servers then need a certificate from one of them, and no key is remembered.",
     ),
     key(
         "transfer.carrier",

@@ -12,6 +12,6 @@ pub use compare::{CompareError, Comparison, compare};
 pub use export::{Exporter, copy_to};
 pub use identify::{Identified, identify};
 pub use ingest::{IngestError, Ingested, Ingestor, Source, profile_of};
-pub use reader::{ContentReader, detect_stored, store_error};
+pub use reader::{ContentReader, detect_if_here, detect_stored, if_here, store_error};
 pub use rehearse::{EachChunk, Rehearsal};
 pub use sharing::{ChunkSample, InStore, Sharing, in_store, sharing};

@@ -106,6 +106,25 @@ pub fn detect_stored(read: &dyn ObjectRead, content: &Content, size: u64) -> Res
     Ok(media::detect(&head, size))
 }
 
+/// [`detect_stored`]; `None` where the bytes are not here since a remote holds them.
+///
+/// # Errors
+/// When they are here and cannot be read.
+pub fn detect_if_here(read: &dyn ObjectRead, content: &Content, size: u64) -> Result<Option<FileType>, RepoError> {
+    if_here(detect_stored(read, content, size))
+}
+
+/// `None` for what cannot be told because content is not here since a remote holds it.
+///
+/// # Errors
+/// Every other error.
+pub fn if_here<T>(outcome: Result<T, RepoError>) -> Result<Option<T>, RepoError> {
+    match outcome {
+        Err(RepoError::Store(StoreError::Absent { .. })) => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

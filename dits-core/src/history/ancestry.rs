@@ -97,13 +97,94 @@ pub fn is_ancestor(read: &dyn ObjectRead, ancestor: CommitId, of: CommitId) -> R
     Ok(false)
 }
 
-/// How many commits each side has that the other has not.
+/// How many commits each side has that the other has not. Looks at history only as far back as the two differ, provided
+/// that no commit claims to be older than its parents.
 ///
 /// # Errors
 /// When a commit cannot be read.
 pub fn divergence(read: &dyn ObjectRead, ours: CommitId, theirs: CommitId) -> Result<Divergence, StoreError> {
-    let count = |tip, hidden| -> Result<usize, StoreError> {
-        super::Walk::new(read, &[tip], &[hidden])?.try_fold(0, |n, commit| commit.map(|_| n + 1))
-    };
-    Ok(Divergence { ahead: count(ours, theirs)?, behind: count(theirs, ours)? })
+    if ours == theirs {
+        return Ok(Divergence::default());
+    }
+    let mut flags: HashMap<CommitId, u8> = HashMap::from([(ours, OURS), (theirs, THEIRS)]);
+    let mut heap = BinaryHeap::new();
+    for id in [ours, theirs] {
+        heap.push((Commit::read(read, id)?.committer.time, id));
+    }
+    // Of the commits that one side alone seems to have: a common one that is not older may turn out to be their descendant.
+    let mut oldest = i64::MAX;
+    while heap.peek().is_some_and(|(time, _)| *time >= oldest) || heap.iter().any(|(_, id)| flags[id] & STALE == 0) {
+        let Some((time, id)) = heap.pop() else { break };
+        let flag = match flags[&id] {
+            flag if flag & (OURS | THEIRS) == OURS | THEIRS => flag | STALE,
+            flag => flag,
+        };
+        flags.insert(id, flag);
+        if flag & STALE == 0 {
+            oldest = oldest.min(time);
+        }
+        for parent in Commit::read(read, id)?.parents {
+            let entry = flags.entry(parent).or_default();
+            if *entry & flag != flag {
+                *entry |= flag;
+                heap.push((Commit::read(read, parent)?.committer.time, parent));
+            }
+        }
+    }
+    let count = |side| flags.values().filter(|flag| **flag == side).count();
+    Ok(Divergence { ahead: count(OURS), behind: count(THEIRS) })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::history::Walk;
+    use crate::object::TreeId;
+    use crate::object::memory::MemoryObjects;
+    use crate::signature::Signature;
+
+    /// Commits in the order given, each with parents among those before it and a time not before theirs.
+    fn history(store: &MemoryObjects, shape: &[(u8, u8, u8)]) -> Vec<CommitId> {
+        let mut made: Vec<(CommitId, i64)> = Vec::new();
+        for (number, (one, other, later)) in shape.iter().enumerate() {
+            let pick = |at: &u8| made.len().checked_sub(1 + usize::from(*at) % 6).map(|at| made[at]);
+            let mut parents: Vec<(CommitId, i64)> = pick(one).into_iter().collect();
+            parents.extend(pick(other).filter(|parent| !parents.contains(parent) && other % 3 == 0));
+            let time = parents.iter().map(|(_, time)| *time).max().unwrap_or(0) + i64::from(later % 3);
+            let who = Signature { name: "n".into(), email: "e".into(), time, offset: 0 };
+            let ids = parents.iter().map(|(id, _)| *id).collect();
+            let commit = Commit::new(ids, TreeId::of(b"t"), who.clone(), who, format!("{number}\n"));
+            made.push((commit.write(store).unwrap(), time));
+        }
+        made.into_iter().map(|(id, _)| id).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn divergence_counts_what_a_full_walk_counts(
+            shape in proptest::collection::vec(any::<(u8, u8, u8)>(), 1..40), a: u8, b: u8,
+        ) {
+            let store = MemoryObjects::new();
+            let all = history(&store, &shape);
+            let (ours, theirs) = (all[usize::from(a) % all.len()], all[usize::from(b) % all.len()]);
+            let count = |tip, hidden| Walk::new(&store, &[tip], &[hidden]).unwrap().count();
+            let expected = Divergence { ahead: count(ours, theirs), behind: count(theirs, ours) };
+            prop_assert_eq!(divergence(&store, ours, theirs).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_long_history_in_common_is_not_read() {
+        let store = MemoryObjects::new();
+        let all = history(&store, &vec![(0, 1, 1); 2000]);
+        store.reset();
+        let distance = divergence(&store, all[1999], all[1996]).unwrap();
+        assert_eq!(distance, Divergence { ahead: 3, behind: 0 });
+        assert!(store.read_tally().objects < 30, "{:?}", store.read_tally());
+    }
 }

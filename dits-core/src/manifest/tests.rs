@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::chunk::Splice;
 use crate::object::ChunkId;
 use crate::object::memory::MemoryObjects;
 

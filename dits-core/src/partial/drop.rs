@@ -83,7 +83,7 @@ impl Repository {
         options: &DropOptions<'_>,
         progress: &dyn Progress,
     ) -> Result<Dropped, RepoError> {
-        let _lock = FileLock::acquire(&self.layout().common.join("gc.lock"), Duration::ZERO)?;
+        let _lock = FileLock::acquire(&self.layout().gc_lock(), Duration::ZERO)?;
         let promises = self.promises_for(options)?;
         let promised = Promised::new(self.store(), &promises);
         let plan = self.plan_drop(&self.index()?, selection, options, &promised, progress)?;
@@ -108,9 +108,7 @@ impl Repository {
             return self.record_promises(options.remote, options.confirmed);
         }
         let mut promises = self.promises()?;
-        for commit in options.confirmed {
-            promises.add(self.store(), options.remote, *commit)?;
-        }
+        promises.add(self.store(), options.remote, options.confirmed)?;
         Ok(promises)
     }
 
@@ -138,7 +136,7 @@ impl Repository {
     }
 
     /// Condemns chunks besides what garbage collection has condemned.
-    fn condemn(&self, before: &Condemned, chunks: &Reached, now: i64) -> Result<Condemned, RepoError> {
+    pub(super) fn condemn(&self, before: &Condemned, chunks: &Reached, now: i64) -> Result<Condemned, RepoError> {
         let waits = !(before.content.digests.is_empty() && before.meta.digests.is_empty());
         let all = before.content.digests.as_slice().iter().chain(chunks).copied().collect();
         self.republish(DigestSet::new(all).into(), before, if waits { before.published } else { now })

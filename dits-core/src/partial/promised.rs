@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Promises;
 use crate::chunk::ChunkRef;
+use crate::commit::Commit;
 use crate::diff::FileVersion;
 use crate::maintain::{DigestHasher, Mark, Met, Reached};
 use crate::manifest::Manifest;
-use crate::object::{CommitId, Digest, ObjectKind, ObjectRead};
+use crate::object::{CommitId, Digest, ObjectKind, ObjectRead, TreeId};
 use crate::path::RepoPath;
 use crate::progress::{Progress, Silent};
 use crate::repo::{RepoError, Repository};
@@ -34,6 +35,8 @@ struct Files {
 pub struct Promised<'a> {
     store: &'a Store,
     tips: Vec<CommitId>,
+    /// The top folders of the first tips.
+    trees: Mutex<Option<Arc<[TreeId]>>>,
     files: Mutex<Option<Arc<Files>>>,
     chunks: Mutex<Option<Arc<Reached>>>,
 }
@@ -52,7 +55,13 @@ impl<'a> Promised<'a> {
     /// Promises made about what is in `store`.
     #[must_use]
     pub fn new(store: &'a Store, promises: &Promises) -> Self {
-        Self { store, tips: promises.commits(), files: Mutex::default(), chunks: Mutex::default() }
+        Self {
+            store,
+            tips: promises.commits(),
+            trees: Mutex::default(),
+            files: Mutex::default(),
+            chunks: Mutex::default(),
+        }
     }
 
     /// Whether nothing was promised: then nothing may be absent.
@@ -85,12 +94,8 @@ impl<'a> Promised<'a> {
     /// When metadata cannot be read.
     pub fn holds(&self, path: &RepoPath, content: &Content) -> Result<bool, RepoError> {
         let Some(id) = id_of(content) else { return Ok(true) };
-        for tip in self.tips.iter().take(LOOK_AT) {
-            let tree = match crate::commit::Commit::read(self.store, *tip) {
-                Err(StoreError::Missing { .. }) => continue,
-                commit => commit?.tree,
-            };
-            if Tree::at_path(self.store, tree, path)?.is_some_and(|entry| entry.content == *content) {
+        for tree in self.trees()?.iter() {
+            if Tree::at_path(self.store, *tree, path)?.is_some_and(|entry| entry.content == *content) {
                 return Ok(true);
             }
         }
@@ -129,6 +134,23 @@ impl<'a> Promised<'a> {
         Ok(all)
     }
 
+    fn trees(&self) -> Result<Arc<[TreeId]>, RepoError> {
+        let mut kept = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trees) = &*kept {
+            return Ok(Arc::clone(trees));
+        }
+        let mut trees = Vec::new();
+        for tip in self.tips.iter().take(LOOK_AT) {
+            match Commit::read(self.store, *tip) {
+                Err(StoreError::Missing { .. }) => {}
+                commit => trees.push(commit?.tree),
+            }
+        }
+        let trees: Arc<[TreeId]> = trees.into();
+        *kept = Some(Arc::clone(&trees));
+        Ok(trees)
+    }
+
     fn files(&self) -> Result<Arc<Files>, RepoError> {
         let mut kept = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(files) = &*kept {
@@ -151,7 +173,7 @@ impl<'a> Promised<'a> {
             }
             if kind == ObjectKind::Commit {
                 let id = CommitId::from_digest(digest);
-                let commit = match crate::commit::Commit::read(self.store, id) {
+                let commit = match Commit::read(self.store, id) {
                     Err(StoreError::Missing { .. }) if self.tips.contains(&id) => continue,
                     commit => commit?,
                 };

@@ -1,11 +1,11 @@
 //! Which remote has promised to hold what: the record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, BinaryHeap, HashSet};
 use std::path::Path;
 
 use crate::codec;
+use crate::commit::Commit;
 use crate::durable;
-use crate::history;
 use crate::lockfile::{FileLock, PATIENCE};
 use crate::object::{CommitId, ObjectRead};
 use crate::record::{RecordError, RecordKind};
@@ -19,6 +19,8 @@ const FILE: &str = "promised";
 const LIMIT: usize = 16 << 20;
 /// The longest name of a remote, in bytes.
 const MAX_NAME: usize = 255;
+/// So many commits are looked at to find out which promises say nothing new.
+const LOOK_BACK: usize = 50_000;
 
 /// What cannot be a list of promises.
 #[derive(Debug, thiserror::Error)]
@@ -98,39 +100,60 @@ impl Promises {
         all.into_iter().collect()
     }
 
-    /// Adds a promise, which replaces those of the same remote for commits that this one descends from. One for a commit
-    /// that a recorded one descends from is there already.
+    /// Adds promises of a remote. One for a commit that another promised commit of the same remote descends from says
+    /// nothing new, and is left out; as far as that shows in the newer part of history.
     ///
     /// # Errors
     /// When the name can be no remote's, or a commit cannot be read.
-    pub fn add(&mut self, read: &dyn ObjectRead, remote: &str, commit: CommitId) -> Result<(), RepoError> {
+    pub fn add(&mut self, read: &dyn ObjectRead, remote: &str, commits: &[CommitId]) -> Result<(), RepoError> {
         check_name(remote)?;
-        let recorded: Vec<CommitId> =
-            self.0.iter().filter(|(name, _)| name == remote).map(|(_, commit)| *commit).collect();
-        if recorded.contains(&commit) {
+        let promise = |commit: &CommitId| (remote.to_owned(), *commit);
+        if commits.iter().all(|commit| self.0.contains(&promise(commit))) {
             return Ok(());
         }
-        for old in &recorded {
-            if is_ancestor(read, commit, *old)? {
-                return Ok(());
-            }
+        self.0.extend(commits.iter().map(promise));
+        let tips: Vec<CommitId> = self.0.iter().filter(|(name, _)| name == remote).map(|(_, commit)| *commit).collect();
+        for commit in descended_from(read, &tips)? {
+            self.0.remove(&promise(&commit));
         }
-        for old in recorded {
-            if is_ancestor(read, old, commit)? {
-                self.0.remove(&(remote.to_owned(), old));
-            }
-        }
-        self.0.insert((remote.to_owned(), commit));
         Ok(())
     }
 }
 
-/// Whether one commit is reachable from another, as far as history is here: a commit that is not is its own end.
-fn is_ancestor(read: &dyn ObjectRead, ancestor: CommitId, of: CommitId) -> Result<bool, StoreError> {
-    match history::is_ancestor(read, ancestor, of) {
-        Err(StoreError::Missing { .. }) => Ok(false),
-        found => found,
+/// Those of the tips that others descend from. Goes back no further than the oldest tip, by the clocks of who committed,
+/// and no more than [`LOOK_BACK`] commits: a tip that is not found says the same as others, and does no harm.
+fn descended_from(read: &dyn ObjectRead, tips: &[CommitId]) -> Result<Vec<CommitId>, StoreError> {
+    let mut heap = BinaryHeap::new();
+    let mut open: HashSet<CommitId> = tips.iter().copied().collect();
+    let mut seen: HashSet<CommitId> = HashSet::new();
+    let (mut found, mut oldest) = (Vec::new(), i64::MAX);
+    let commit = |id: CommitId| match Commit::read(read, id) {
+        // What is not here is the end.
+        Err(StoreError::Missing { .. }) => Ok(None),
+        commit => commit.map(Some),
+    };
+    for id in tips {
+        if let Some(commit) = commit(*id)? {
+            oldest = oldest.min(commit.committer.time);
+            heap.push((commit.committer.time, commit.parents));
+        }
     }
+    while let Some((time, parents)) = heap.pop() {
+        if time < oldest || open.len() < 2 || seen.len() >= LOOK_BACK {
+            break;
+        }
+        for parent in parents {
+            if open.remove(&parent) {
+                found.push(parent);
+            }
+            if seen.insert(parent)
+                && let Some(commit) = commit(parent)?
+            {
+                heap.push((commit.committer.time, commit.parents));
+            }
+        }
+    }
+    Ok(found)
 }
 
 impl Repository {
@@ -148,7 +171,7 @@ impl Repository {
     /// # Errors
     /// When the name can be no remote's, another process keeps the lock, or the record cannot be read or written.
     pub fn record_promises(&self, remote: &str, commits: &[CommitId]) -> Result<Promises, RepoError> {
-        self.edit_promises(|promises| commits.iter().try_for_each(|commit| promises.add(self.store(), remote, *commit)))
+        self.edit_promises(|promises| promises.add(self.store(), remote, commits))
     }
 
     /// Forgets what a remote has promised: what only it holds is lost then.

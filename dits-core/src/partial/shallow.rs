@@ -168,7 +168,7 @@ pub struct Cut {
 }
 
 /// Cuts off what is more than `depth` commits from every tip; 1 keeps the tips alone. Where the history is itself
-/// shallow, its edge is an edge of the part too.
+/// shallow, its edge is an edge of the part too. A commit that is not here is left out.
 ///
 /// # Errors
 /// When a commit cannot be read.
@@ -180,8 +180,11 @@ pub fn cut(read: &dyn ObjectRead, tips: &[CommitId], depth: u32) -> Result<Cut, 
     for distance in 1..=depth {
         let mut next = Vec::new();
         for id in level {
+            let commit = match Commit::read(read, id) {
+                Err(StoreError::Missing { .. }) => continue,
+                commit => commit?,
+            };
             found.commits.push(id);
-            let commit = Commit::read(read, id)?;
             if read.is_shallow(&id)? {
                 found.edge.push(id);
             } else if distance == depth {

@@ -51,7 +51,7 @@ impl Repository {
     ///
     /// # Errors
     /// When a setting makes no sense.
-    pub fn follow(&self, start: &RefName) -> Result<Option<Follow>, RepoError> {
+    pub fn to_follow(&self, start: &RefName) -> Result<Option<Follow>, RepoError> {
         if start.as_branch().is_some() {
             return Ok(Some(Follow { remote: HERE.to_owned(), merge: start.to_string() }));
         }

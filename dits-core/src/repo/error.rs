@@ -357,6 +357,15 @@ impl RepoError {
         }
     }
 
+    /// What failed was about the content of this file: a chunk of it that is not here is said to be the file's.
+    #[must_use]
+    pub fn in_file(self, path: &RepoPath) -> Self {
+        match self {
+            Self::Store(StoreError::Absent { .. }) => Self::Absent { path: path.clone() },
+            other => other,
+        }
+    }
+
     /// A failure to compare a file of the worktree with its record.
     pub(crate) fn comparing(path: &RepoPath, error: CompareError) -> Self {
         match error {

@@ -82,6 +82,23 @@ pub fn ghost_at(dirs: &WorkDirs, path: &RepoPath, meta: &Meta) -> Result<Option<
     }
 }
 
+impl Repository {
+    /// The file that stands at a path as a ghost; `None` when there is no ghost.
+    ///
+    /// # Errors
+    /// [`RepoError::UnknownGhost`] when nobody knows its content; when something cannot be read.
+    pub fn ghost_version(
+        &self,
+        index: &Index,
+        dirs: &WorkDirs,
+        path: &RepoPath,
+    ) -> Result<Option<FileVersion>, RepoError> {
+        let Some(meta) = dirs.stat(path)? else { return Ok(None) };
+        let Some(content) = ghost_at(dirs, path, &meta)? else { return Ok(None) };
+        GhostVersions::new(self, index)?.version(path, &content).map(Some)
+    }
+}
+
 /// Finds out which file a ghost stands for: its target names the content alone.
 pub struct GhostVersions<'a> {
     index: &'a Index,

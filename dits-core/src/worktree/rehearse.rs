@@ -3,6 +3,7 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use super::add::ingest_error;
+use super::ghost::{LinkTarget, link_target};
 use super::{EntryKind, Meta, WorkDirs};
 use crate::attributes::Attributes;
 use crate::chunk::Profile;
@@ -32,7 +33,8 @@ pub struct Rehearsed {
 /// else as `attributes`, settings and its type say. `each` sees every chunk with its bytes.
 ///
 /// # Errors
-/// When it is no file or link, cannot be read, or the user stops it.
+/// When it is no file or link, a ghost ([`Repository::ghost_version`] tells of which file), cannot be read, or the user
+/// stops it.
 pub fn rehearse(
     repo: &Repository,
     dirs: &WorkDirs,
@@ -46,6 +48,9 @@ pub fn rehearse(
     let meta = dirs.stat(path)?.ok_or_else(gone)?;
     if meta.kind() == EntryKind::Symlink {
         let target = dirs.read_link(path)?;
+        if link_target(&target) != LinkTarget::Elsewhere {
+            return Err(RepoError::Absent { path: path.clone() });
+        }
         let version = FileVersion { mode: Mode::Symlink, size: target.len() as u64, content: Content::Symlink(target) };
         return Ok(Rehearsed { version, meta, file_type: FileType::Text, profile: None });
     }

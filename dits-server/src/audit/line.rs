@@ -154,3 +154,46 @@ pub fn decode(line: &[u8]) -> Result<Link, &'static str> {
 fn hash_of(body: &str) -> String {
     blake3::Hash::from_bytes(blake3::derive_key(CONTEXT, body.as_bytes())).to_hex().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_frozen() {
+        let change = RefChange {
+            name: "refs/branches/main".into(),
+            old: None,
+            new: Some("ab".repeat(32)),
+            force: false,
+            why: None,
+        };
+        let record = Record {
+            event: "push",
+            repository: Some("film".into()),
+            who: Some("token ada".into()),
+            peer: Some("192.0.2.1:5".into()),
+            moved: vec![change.clone()],
+            refused: vec![RefChange { why: Some("protected \"x\"\n".into()), ..change }],
+            objects: Some(3),
+            bytes: Some(4096),
+            note: None,
+        };
+        let (line, head) = encode(&Head { seq: 6, hash: "cd".repeat(32) }, 1_795_174_496, &record);
+        assert_eq!(line, include_str!("../../../tests/golden/server/audit-line"));
+        let link = decode(line.trim_end().as_bytes()).unwrap();
+        assert_eq!((link.head, link.prev), (head, "cd".repeat(32)));
+    }
+
+    #[test]
+    fn no_changed_byte_goes_unnoticed() {
+        let (line, _) = encode(&Head::default(), 1, &Record { event: "serve", ..Record::default() });
+        let line = line.trim_end().as_bytes();
+        for at in 0..line.len() {
+            let mut changed = line.to_vec();
+            changed[at] ^= 1;
+            assert!(decode(&changed).is_err(), "flip at {at}");
+            assert!(decode(&line[..at]).is_err(), "cut at {at}");
+        }
+    }
+}

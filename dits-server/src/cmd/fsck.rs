@@ -9,7 +9,7 @@ use crate::app::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
-use crate::repositories::Repositories;
+use crate::repositories::{Repositories, RepositoriesError};
 
 /// Which, and how thoroughly.
 #[derive(Debug, clap::Args)]
@@ -60,10 +60,19 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
     let mut checked = Vec::new();
     for name in args.which.names(&repositories)? {
         let options = FsckOptions { full: args.full, ..FsckOptions::default() };
-        let report = repositories.open(&name)?.fsck(options, &Silent)?;
-        let damaged = report.is_damaged();
-        let findings = report.findings.into_iter().map(Found::from).collect();
-        checked.push(Checked { name: name.to_string(), damaged, findings });
+        match repositories.open(&name).and_then(|repository| Ok(repository.fsck(options, &Silent)?)) {
+            Ok(report) => {
+                let damaged = report.is_damaged();
+                let findings = report.findings.into_iter().map(Found::from).collect();
+                checked.push(Checked { name: name.to_string(), damaged, findings });
+            }
+            // What is too damaged to be opened must not keep the others from being checked.
+            Err(RepositoriesError::Repo(error)) if error.is_corruption() => {
+                let found = Found { severity: "error", file: None, what: error.to_string(), remedy: None };
+                checked.push(Checked { name: name.to_string(), damaged: true, findings: vec![found] });
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     let damaged = checked.iter().any(|repository| repository.damaged);
     if cx.json() {

@@ -1,5 +1,7 @@
 //! `dits-server gc`
 
+use std::time::Duration;
+
 use dits_core::config::parse_duration;
 use dits_core::maintain::GcReport;
 use dits_core::progress::Silent;
@@ -12,6 +14,7 @@ use crate::env;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
+use crate::repo_name::RepoName;
 use crate::repositories::Repositories;
 use crate::upkeep;
 
@@ -84,10 +87,20 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
     let grace = args.prune.as_ref().map(|text| parse_duration(text).ok_or_else(|| bad(text))).transpose()?;
     let root = cx.root()?;
     let (repositories, audit) = (Repositories::new(&root, &cx.env), AuditLog::new(root.audit()));
-    let mut tidied = Vec::new();
+    let (mut tidied, mut failed) = (Vec::new(), None);
     for name in args.which.names(&repositories)? {
-        let repository = repositories.open(&name)?;
-        let report = repository.gc(&upkeep::options(&repository, grace, args.dry_run)?, &Silent)?;
+        let done = tidy(&repositories, &name, grace, args.dry_run);
+        let report = match done {
+            Ok(report) => report,
+            // The others are tidied all the same.
+            Err(mut error) => {
+                error.message = format!("{name}: {}", error.message);
+                if let Some(earlier) = failed.replace(error) {
+                    earlier.print(cx.json());
+                }
+                continue;
+            }
+        };
         if !args.dry_run {
             audit.append(env::now(), &upkeep::record(&name, "admin", &report), true)?;
         }
@@ -100,5 +113,15 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
     if cx.json() {
         output::json("gc", &Answer { repositories: tidied })?;
     }
-    Ok(Exit::Ok)
+    failed.map_or(Ok(Exit::Ok), Err)
+}
+
+fn tidy(
+    repositories: &Repositories,
+    name: &RepoName,
+    grace: Option<Duration>,
+    dry_run: bool,
+) -> Result<GcReport, CliError> {
+    let repository = repositories.open(name)?;
+    Ok(repository.gc(&upkeep::options(&repository, grace, dry_run)?, &Silent)?)
 }

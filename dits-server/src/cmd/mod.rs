@@ -9,14 +9,19 @@ use crate::repo_name::RepoName;
 use crate::repositories::Repositories;
 
 mod audit;
+mod fingerprint;
 mod fsck;
 mod gc;
 mod repo;
+mod serve;
+pub mod stdio;
 mod token;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Serve
+    Serve(serve::Args),
     /// Make, list and remove repositories
     #[command(subcommand)]
     Repo(repo::Command),
@@ -30,6 +35,8 @@ pub enum Command {
     Fsck(fsck::Args),
     /// Tidy repositories
     Gc(gc::Args),
+    /// Print the fingerprint of the server's key
+    Fingerprint,
 }
 
 /// Runs one.
@@ -38,11 +45,13 @@ pub enum Command {
 /// As it does.
 pub fn run(command: Command, cx: &Context) -> Result<Exit, CliError> {
     match command {
+        Command::Serve(args) => serve::run(&args, cx),
         Command::Repo(command) => repo::run(command, cx),
         Command::Token(command) => token::run(command, cx),
         Command::Audit(command) => audit::run(&command, cx),
         Command::Fsck(args) => fsck::run(&args, cx),
         Command::Gc(args) => gc::run(&args, cx),
+        Command::Fingerprint => fingerprint::run(cx),
     }
 }
 

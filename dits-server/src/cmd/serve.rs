@@ -26,7 +26,7 @@ use crate::{http, logging, output, shutdown, upkeep};
 /// Where to listen; what is not given here is taken from `server.toml`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where clients connect, UDP and TCP [default: listen.address, 127.0.0.1:7488]
+    /// Where clients connect, UDP and TCP [default: listen.address, 127.0.0.1:5557]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
     /// Where /metrics, /healthz and /readyz are [default: listen.http, nowhere]
@@ -75,6 +75,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
         turns: Turns::new(settings.limits.pushes_per_repository, settings.limits.push_wait.0),
         hook_timeout: settings.hooks.timeout.0,
         stopping,
+        cutting_off: false.into(),
     };
     let hosted = Arc::new(Hosted { services: Arc::new(services), repositories: Repositories::new(&root, &cx.env) });
     let http = args.http.or(settings.listen.http);

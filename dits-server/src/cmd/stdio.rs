@@ -33,14 +33,14 @@ pub fn run(path: &Path, cx: &Context) -> Result<Exit, CliError> {
         turns: Turns::new(1, Duration::MAX),
         hook_timeout: HOOK_TIMEOUT,
         stopping,
+        cutting_off: false.into(),
     };
     let user = cx.env.user.clone().unwrap_or_else(|| format!("uid{}", rustix::process::getuid().as_raw()));
     let name = repository.layout().common.display().to_string();
     let host = OwnRepository { services: Arc::new(services), repository, policy, name, user };
     let link = dits_sync::link::stdio("standard input and output")
         .map_err(|e| CliError::new(Exit::Network, format!("standard input and output cannot be used: {e}")))?;
-    dits_sync::server::serve(&link, &host);
-    dits_sync::link::Link::close(&link);
+    dits_sync::server::serve(&*link, &host);
     Ok(Exit::Ok)
 }
 

@@ -1,5 +1,4 @@
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::AtomicBool;
 
 use dits_core::object::CommitId;
 use dits_core::refs::RefName;
@@ -8,53 +7,11 @@ use dits_sync::server::{Event, RefUpdate};
 
 use super::*;
 use crate::audit::{AuditLog, verify};
-use crate::env::Env;
 use crate::forge;
-use crate::limits::Turns;
-use crate::metrics::Metrics;
-use crate::root::Root;
-use crate::token::{Secret, TokenFile};
-
-struct Rig {
-    _dir: tempfile::TempDir,
-    root: Root,
-    host: Hosted,
-}
-
-fn rig() -> Rig {
-    let dir = tempfile::tempdir().unwrap();
-    let root = Root::open_or_create(&dir.path().join("root")).unwrap();
-    let services = Services {
-        tokens: Some(TokenFile::new(root.tokens())),
-        audit: Some(AuditLog::new(root.audit())),
-        audit_reads: true,
-        metrics: Metrics::default(),
-        turns: Turns::new(1, Duration::ZERO),
-        hook_timeout: Duration::from_millis(700),
-        stopping: Arc::new(AtomicBool::new(false)),
-    };
-    let repositories = Repositories::new(&root, &Env::default());
-    for name in ["film", "open", "studio/a"] {
-        repositories.create(&RepoName::parse(name).unwrap(), None).unwrap();
-    }
-    std::fs::write(root.repositories().join("open.dits/config"), "server.anonymousRead = true\n").unwrap();
-    Rig { _dir: dir, root, host: Hosted { services: Arc::new(services), repositories } }
-}
+use crate::rig::{Rig, rig};
+use crate::token::Secret;
 
 impl Rig {
-    fn token(&self, name: &str, repositories: &[&str], methods: u8, paths: &[&str]) -> Secret {
-        let secret = Secret::generate().unwrap();
-        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        let rights = Rights { repositories: texts(repositories), methods, refs: Vec::new(), paths: texts(paths) };
-        let token = Token { name: name.into(), hash: secret.hash(), created: 1, expires: None, revoked: None, rights };
-        self.tokens().add(token, env::now()).unwrap();
-        secret
-    }
-
-    fn tokens(&self) -> &TokenFile {
-        self.host.services.tokens.as_ref().unwrap()
-    }
-
     fn admit(&self, repository: &str, token: Option<&Secret>) -> Result<Arc<dyn Access>, Failure> {
         self.host.admit(&Visitor {
             peer: "192.0.2.1:5".into(),
@@ -62,12 +19,6 @@ impl Rig {
             repository: repository.into(),
             token: token.map(|secret| secret.reveal().to_owned()),
         })
-    }
-
-    fn hook(&self, name: &str, script: &str) {
-        let file = self.root.repositories().join("film.dits/hooks").join(name);
-        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 }
 
@@ -122,13 +73,13 @@ fn a_revoked_token_moves_nothing_any_more() {
     let outside = forge::commit(repo, &[], &[("b", 1)]);
     let good = update("main", None, Some(inside));
     access.check_update(&good, None).unwrap();
-    access.check_paths(&good).unwrap();
+    access.check_paths(&good, repo.store()).unwrap();
     access.pre_receive(std::slice::from_ref(&good)).unwrap();
-    assert!(access.check_paths(&update("main", None, Some(outside))).unwrap_err().contains("`b`"));
+    assert!(access.check_paths(&update("main", None, Some(outside)), repo.store()).unwrap_err().contains("`b`"));
     rig.tokens().revoke("ada", env::now()).unwrap();
     for refusal in [
         access.check_update(&good, Some(true)),
-        access.check_paths(&good),
+        access.check_paths(&good, repo.store()),
         access.pre_receive(std::slice::from_ref(&good)).map(drop),
     ] {
         assert!(refusal.unwrap_err().contains("revoked"));

@@ -126,6 +126,28 @@ mod tests {
     }
 
     #[test]
+    fn the_bytes_are_frozen() {
+        let rights = Rights {
+            repositories: vec!["film".into(), "studio/*".into()],
+            methods: 3,
+            refs: vec!["main".into()],
+            paths: Vec::new(),
+        };
+        let hash = TokenHash::of("dits_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+        let (expires, revoked) = (Some(1_800_000_000), Some(1_790_000_000));
+        let tokens = vec![Token { name: "ada".into(), hash, created: 1_780_000_000, expires, revoked, rights }];
+        let hex: String = KIND.encode(&codec::encode(&tokens)).iter().map(|byte| format!("{byte:02x}")).collect();
+        let golden = include_str!("../../../tests/golden/server/tokens.hex").replace(char::is_whitespace, "");
+        assert_eq!(hex, golden);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tokens");
+        let bytes: Vec<u8> =
+            (0..golden.len()).step_by(2).map(|at| u8::from_str_radix(&golden[at..at + 2], 16).unwrap()).collect();
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(TokenFile::new(path).list().unwrap(), tokens);
+    }
+
+    #[test]
     fn damage_is_noticed_and_not_taken_for_no_tokens() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tokens");

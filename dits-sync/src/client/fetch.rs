@@ -14,7 +14,7 @@ use crate::error::SyncError;
 use crate::exchange::{self, Chunks, Receive, Received, Wanted};
 use crate::held;
 use crate::transfer::{ContentFilter, Violation};
-use crate::wire::{Fetch, Message, Start};
+use crate::wire::{ErrorCode, Fetch, MAX_WANTS, Message, Start};
 
 /// What to fetch.
 #[derive(Default)]
@@ -59,24 +59,27 @@ impl Client<'_> {
         request: FetchRequest,
         progress: &dyn Progress,
     ) -> Result<Fetched, SyncError> {
-        let fetched = self.try_fetch(repository, request, progress);
-        if let Err(error) = &fetched {
-            self.give_up(error);
-        }
-        fetched
+        self.try_fetch(repository, request, progress).map_err(|error| self.give_up(error))
     }
 
     fn try_fetch(
         &mut self,
         repository: &Repository,
-        request: FetchRequest,
+        mut request: FetchRequest,
         progress: &dyn Progress,
     ) -> Result<Fetched, SyncError> {
         let store = repository.store();
         progress.stage("Looking for what is new", None, None);
-        let adopted = held::adopt(store)?;
+        // Many refs may name one commit.
+        let mut distinct = HashSet::new();
+        request.wants.retain(|want| distinct.insert(*want));
+        if request.wants.len() > MAX_WANTS {
+            let text = format!("more than {MAX_WANTS} branches and tags to fetch at once; name some of them");
+            return Err(SyncError::refuse(ErrorCode::Limit, text));
+        }
+        let adopted = self.session.while_working("looking at what is here", || held::adopt(store))?;
         let writer = repository.writer().map_err(SyncError::Repo)?;
-        let (start, known) = self.negotiate(repository, &request, adopted, progress)?;
+        let (mut start, known) = self.negotiate(repository, &request, adopted, progress)?;
         let known_shallow: HashSet<CommitId> = request.shallow.iter().copied().collect();
         // Where the edges of history lie from now on.
         let cut: HashSet<CommitId> = match request.depth {
@@ -107,7 +110,8 @@ impl Client<'_> {
             Ok(received) => received,
             Err(error) => {
                 // Also when the user stopped it: who comes back goes on from there.
-                held::keep(store, writer)?;
+                // Where it cannot be kept, it comes again.
+                let _ = held::keep(store, writer);
                 return Err(error);
             }
         };
@@ -116,6 +120,12 @@ impl Client<'_> {
             progress.stage("Making it durable", None, None);
             guard = Some(self.session.while_working("making it durable", || writer.finish())?.guard);
             held::forget(store)?;
+            let mut unknown = Vec::new();
+            for id in &start.shallow {
+                unknown.extend((!store.meta.contains(id.digest())?).then_some(*id));
+            }
+            // An edge of history that is not here is none.
+            start.shallow.retain(|id| !unknown.contains(id));
         }
         self.session.control(&Message::Complete)?;
         Ok(Fetched { received, shallow: start.shallow, guard })
@@ -135,7 +145,9 @@ impl Client<'_> {
             let some = haves.next()?;
             let more = haves.has_more();
             // Nothing common among all but the last: then it is worth saying what is here all the same.
-            let held = if adopted || (!more && !is_first) { held::filter(repository.store())? } else { None };
+            let worth_it = adopted || (!more && !is_first);
+            let filter = || worth_it.then(|| held::filter(repository.store())).transpose();
+            let held = self.session.while_working("looking at what is here", filter)?.flatten();
             is_first = false;
             self.session.control(&Message::Fetch(Fetch {
                 wants: request.wants.clone(),

@@ -50,10 +50,6 @@ impl Client<'_> {
             threads: repository.threads(),
             progress,
         };
-        let received = exchange::receive_named(&self.session, job, wanted.chunks);
-        if let Err(error) = &received {
-            self.give_up(error);
-        }
-        received
+        exchange::receive_named(&self.session, job, wanted.chunks).map_err(|error| self.give_up(error))
     }
 }

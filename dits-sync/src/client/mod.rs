@@ -11,13 +11,17 @@
 mod fetch;
 mod get;
 mod haves;
+mod local;
 mod push;
+mod redial;
 
 use dits_core::progress::Progress;
 
 pub use fetch::{FetchRequest, Fetched};
 pub use get::RemoteChunks;
+pub use local::open_local;
 pub use push::{PushRequest, PushedRefs};
+pub use redial::converse;
 
 pub use crate::exchange::Received as FetchStats;
 pub use crate::exchange::SendStats as PushStats;
@@ -98,6 +102,10 @@ impl<'l> Client<'l> {
     /// # Errors
     /// When the server does not answer, or not with a listing.
     pub fn listing(&mut self, known: Option<&Listing>, progress: &dyn Progress) -> Result<Listing, SyncError> {
+        self.try_listing(known, progress).map_err(|error| self.session.explain(error))
+    }
+
+    fn try_listing(&mut self, known: Option<&Listing>, progress: &dyn Progress) -> Result<Listing, SyncError> {
         self.session.control(&Message::ListRefs(known.map(Listing::digest)))?;
         let mut listing = Listing::default();
         loop {
@@ -107,7 +115,7 @@ impl<'l> Client<'l> {
                     return known.cloned().ok_or_else(unasked);
                 }
                 Message::Refs(Refs::Some { head, refs, more }) => {
-                    listing.extend(head, refs).map_err(|what| Violation(what.to_owned()))?;
+                    listing.extend(head, refs, more).map_err(|what| Violation(what.to_owned()))?;
                     if !more {
                         return Ok(listing);
                     }
@@ -123,12 +131,14 @@ impl<'l> Client<'l> {
         Ok(self.session.recv(&mut || Ok(progress.check()?))?.1)
     }
 
-    /// Tells the server why the conversation ends, if it does not know.
-    fn give_up(&self, error: &SyncError) {
+    /// Tells the server why the conversation ends, if it does not know. Gives the reason, which may be the server's.
+    fn give_up(&self, error: SyncError) -> SyncError {
+        let error = self.session.explain(error);
         if let Some(failure) = error.to_peer() {
             // It may be gone already.
             let _ = self.session.control(&Message::Error(failure));
         }
         self.session.link().close();
+        error
     }
 }

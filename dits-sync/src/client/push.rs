@@ -12,8 +12,9 @@ use super::Client;
 use super::haves::tips;
 use crate::error::SyncError;
 use crate::exchange::{self, Send, SendStats};
+use crate::session::printable;
 use crate::transfer::Violation;
-use crate::wire::{Listing, MAX_HAVES, Message, Push, Pushed, Start, Update, UpdateOutcome};
+use crate::wire::{ErrorCode, Listing, MAX_HAVES, MAX_WANTS, Message, Push, Pushed, Start, Update, UpdateOutcome};
 
 /// How many further commits the client names as probably known.
 const LIKELY: usize = 16;
@@ -55,11 +56,7 @@ impl Client<'_> {
         listing: &Listing,
         progress: &dyn Progress,
     ) -> Result<PushedRefs, SyncError> {
-        let pushed = self.try_push(repository, request, listing, progress);
-        if let Err(error) = &pushed {
-            self.give_up(error);
-        }
-        pushed
+        self.try_push(repository, request, listing, progress).map_err(|error| self.give_up(error))
     }
 
     fn try_push(
@@ -70,6 +67,10 @@ impl Client<'_> {
         progress: &dyn Progress,
     ) -> Result<PushedRefs, SyncError> {
         let store = repository.store();
+        if request.updates.len() > MAX_WANTS {
+            let text = format!("more than {MAX_WANTS} branches and tags to push at once; name some of them");
+            return Err(SyncError::refuse(ErrorCode::Limit, text));
+        }
         progress.stage("Looking for what is new", None, None);
         let mut known = Vec::new();
         for (_, digest) in &listing.refs {
@@ -133,7 +134,11 @@ fn answer(request: &PushRequest, pushed: Pushed, sent: SendStats) -> Result<Push
     if pushed.outcomes.len() != request.updates.len() {
         return Err(Violation("another number of outcomes than of updates".to_owned()).into());
     }
-    Ok(PushedRefs { outcomes: pushed.outcomes, text: pushed.text, sent })
+    let shown = |outcome| match outcome {
+        UpdateOutcome::Refused(why) => UpdateOutcome::Refused(printable(&why)),
+        other => other,
+    };
+    Ok(PushedRefs { outcomes: pushed.outcomes.into_iter().map(shown).collect(), text: printable(&pushed.text), sent })
 }
 
 /// Commits that the server may know although its listing does not name them.

@@ -20,9 +20,9 @@ use super::failure::FirstFailure;
 use super::verify::{Batch, ChunkCounters, open, store_batches};
 use crate::error::SyncError;
 use crate::link::Lane;
-use crate::session::Session;
-use crate::transfer::{ContentFilter, Held, Holdings, Receiving, Violation};
-use crate::wire::{ErrorCode, MAX_GET, Message};
+use crate::session::{Heartbeat, Session};
+use crate::transfer::{ContentFilter, FilteredChunk, Holdings, OPEN_GETS, Receiving, Violation};
+use crate::wire::{ErrorCode, MAX_GET, Message, Part};
 
 /// How many messages of chunks wait to be verified.
 const WAITING: usize = 16;
@@ -30,10 +30,9 @@ const WAITING: usize = 16;
 /// another, and what a crash left of an earlier transfer.
 const ROUNDS: usize = 64;
 /// How much that is missing is asked for in one round.
-const MISSING_AT_ONCE: usize = 4 * MAX_GET;
-/// Names in one request, where many are asked for, and how many requests are open at once: some 256 MiB on their way.
+const MISSING_AT_ONCE: usize = OPEN_GETS * MAX_GET;
+/// Names in one request, where many are asked for: with all requests that may be open, some 256 MiB are on their way.
 const NAMES_AT_ONCE: usize = 1024;
-const GETS_AT_ONCE: usize = 4;
 
 /// An object that must be there in the end, with everything it reaches; its kind where that is known.
 pub(crate) type Wanted = (Option<ObjectKind>, Digest);
@@ -130,7 +129,9 @@ fn with_receiver(
                 frame: Vec::new(),
                 counted: Reached::default(),
             },
+            wants: job.wants.iter().map(|(_, digest)| *digest).collect(),
             kinds: HashMap::new(),
+            heartbeat: Heartbeat::default(),
             parts: HashMap::new(),
             batches,
             given: 0,
@@ -156,8 +157,10 @@ struct Receiver<'a, 'l> {
     job: &'a Receive<'a>,
     machine: Receiving,
     sources: Sources<'a>,
+    wants: HashSet<Digest>,
     /// The kinds of the wants, as they arrive.
     kinds: HashMap<Digest, ObjectKind>,
+    heartbeat: Heartbeat,
     /// Frames of which parts have come, by lane.
     parts: HashMap<Lane, BytesMut>,
     batches: Sender<Batch>,
@@ -174,6 +177,7 @@ impl Receiver<'_, '_> {
                 self.step()?;
             }
             self.wait_for_threads()?;
+            self.check_quota()?;
             if self.job.chunks != Chunks::Receive {
                 return Ok(());
             }
@@ -197,7 +201,7 @@ impl Receiver<'_, '_> {
             }
         }
         for objects in wanted.chunks(NAMES_AT_ONCE) {
-            while self.machine.open_gets() >= GETS_AT_ONCE {
+            while self.machine.open_gets() >= OPEN_GETS {
                 self.step()?;
             }
             let get = self.machine.get(objects.to_vec());
@@ -211,24 +215,20 @@ impl Receiver<'_, '_> {
 
     /// Takes one message.
     fn step(&mut self) -> Result<(), SyncError> {
-        let (failure, job) = (self.failure, self.job);
-        let (lane, message) = self.session.recv(&mut || {
+        let (failure, job, session) = (self.failure, self.job, self.session);
+        let heartbeat = &mut self.heartbeat;
+        let (lane, message) = session.recv(&mut || {
             job.progress.check()?;
+            // Chunks may come for a long time before there is anything to be said about them.
+            heartbeat.beat(session, "receiving")?;
             failure.check()
         })?;
         match message {
-            Message::Objects(frames) => self.objects(lane, &frames)?,
-            Message::Part(part) => {
-                let whole = self.parts.entry(lane).or_default();
-                whole.extend_from_slice(&part.bytes);
-                if whole.len() > MAX_FRAME {
-                    return Err(Violation("a frame that is too long".to_owned()).into());
-                }
-                if part.last {
-                    let frame = self.parts.remove(&lane).unwrap_or_default().freeze();
-                    self.objects(lane, &frame)?;
-                }
+            Message::Objects(_) if self.parts.contains_key(&lane) => {
+                return Err(Violation("a frame in the middle of another".to_owned()).into());
             }
+            Message::Objects(frames) => self.objects(lane, &frames)?,
+            Message::Part(part) => self.part(lane, &part)?,
             Message::Segment(segment) => {
                 let want = self.machine.segment(&segment, &mut self.sources)?;
                 self.session.control(&Message::Want(want))?;
@@ -245,6 +245,19 @@ impl Receiver<'_, '_> {
         self.check_quota()
     }
 
+    fn part(&mut self, lane: Lane, part: &Part) -> Result<(), SyncError> {
+        let whole = self.parts.entry(lane).or_default();
+        whole.extend_from_slice(&part.bytes);
+        if part.bytes.is_empty() || whole.len() > MAX_FRAME {
+            return Err(Violation("a frame that is too long, or has a part of nothing".to_owned()).into());
+        }
+        if part.last {
+            let frame = self.parts.remove(&lane).unwrap_or_default().freeze();
+            self.objects(lane, &frame)?;
+        }
+        Ok(())
+    }
+
     fn check_quota(&self) -> Result<(), SyncError> {
         let Some(quota) = self.job.quota else { return Ok(()) };
         let stored = self.job.writer.content.stats().stored_new + self.job.writer.meta.stats().stored_new;
@@ -259,16 +272,22 @@ impl Receiver<'_, '_> {
     fn objects(&mut self, lane: Lane, message: &Bytes) -> Result<(), SyncError> {
         let mut frames = Vec::new();
         let mut at = 0;
+        if message.is_empty() {
+            return Err(Violation("a message of no objects".to_owned()).into());
+        }
         while at < message.len() {
             let header = Header::decode(&message[at..]);
             let header = header.map_err(|e| Violation(format!("a frame that cannot be read: {e}")))?;
             let end = at + header.frame_len();
             let frame = message.get(at..end).ok_or_else(|| Violation("a frame that is cut off".to_owned()))?;
+            match (header.kind.is_content(), lane) {
+                (true, Lane::Demand) => self.machine.named(header.kind, &header.digest)?,
+                (true, Lane::Bulk(_)) => self.machine.chunk(&header.digest, header.plain_len.into())?,
+                (false, Lane::Control | Lane::Demand) => self.metadata(lane, &header, frame)?,
+                _ => return Err(Violation(format!("a {} on a lane that carries none", header.kind)).into()),
+            }
             if header.kind.is_content() {
-                self.machine.arrived(header.kind, &header.digest, header.plain_len.into())?;
                 frames.push((at, header));
-            } else {
-                self.metadata(lane, &header, frame)?;
             }
             at = end;
         }
@@ -290,13 +309,13 @@ impl Receiver<'_, '_> {
             return Err(RepoError::UnknownReferences { what: format!("{kind} {digest}") }.into());
         }
         if lane == Lane::Demand {
-            self.machine.arrived(kind, &digest, header.plain_len.into())?;
+            self.machine.named(kind, &digest)?;
         } else {
             let chunks = self.sources.filter.chunks(kind, &digest, &plain, &names).map_err(bad)?;
             let meta: Vec<Digest> = names.meta.iter().map(|(_, digest)| *digest).collect();
             self.machine.metadata(&digest, &meta, &chunks)?;
         }
-        if self.job.wants.iter().any(|(_, want)| *want == digest) {
+        if self.wants.contains(&digest) {
             self.kinds.insert(digest, kind);
         }
         self.job.writer.meta.put_frame(header, frame)?;
@@ -343,6 +362,7 @@ impl Receiver<'_, '_> {
             }
             Ok(())
         })?;
+        missing.truncate(MISSING_AT_ONCE);
         Ok(missing)
     }
 }
@@ -396,13 +416,15 @@ impl Holdings<SyncError> for Sources<'_> {
         Ok(borrowed)
     }
 
-    fn held(&mut self, kind: ObjectKind, digest: &Digest) -> Result<Option<Held>, SyncError> {
+    fn held(&mut self, kind: ObjectKind, digest: &Digest) -> Result<Option<Vec<FilteredChunk>>, SyncError> {
         let bytes = match self.job.writer.read(kind, digest) {
             Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }) => return Ok(None),
             read => read?,
         };
         let names = references(kind, digest, &bytes)?;
-        let chunks = self.filter.chunks(kind, digest, &bytes, &names)?;
-        Ok(Some(Held { meta: names.meta.into_iter().map(|(_, digest)| digest).collect(), chunks }))
+        if !names.meta.is_empty() {
+            return Err(Violation(format!("{kind} {digest} names metadata, and was not sent")).into());
+        }
+        Ok(Some(self.filter.chunks(kind, digest, &bytes, &names)?))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use dits_core::closure::{self, Met, Request};
@@ -16,12 +16,9 @@ use dits_core::store::{Store, StoreError};
 use super::failure::FirstFailure;
 use crate::error::SyncError;
 use crate::link::{BULK_LANES, Lane};
-use crate::session::Session;
+use crate::session::{Heartbeat, Session};
 use crate::transfer::{Named, Sending};
 use crate::wire::{BatchBuilder, Features, Get, Got, IdFilter, Message};
-
-/// How often the walk says that it goes on although it has nothing to send.
-const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// What is to be sent, and from where.
 pub(crate) struct Send<'a> {
@@ -39,6 +36,8 @@ pub(crate) struct Send<'a> {
 pub struct SendStats {
     /// Objects of metadata.
     pub metadata: u64,
+    /// Plain bytes of all chunks that new metadata names, whether or not the receiver had them.
+    pub named: u64,
     /// Chunks that the receiver asked for.
     pub chunks: u64,
     /// Their plain bytes.
@@ -50,6 +49,7 @@ pub struct SendStats {
 #[derive(Default)]
 struct Counters {
     metadata: AtomicU64,
+    named: AtomicU64,
     chunks: AtomicU64,
     plain: AtomicU64,
     stored: AtomicU64,
@@ -90,7 +90,8 @@ pub(crate) fn send<T>(
     let result = thread::scope(|scope| {
         scope.spawn(|| shared.run(&|| shared.name_everything()));
         scope.spawn(|| shared.run(&|| shared.serve(&to_do)));
-        let result = shared.listen(jobs, end);
+        // Sending fails as soon as the other side is gone; why it went is still to be read.
+        let result = shared.listen(jobs, end).map_err(|error| session.explain(error));
         shared.over.store(true, Ordering::Release);
         shared.room.notify_all();
         if result.is_err() {
@@ -105,8 +106,9 @@ pub(crate) fn send<T>(
         result
     })?;
     let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let Counters { metadata, chunks, plain, stored } = &shared.counters;
-    Ok((result, SendStats { metadata: get(metadata), chunks: get(chunks), plain: get(plain), stored: get(stored) }))
+    let Counters { metadata, named, chunks, plain, stored } = &shared.counters;
+    let (metadata, named) = (get(metadata), get(named));
+    Ok((result, SendStats { metadata, named, chunks: get(chunks), plain: get(plain), stored: get(stored) }))
 }
 
 impl Shared<'_, '_> {
@@ -130,9 +132,11 @@ impl Shared<'_, '_> {
         jobs: Sender<Job>,
         end: &mut dyn FnMut(Message) -> Result<T, SyncError>,
     ) -> Result<T, SyncError> {
+        let mut heartbeat = Heartbeat::default();
         loop {
             let (_, message) = self.session.recv(&mut || {
                 self.job.progress.check()?;
+                heartbeat.beat(self.session, "sending")?;
                 self.failure.check()
             })?;
             match message {
@@ -141,7 +145,10 @@ impl Shared<'_, '_> {
                     // Nobody is left to take it only if the thread has failed, which the next look says.
                     let _ = jobs.send(Job::Segment(want.segment, chunks));
                 }
-                Message::Get(get) => _ = jobs.send(Job::Get(get)),
+                Message::Get(get) => {
+                    self.machine().get()?;
+                    let _ = jobs.send(Job::Get(get));
+                }
                 other => return end(other),
             }
         }
@@ -149,8 +156,7 @@ impl Shared<'_, '_> {
 
     /// Walks over what is new and sends its metadata, as long as the window has room.
     fn name_everything(&self) -> Result<(), SyncError> {
-        let mut naming =
-            Naming { shared: self, batch: BatchBuilder::default(), frame: Vec::new(), beat: Instant::now() };
+        let mut naming = Naming { shared: self, batch: BatchBuilder::default(), frame: Vec::new() };
         let Send { store, request, progress, .. } = self.job;
         closure::walk::<SyncError>(*store, request, *progress, &mut |met| naming.met(met))?;
         naming.finish()
@@ -176,20 +182,29 @@ impl Shared<'_, '_> {
                     self.machine().served(number);
                     self.room.notify_all();
                 }
-                Job::Get(request) => get(self.session, self.job.store, &request).map(drop)?,
+                Job::Get(request) => {
+                    get(self.session, self.job.store, &request)?;
+                    self.machine().got();
+                }
             }
-            if self.is_over() {
+            if self.need_not_go_on() {
                 break;
             }
         }
         Ok(())
     }
 
+    /// A receiver that wants no chunks may end a dry run before all that it asked for is counted.
+    fn need_not_go_on(&self) -> bool {
+        self.failure.is_set() || (self.is_over() && !self.job.dry_run)
+    }
+
     fn send_chunks(&self, chunks: &[Digest], lane: &mut u8) -> Result<(), SyncError> {
         let mut batch = BatchBuilder::default();
         let mut frame = Vec::new();
         for digest in chunks {
-            let header = read_for(self.job.store, ObjectKind::Chunk, digest, self.session.features, &mut frame)?;
+            let header = read_for(self.job.store, ObjectKind::Chunk, digest, self.session.features, &mut frame);
+            let header = header.map_err(|error| unreadable(ObjectKind::Chunk, digest, error))?;
             let (plain, stored) = (u64::from(header.plain_len), frame.len() as u64);
             for message in if self.job.dry_run { Vec::new() } else { batch.push(&frame) } {
                 self.session.send_encoded(Lane::Bulk(*lane), message)?;
@@ -199,7 +214,7 @@ impl Shared<'_, '_> {
             self.counters.plain.fetch_add(plain, Ordering::Relaxed);
             self.counters.stored.fetch_add(stored, Ordering::Relaxed);
             self.job.progress.advance(stored, 1);
-            if self.is_over() {
+            if self.need_not_go_on() {
                 return Ok(());
             }
         }
@@ -216,7 +231,6 @@ struct Naming<'s, 'a, 'l> {
     shared: &'s Shared<'a, 'l>,
     batch: BatchBuilder,
     frame: Vec<u8>,
-    beat: Instant,
 }
 
 impl Naming<'_, '_, '_> {
@@ -229,18 +243,20 @@ impl Naming<'_, '_, '_> {
             return Err(SyncError::Repo(RepoError::Interrupted(dits_core::progress::Interrupted)));
         }
         let job = self.shared.job;
-        let held = job.held.as_ref().is_some_and(|held| held.may_contain(&digest));
+        // What names other metadata is sent in any case: the filter may be wrong, and what comes next must be expected.
+        let may_be_held = references.meta.is_empty();
+        let held = may_be_held && job.held.as_ref().is_some_and(|held| held.may_contain(&digest));
         let mut sent = None;
         if !held {
-            read_for(job.store, kind, &digest, self.shared.session.features, &mut self.frame)?;
+            let read = read_for(job.store, kind, &digest, self.shared.session.features, &mut self.frame);
+            read.map_err(|error| unreadable(kind, &digest, error))?;
             sent = Some(self.frame.len());
             let ready = self.batch.push(&self.frame);
             self.send(ready)?;
             self.shared.counters.metadata.fetch_add(1, Ordering::Relaxed);
-        } else if self.beat.elapsed() >= HEARTBEAT {
-            self.beat = Instant::now();
-            self.shared.session.control(&Message::Progress("looking for what is new".to_owned()))?;
         }
+        let named = references.chunks.iter().map(|(_, len)| len).sum();
+        self.shared.counters.named.fetch_add(named, Ordering::Relaxed);
         let segment = self.shared.machine().name(Named { kind, digest, chunks: &references.chunks, sent });
         match segment {
             Some(segment) => self.close(&Message::Segment(segment)),
@@ -273,13 +289,12 @@ pub(crate) fn get(session: &Session<'_>, store: &Store, request: &Get) -> Result
     let (mut batch, mut frame, mut missing) = (BatchBuilder::default(), Vec::new(), Vec::new());
     for (i, (kind, digest)) in request.objects.iter().enumerate() {
         let kind = ObjectKind::from_code(*kind);
-        let found = match kind.map(|kind| read_for(store, kind, digest, session.features, &mut frame)) {
+        let found = kind.map(|kind| (kind, read_for(store, kind, digest, session.features, &mut frame)));
+        let found = match found {
             None => false,
             // An object of another kind is none of that name.
-            Some(Err(SyncError::Repo(RepoError::Store(StoreError::Missing { .. } | StoreError::WrongKind { .. })))) => {
-                false
-            }
-            Some(read) => read.map(|_| true)?,
+            Some((_, Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }))) => false,
+            Some((kind, read)) => read.map(|_| true).map_err(|error| unreadable(kind, digest, error))?,
         };
         if !found {
             missing.push(i as u32);
@@ -298,6 +313,11 @@ pub(crate) fn get(session: &Session<'_>, store: &Store, request: &Get) -> Result
     Ok((sent, lost))
 }
 
+/// Says which object it is that cannot be sent.
+fn unreadable(kind: ObjectKind, digest: &Digest, source: StoreError) -> SyncError {
+    if source.is_corruption() { SyncError::DamagedHere { kind, digest: *digest, source } } else { source.into() }
+}
+
 /// Reads an object's frame in an encoding that the other side understands.
 fn read_for(
     store: &Store,
@@ -305,7 +325,7 @@ fn read_for(
     digest: &Digest,
     features: Features,
     frame: &mut Vec<u8>,
-) -> Result<Header, SyncError> {
+) -> Result<Header, StoreError> {
     let odb = store.odb(kind);
     let header = odb.read_frame(kind, digest, frame)?;
     if header.encoding == Encoding::Raw as u8 || features.has(Features::ZSTD) {

@@ -17,6 +17,9 @@ pub(super) const LANES: usize = 2 + BULK_LANES as usize;
 /// What a message costs beside its bytes, so that the number of empty ones is bounded as well.
 const COST: usize = 64;
 
+/// How long a full lane is waited for: whoever does not read anything for so long never will.
+pub(super) const FULL: Duration = Duration::from_secs(60);
+
 /// Bounds of what waits, in bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
@@ -39,6 +42,8 @@ struct State {
     used: [usize; 2],
     /// The bulk lane to be served next.
     turn: usize,
+    /// How many messages have been taken so far.
+    taken: u64,
     end: Option<LinkError>,
 }
 
@@ -46,6 +51,7 @@ struct State {
 pub(super) struct Mailbox {
     state: Mutex<State>,
     bounds: [usize; 2],
+    full: Duration,
     changed: Condvar,
     /// Somebody waits for a message of this lane,
     arrived: [Notify; LANES],
@@ -73,6 +79,7 @@ impl State {
     fn pop_lane(&mut self, lane: usize) -> Option<Bytes> {
         let message = self.queues[lane].pop_front()?;
         self.used[usize::from(is_bulk(lane))] -= message.len() + COST;
+        self.taken += 1;
         Some(message)
     }
 
@@ -89,10 +96,16 @@ impl State {
 
 impl Mailbox {
     pub fn new(bounds: Bounds) -> Self {
-        let state = State { queues: Default::default(), used: [0; 2], turn: 0, end: None };
+        Self::with_patience(bounds, FULL)
+    }
+
+    /// A queue whose senders wait for room only so long while nothing is taken.
+    pub fn with_patience(bounds: Bounds, full: Duration) -> Self {
+        let state = State { queues: Default::default(), used: [0; 2], turn: 0, taken: 0, end: None };
         Self {
             state: Mutex::new(state),
             bounds: [bounds.urgent, bounds.bulk],
+            full,
             changed: Condvar::new(),
             arrived: Default::default(),
             any: Notify::new(),
@@ -104,9 +117,10 @@ impl Mailbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Blocks while the lane is full.
+    /// Blocks while the lane is full, as long as something is taken now and then.
     pub fn put(&self, lane: Lane, message: Bytes) -> Result<(), LinkError> {
         let mut state = self.lock();
+        let (mut taken, mut since) = (state.taken, Instant::now());
         loop {
             if let Some(end) = &state.end {
                 return Err(end.clone());
@@ -117,7 +131,14 @@ impl Mailbox {
                 self.tell_arrival(lane);
                 return Ok(());
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if state.taken != taken {
+                (taken, since) = (state.taken, Instant::now());
+            }
+            let left = self.full.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return Err(LinkError::TimedOut(self.full));
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

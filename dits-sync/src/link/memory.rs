@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::mailbox::{Bounds, Mailbox};
+use super::mailbox::{Bounds, FULL, Mailbox};
 use super::{Lane, Link, LinkError, Traffic};
 
 struct End {
@@ -20,7 +20,14 @@ struct End {
 /// The two ends of a link; each sees the other as `peer`.
 #[must_use]
 pub fn pair(peer: &str) -> (impl Link + use<>, impl Link + use<>) {
-    let (there, back) = (Arc::new(Mailbox::new(Bounds::WHOLE)), Arc::new(Mailbox::new(Bounds::WHOLE)));
+    pair_with(peer, FULL)
+}
+
+/// A [`pair`] whose ends give up when the other one has not read for so long.
+#[must_use]
+pub fn pair_with(peer: &str, patience: Duration) -> (impl Link + use<>, impl Link + use<>) {
+    let mailbox = || Arc::new(Mailbox::with_patience(Bounds::WHOLE, patience));
+    let (there, back) = (mailbox(), mailbox());
     let end = |outgoing: &Arc<Mailbox>, incoming: &Arc<Mailbox>| End {
         outgoing: outgoing.clone(),
         incoming: incoming.clone(),
@@ -85,6 +92,14 @@ mod tests {
         assert!(b.send(Lane::Control, Bytes::from_static(b"w")).is_ok());
         drop(a);
         assert!(matches!(b.send(Lane::Control, Bytes::from_static(b"w")), Err(LinkError::Closed(_))));
+    }
+
+    #[test]
+    fn nobody_reads_for_a_while() {
+        let (a, _b) = pair_with("test", Duration::from_millis(100));
+        let message = Bytes::from(vec![0; 1 << 19]);
+        let sent = (0..1000).map(|_| a.send(Lane::Bulk(0), message.clone())).find_map(Result::err);
+        assert!(matches!(sent, Some(LinkError::TimedOut(_))), "{sent:?}");
     }
 
     #[test]

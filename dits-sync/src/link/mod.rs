@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use dial::{Carrier, Dial, DialError, DialOptions, dialer};
+pub use dial::{Carrier, Dial, DialError, DialOptions, OpenLocal, dialer};
 pub use limit::{Bucket, Limited};
 pub use listen::{ListenError, ListenOptions, Listener};
-pub use memory::pair;
+pub use memory::{pair, pair_with};
 pub use ssh::SshOptions;
 pub use stream::{over, stdio};
 

@@ -10,7 +10,7 @@ use dits_core::store::StoreError;
 use dits_core::tag::Tag;
 
 use super::Event;
-use super::serve::{Conversation, UntilStopped, listing};
+use super::serve::{Conversation, UntilCutOff, listing};
 use crate::error::SyncError;
 use crate::exchange::{self, Send};
 use crate::transfer::Violation;
@@ -42,7 +42,7 @@ impl Conversation<'_> {
             store: &store,
             request: Request { tips: &tips, known: &known, known_shallow: &known_shallow, cut: &cut },
             held: fetch.held,
-            progress: &UntilStopped(&*self.access),
+            progress: &UntilCutOff(&*self.access),
             dry_run: false,
         };
         let ((), sent) = exchange::send(&self.session, &job, &mut |message| match message {

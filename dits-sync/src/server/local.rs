@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use dits_core::object::ObjectRead;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
 
@@ -53,7 +54,7 @@ impl Access for LocalAccess {
         Ok(())
     }
 
-    fn check_paths(&self, _update: &RefUpdate) -> Result<(), String> {
+    fn check_paths(&self, _update: &RefUpdate, _objects: &dyn ObjectRead) -> Result<(), String> {
         Ok(())
     }
 

@@ -6,9 +6,10 @@ mod push;
 mod receive_push;
 mod serve;
 
+use std::fmt;
 use std::sync::Arc;
 
-use dits_core::object::{CommitId, Digest};
+use dits_core::object::{CommitId, Digest, ObjectRead};
 use dits_core::refs::RefName;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
@@ -29,7 +30,7 @@ pub trait Host: Send + Sync {
 }
 
 /// Who asks to be let in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Visitor {
     /// Where the client is, for logs.
     pub peer: String,
@@ -39,6 +40,18 @@ pub struct Visitor {
     pub repository: String,
     /// What proves who it is.
     pub token: Option<String>,
+}
+
+/// Tokens do not belong in logs.
+impl fmt::Debug for Visitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visitor")
+            .field("peer", &self.peer)
+            .field("agent", &self.agent)
+            .field("repository", &self.repository)
+            .field("token", &self.token.as_ref().map(|_| "…"))
+            .finish()
+    }
 }
 
 /// What a client may do.
@@ -81,11 +94,12 @@ pub trait Access: Send + Sync {
     /// Why it may not move, for the user.
     fn check_update(&self, update: &RefUpdate, fast_forward: Option<bool>) -> Result<(), String>;
 
-    /// Decides about the paths that a push changes, when its objects are there and checked.
+    /// Decides about the paths that a push changes, when its objects are there and checked. `objects` has them all, also
+    /// in a dry run, which leaves nothing in the repository.
     ///
     /// # Errors
     /// Why it may not be, for the user.
-    fn check_paths(&self, update: &RefUpdate) -> Result<(), String>;
+    fn check_paths(&self, update: &RefUpdate, objects: &dyn ObjectRead) -> Result<(), String>;
 
     /// How many bytes a push may store; `None` is no limit.
     fn quota_left(&self) -> Option<u64>;
@@ -102,8 +116,13 @@ pub trait Access: Send + Sync {
     /// Hears what happened, for logs, metrics and audit.
     fn observe(&self, event: &Event);
 
-    /// Whether the server is shutting down: a transfer then ends at the next opportunity.
+    /// Whether the server is shutting down: no further request is answered.
     fn stopping(&self) -> bool;
+
+    /// Whether a transfer in progress must end too, at the next opportunity.
+    fn cutting_off(&self) -> bool {
+        self.stopping()
+    }
 }
 
 /// A ref that a push moves.

@@ -1,14 +1,19 @@
 //! A client pushes: what is decided before and after the objects come.
 
+use std::collections::HashSet;
+
 use dits_core::history;
-use dits_core::object::{CommitId, Digest, ObjectKind};
+use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
 use dits_core::refs::{Expected, LogLine, RefEdit, RefError, RefName, RefStore, TAGS, Target};
 use dits_core::store::StoreError;
 
-use super::serve::{Conversation, UntilStopped};
+use super::receive_push::Taken;
+use super::serve::{Conversation, UntilCutOff};
 use super::{Event, RefUpdate};
 use crate::error::SyncError;
-use crate::wire::{Message, Push, Pushed, Update, UpdateOutcome};
+use crate::session::shortened;
+use crate::transfer::Violation;
+use crate::wire::{MAX_MESSAGE, MAX_TEXT, Message, Push, Pushed, Update, UpdateOutcome};
 
 /// An update and what is known to become of it so far.
 pub(super) struct Decision {
@@ -26,6 +31,10 @@ impl Conversation<'_> {
     pub(super) fn push(&mut self, push: Push) -> Result<(), SyncError> {
         self.check_may(|may| may.write, "push")?;
         let mut decisions = Vec::new();
+        let mut named = HashSet::new();
+        if !push.updates.iter().all(|update| named.insert(&update.name)) {
+            return Err(Violation("a push that moves a ref twice".to_owned()).into());
+        }
         for update in &push.updates {
             let Update { name, old, new, force } = update.clone();
             let mut decision = Decision { update: RefUpdate { name, old, new, force }, outcome: None };
@@ -36,11 +45,19 @@ impl Conversation<'_> {
         let mut received = 0;
         let mut text = String::new();
         if decisions.iter().any(|decision| decision.outcome.is_none()) {
-            let (objects, guard) = self.receive_push(&push, &decisions)?;
-            received = objects;
+            let turn = self.session.while_working("waiting for other pushes", || self.access.begin_push());
+            let _turn = turn.map_err(SyncError::Refuse)?;
+            let taken = self.receive_push(&push, &decisions)?;
+            let new: &dyn ObjectRead = match &taken {
+                Taken::Stored { objects, .. } => {
+                    received = *objects;
+                    self.repository().store()
+                }
+                Taken::Pretended(writer) => &**writer,
+            };
             self.session.while_working("deciding", || -> Result<(), SyncError> {
                 for decision in &mut decisions {
-                    self.decide_late(decision)?;
+                    self.decide_late(decision, new)?;
                 }
                 refuse_the_rest(&mut decisions, push.atomic);
                 if !push.dry_run {
@@ -49,7 +66,7 @@ impl Conversation<'_> {
                 Ok(())
             })?;
             // From here on refs keep what came, or nothing does.
-            drop(guard);
+            drop(taken);
         }
         self.report(decisions, text, received, push.dry_run)
     }
@@ -87,12 +104,18 @@ impl Conversation<'_> {
     }
 
     /// Decides what is left once the objects are there.
-    fn decide_late(&self, decision: &mut Decision) -> Result<(), SyncError> {
+    fn decide_late(&self, decision: &mut Decision, new: &dyn ObjectRead) -> Result<(), SyncError> {
         if decision.outcome.is_some() {
             return Ok(());
         }
-        let fast_forward = self.is_fast_forward(&decision.update)?;
         let update = &decision.update;
+        if let Some(id) = update.new.filter(|_| update.name.as_branch().is_some())
+            && commit(new, id)?.is_none()
+        {
+            decision.refuse(format!("a branch names a commit, and {id} is none"));
+            return Ok(());
+        }
+        let fast_forward = is_fast_forward(new, update)?;
         if fast_forward == Some(false) && !update.force {
             decision.outcome = Some(if update.name.as_str().starts_with(TAGS) {
                 UpdateOutcome::Refused("the tag exists already".to_owned())
@@ -101,28 +124,12 @@ impl Conversation<'_> {
             });
             return Ok(());
         }
-        let allowed = self.access.check_update(update, fast_forward).and_then(|()| self.access.check_paths(update));
+        let allowed =
+            self.access.check_update(update, fast_forward).and_then(|()| self.access.check_paths(update, new));
         if let Err(why) = allowed {
             decision.refuse(why);
         }
         Ok(())
-    }
-
-    /// Whether the new value has the old one in its history; `None` where there is no old or new value.
-    fn is_fast_forward(&self, update: &RefUpdate) -> Result<Option<bool>, SyncError> {
-        let (Some(old), Some(new)) = (update.old, update.new) else { return Ok(None) };
-        if update.name.as_tag().is_some() {
-            return Ok(Some(false));
-        }
-        let store = self.repository().store();
-        let commit = |digest: Digest| -> Result<Option<CommitId>, StoreError> {
-            let info = store.meta.info(&digest)?;
-            Ok(info.filter(|info| info.kind == ObjectKind::Commit).map(|_| CommitId::from_digest(digest)))
-        };
-        match (commit(old)?, commit(new)?) {
-            (Some(old), Some(new)) => Ok(Some(history::is_ancestor(store, old, new)?)),
-            _ => Ok(Some(false)),
-        }
     }
 
     /// Moves what nobody objects to.
@@ -190,23 +197,57 @@ impl Conversation<'_> {
             Some((decision.update.clone(), why))
         });
         let event = Event::Pushed { moved, refused: refused.collect(), objects, traffic: self.session.traffic() };
-        let outcomes = decisions.into_iter().map(|decision| decision.outcome.unwrap_or(UpdateOutcome::Done)).collect();
-        let text = text.chars().take(MAX_HOOK_TEXT).collect();
-        self.session.control(&Message::Pushed(Pushed { outcomes, text }))?;
+        let count = decisions.len();
+        let outcomes = decisions.into_iter().map(|decision| decision.outcome.unwrap_or(UpdateOutcome::Done));
+        let outcomes = outcomes.map(|outcome| fitting(outcome, count)).collect();
+        let text = shortened(&text, MAX_TEXT).to_owned();
+        // Before the client hears of it: what it saw done is in the books.
         if !dry_run {
             self.access.observe(&event);
         }
-        Ok(())
+        self.session.control(&Message::Pushed(Pushed { outcomes, text }))
     }
 
-    /// Stops when the server stops.
-    pub(super) fn until_stopped(&self) -> UntilStopped<'_> {
-        UntilStopped(&*self.access)
+    /// Stops when the server cannot wait any more.
+    pub(super) fn until_cut_off(&self) -> UntilCutOff<'_> {
+        UntilCutOff(&*self.access)
     }
 }
 
-/// Characters of what hooks say, of up to four bytes each.
-const MAX_HOOK_TEXT: usize = crate::wire::MAX_TEXT / 4;
+/// The longest reason for one refusal, in bytes, and the shortest that there is room for however many there are.
+const REASON: std::ops::RangeInclusive<usize> = 64..=4096;
+
+/// Reasons may come from hooks; whatever they say, the answer must fit a message.
+fn fitting(outcome: UpdateOutcome, count: usize) -> UpdateOutcome {
+    match outcome {
+        UpdateOutcome::Refused(why) => {
+            let room = (MAX_MESSAGE / 2 / count).clamp(*REASON.start(), *REASON.end());
+            UpdateOutcome::Refused(shortened(&why, room).to_owned())
+        }
+        other => other,
+    }
+}
+
+/// The commit of this name, if it is one.
+fn commit(read: &dyn ObjectRead, digest: Digest) -> Result<Option<CommitId>, StoreError> {
+    match read.read(ObjectKind::Commit, &digest) {
+        Ok(_) => Ok(Some(CommitId::from_digest(digest))),
+        Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the new value has the old one in its history; `None` where there is no old or new value.
+fn is_fast_forward(read: &dyn ObjectRead, update: &RefUpdate) -> Result<Option<bool>, SyncError> {
+    let (Some(old), Some(new)) = (update.old, update.new) else { return Ok(None) };
+    if update.name.as_tag().is_some() {
+        return Ok(Some(false));
+    }
+    match (commit(read, old)?, commit(read, new)?) {
+        (Some(old), Some(new)) => Ok(Some(history::is_ancestor(read, old, new)?)),
+        _ => Ok(Some(false)),
+    }
+}
 
 fn moved(decisions: &[Decision]) -> Vec<RefUpdate> {
     let done = |decision: &&Decision| decision.outcome == Some(UpdateOutcome::Done);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use dits_core::commit::Commit;
 use dits_core::object::{CommitId, Digest, ObjectKind};
-use dits_core::store::{Store, StoreError, WriterGuard};
+use dits_core::store::{Store, StoreError, StoreWriter, WriterGuard};
 
 use super::push::Decision;
 use super::serve::{Conversation, listing};
@@ -17,14 +17,17 @@ use crate::wire::{Message, Push, Start};
 /// How many commits are looked at in search of those that the client names as known here.
 const SEARCHED: usize = 10_000;
 
+/// What a push brought.
+pub(super) enum Taken {
+    /// It is in the store, and the guard keeps it from being collected until refs name it.
+    Stored { objects: u64, _guard: WriterGuard },
+    /// In a dry run: its metadata, which goes with the writer.
+    Pretended(Box<StoreWriter>),
+}
+
 impl Conversation<'_> {
-    /// Takes the objects that the undecided updates need, and proves that nothing is missing. The guard keeps them from
-    /// being collected until refs name them.
-    pub(super) fn receive_push(
-        &self,
-        push: &Push,
-        decisions: &[Decision],
-    ) -> Result<(u64, Option<WriterGuard>), SyncError> {
+    /// Takes the objects that the undecided updates need, and proves that nothing is missing.
+    pub(super) fn receive_push(&self, push: &Push, decisions: &[Decision]) -> Result<Taken, SyncError> {
         let repository = self.repository();
         let store = repository.store();
         let wants: Vec<Wanted> = decisions
@@ -32,14 +35,15 @@ impl Conversation<'_> {
             .filter(|decision| decision.outcome.is_none())
             .filter_map(|decision| Some((None, decision.update.new?)))
             .collect();
-        let adopted = held::adopt(store)?;
+        let adopted = self.session.while_working("looking at what is here", || held::adopt(store))?;
         let writer = repository.writer().map_err(SyncError::Repo)?;
         let known = self.known()?;
         let common = self.common(push, &known)?;
         let related = !push.unrelated || !common.is_empty();
-        let held = if related && !adopted { None } else { held::filter(store)? };
+        let filter = || (!related || adopted).then(|| held::filter(store)).transpose();
+        let held = self.session.while_working("looking at what is here", filter)?.flatten();
         self.session.control(&Message::Start(Start { common, shallow: Vec::new(), held }))?;
-        let progress = self.until_stopped();
+        let progress = self.until_cut_off();
         let received = exchange::receive(
             &self.session,
             Receive {
@@ -61,13 +65,14 @@ impl Conversation<'_> {
             Ok(received) if !push.dry_run => {
                 let finished = self.session.while_working("making it durable", || writer.finish())?;
                 held::forget(store)?;
-                Ok((received.metadata + received.chunks, Some(finished.guard)))
+                Ok(Taken::Stored { objects: received.metadata + received.chunks, _guard: finished.guard })
             }
-            Ok(_) => Ok((0, None)),
+            Ok(_) => Ok(Taken::Pretended(Box::new(writer))),
             Err(error) => {
                 // What came is not asked for again if the client comes back.
                 if error.is_transient() {
-                    held::keep(store, writer)?;
+                    // Where it cannot be kept, it comes again.
+                    let _ = held::keep(store, writer);
                 }
                 Err(error)
             }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use dits_core::object::Digest;
-use dits_core::progress::Progress;
+use dits_core::progress::{Interrupted, Progress};
 use dits_core::refs::{BRANCHES, RefName, RefStore, TAGS, Target};
 use dits_core::repo::Repository;
 
@@ -13,7 +13,7 @@ use crate::AGENT;
 use crate::error::SyncError;
 use crate::exchange;
 use crate::link::{Lane, Link, LinkError};
-use crate::session::Session;
+use crate::session::{Session, printable};
 use crate::transfer::Violation;
 use crate::wire::{ErrorCode, Features, Get, Hello, Limits, Listing, Message, PROTOCOL, Refs, Welcome};
 
@@ -39,15 +39,15 @@ pub fn serve(link: &dyn Link, host: &dyn Host) {
 }
 
 fn admit(session: &mut Session<'_>, host: &dyn Host) -> Result<Arc<dyn Access>, SyncError> {
-    let (_, message) = session.recv(&mut || Ok(()))?;
-    let Message::Hello(hello) = message else {
-        return Err(Violation(format!("{} before Hello", message.name())).into());
+    let hello = match session.first()? {
+        Message::Hello(hello) => hello,
+        other => return Err(Violation(format!("{} before Hello", other.name())).into()),
     };
     if hello.protocol == 0 {
         return Err(SyncError::refuse(ErrorCode::Version, "protocol version 0 does not exist"));
     }
     let Hello { agent, repository, token, features, .. } = hello;
-    let visitor = Visitor { peer: session.link().peer(), agent, repository, token };
+    let visitor = Visitor { peer: session.link().peer(), agent: printable(&agent), repository, token };
     let access = host.admit(&visitor).map_err(SyncError::Refuse)?;
     session.features = features;
     let Methods { read, write, lock, admin } = access.methods();
@@ -70,12 +70,12 @@ pub(super) struct Conversation<'l> {
     pub(super) listed: HashSet<Digest>,
 }
 
-/// Stops a transfer when the server stops.
-pub(super) struct UntilStopped<'a>(pub(super) &'a dyn Access);
+/// Stops a transfer when the server cannot wait for it any more.
+pub(super) struct UntilCutOff<'a>(pub(super) &'a dyn Access);
 
-impl Progress for UntilStopped<'_> {
+impl Progress for UntilCutOff<'_> {
     fn interrupted(&self) -> bool {
-        self.0.stopping()
+        self.0.cutting_off()
     }
 }
 
@@ -83,7 +83,8 @@ impl Conversation<'_> {
     fn run(mut self) -> Result<(), SyncError> {
         loop {
             let access = Arc::clone(&self.access);
-            let received = self.session.recv(&mut || Ok(UntilStopped(&*access).check()?));
+            let stop = || if access.stopping() { Err(Interrupted) } else { Ok(()) };
+            let received = self.session.recv(&mut || Ok(stop()?));
             let message = match received {
                 Ok((_, message)) => message,
                 // The client has what it wanted.

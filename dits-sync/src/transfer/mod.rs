@@ -7,7 +7,7 @@ mod receiving;
 mod sending;
 
 pub use filter::{ContentFilter, FilteredChunk};
-pub use receiving::{Held, Holdings, Receiving};
+pub use receiving::{Holdings, Receiving};
 pub use sending::{Named, Sending};
 
 /// How many chunks a segment names before it is closed; one object more may follow.
@@ -18,6 +18,13 @@ pub const SEGMENT_BYTES: usize = 1 << 20;
 
 /// How many segments may be open: closed by the sender, and not yet answered and served.
 pub const WINDOW: usize = 8;
+
+/// How many requests by name a receiver has open at once.
+pub const OPEN_GETS: usize = 4;
+
+/// How many chunks may be asked for and not be there yet. A sender that keeps to its window and sends what it is asked for
+/// stays far below, so a receiver's memory is bounded by it.
+pub const OUTSTANDING: usize = 1 << 20;
 
 /// The other side broke the rules of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use dits_core::object::{Digest, ObjectKind};
 
 use super::list::ChunkList;
-use super::{SEGMENT_BYTES, SEGMENT_CHUNKS, Violation, WINDOW};
+use super::{OPEN_GETS, SEGMENT_BYTES, SEGMENT_CHUNKS, Violation, WINDOW};
 use crate::wire::{MAX_HELD, Runs, Segment, Want};
 
 /// An object of metadata that is named to the receiver.
@@ -17,7 +17,8 @@ pub struct Named<'a> {
     pub digest: Digest,
     /// The chunks it names, in order.
     pub chunks: &'a [(Digest, u64)],
-    /// Bytes of its frame; `None` for an object that is not sent because the receiver's filter has it.
+    /// Bytes of its frame; `None` for an object that is not sent because the receiver's filter has it. That may only be one
+    /// that names no other metadata: below a false positive the receiver would not expect anything.
     pub sent: Option<usize>,
 }
 
@@ -39,6 +40,8 @@ pub struct Sending {
     unanswered: BTreeMap<u64, Open>,
     /// Answered, and not yet served.
     serving: HashSet<u64>,
+    /// Requests by name that are not answered.
+    gets: usize,
     finished: bool,
 }
 
@@ -107,10 +110,24 @@ impl Sending {
         self.serving.remove(&segment);
     }
 
+    /// Takes a request by name. Call [`Sending::got`] when it is answered.
+    ///
+    /// # Errors
+    /// When too many have not been answered: their names are kept in memory.
+    pub fn get(&mut self) -> Result<(), Violation> {
+        self.gets += 1;
+        if self.gets > OPEN_GETS { Err(Violation::new("too many requests at once")) } else { Ok(()) }
+    }
+
+    /// A request by name is answered.
+    pub fn got(&mut self) {
+        self.gets = self.gets.saturating_sub(1);
+    }
+
     /// Whether everything was named, answered and served.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.finished && self.unanswered.is_empty() && self.serving.is_empty()
+        self.finished && self.unanswered.is_empty() && self.serving.is_empty() && self.gets == 0
     }
 }
 

@@ -1,5 +1,8 @@
 //! A Bloom filter over ids (crate `bloomfilter`), with its bounds checked.
 
+use bincode::de::Decoder;
+use bincode::de::read::Reader;
+use bincode::error::DecodeError;
 use bincode::{Decode, Encode};
 use bloomfilter::Bloom;
 use dits_core::object::Digest;
@@ -8,6 +11,10 @@ use dits_core::object::Digest;
 const FALSE_POSITIVES: f64 = 0.001;
 /// The longest filter, in bytes: half a message.
 const MAX_BYTES: usize = 512 << 10;
+/// More than what goes before the bits.
+const MAX_HEADER: usize = 64;
+/// Fewer ids have a filter as long as for so many: the rate is that of the formula only from some bytes on.
+const FEW: usize = 64;
 /// More hash functions than any size of set asks for.
 const MAX_HASHES: u32 = 32;
 
@@ -26,7 +33,7 @@ impl IdFilter {
         if ids.is_empty() || ids.len() > Self::MAX_IDS {
             return None;
         }
-        let mut bloom = Bloom::new_for_fp_rate_with_seed(ids.len(), FALSE_POSITIVES, &seed).ok()?;
+        let mut bloom = Bloom::new_for_fp_rate_with_seed(ids.len().max(FEW), FALSE_POSITIVES, &seed).ok()?;
         ids.iter().for_each(|id| bloom.set(&id.prefix_u64()));
         Some(Self(bloom))
     }
@@ -38,10 +45,11 @@ impl IdFilter {
     }
 
     fn parse(bytes: Vec<u8>) -> Result<Self, &'static str> {
-        if bytes.len() > MAX_BYTES + 64 {
-            return Err("a filter that is too long");
-        }
         let bloom = Bloom::from_bytes(bytes)?;
+        // Positions are taken modulo the number of bits.
+        if bloom.is_empty() {
+            return Err("a filter of nothing");
+        }
         // Equal halves make double hashing degenerate to one hash.
         let seed = bloom.seed();
         if bloom.number_of_hash_functions() > MAX_HASHES || seed[..16] == seed[16..] {
@@ -72,9 +80,15 @@ impl Encode for IdFilter {
 }
 
 impl<C> Decode<C> for IdFilter {
-    fn decode<D: bincode::de::Decoder<Context = C>>(decoder: &mut D) -> Result<Self, bincode::error::DecodeError> {
-        let bytes: Vec<u8> = Decode::decode(decoder)?;
-        Self::parse(bytes).map_err(bincode::error::DecodeError::Other)
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        // As a `Vec<u8>`, but nothing is reserved for bytes that are not there.
+        let len: u64 = Decode::decode(decoder)?;
+        let len = usize::try_from(len).ok().filter(|len| *len <= MAX_BYTES + MAX_HEADER);
+        let len = len.ok_or(DecodeError::Other("a filter that is too long"))?;
+        decoder.claim_bytes_read(len)?;
+        let bytes = decoder.reader().peek_read(len).ok_or(DecodeError::UnexpectedEnd { additional: len })?.to_vec();
+        decoder.reader().consume(len);
+        Self::parse(bytes).map_err(DecodeError::Other)
     }
 }
 

@@ -15,8 +15,8 @@ use dits_core::codec;
 pub use filter::IdFilter;
 pub use hello::{Features, Hello, Limits, PROTOCOL, Welcome};
 pub use negotiate::{
-    ALL, Fetch, Get, Got, MAX_GET, MAX_HAVES, MAX_HELD, MAX_WANTS, Push, Pushed, Segment, Start, Update, UpdateOutcome,
-    Want,
+    ALL, Fetch, Get, Got, MAX_GET, MAX_HAVES, MAX_HELD, MAX_SHALLOW, MAX_WANTS, Push, Pushed, Segment, Start, Update,
+    UpdateOutcome, Want,
 };
 pub use objects::{BatchBuilder, Part};
 pub use refs::{Listing, MAX_REFS, Refs};
@@ -30,6 +30,9 @@ pub const MAX_HELLO: usize = 8 << 10;
 
 /// The longest text for a person, in bytes.
 pub const MAX_TEXT: usize = 64 << 10;
+
+/// Bodies up to this many bytes are decoded in little memory.
+const SHORT: usize = 16 << 10;
 
 /// Types from here on may be skipped by who does not know them.
 const OPTIONAL: u8 = 0x80;
@@ -228,7 +231,7 @@ impl Message {
             WANT => Self::Want(checked(code, body, Want::check)?),
             SENT => Self::Sent(decode(code, body)?),
             GET => Self::Get(checked(code, body, Get::check)?),
-            GOT => Self::Got(decode(code, body)?),
+            GOT => Self::Got(checked(code, body, Got::check)?),
             COMPLETE => decode::<()>(code, body).map(|()| Self::Complete)?,
             PROGRESS => Self::Progress(checked(code, body, |text: &String| text_fits(text))?),
             code if code >= OPTIONAL => return Ok(None),
@@ -242,7 +245,10 @@ fn malformed(code: u8, what: impl Into<String>) -> WireError {
 }
 
 fn decode<T: Encode + Decode<()>>(code: u8, body: &[u8]) -> Result<T, WireError> {
-    codec::decode::<T, MAX_MESSAGE>(body).map_err(|e| malformed(code, e.to_string()))
+    // A short message may not claim a long list: the codec reserves half a megabyte at most for the first kind.
+    let decoded =
+        if body.len() <= SHORT { codec::decode::<T, SHORT>(body) } else { codec::decode::<T, MAX_MESSAGE>(body) };
+    decoded.map_err(|e| malformed(code, e.to_string()))
 }
 
 /// Decodes a body and checks the rules that its types do not express.

@@ -10,6 +10,8 @@ use super::{IdFilter, MAX_TEXT, Runs, fits};
 pub const MAX_WANTS: usize = 8192;
 /// The most haves in one message.
 pub const MAX_HAVES: usize = 4096;
+/// The most shallow commits in one message.
+pub const MAX_SHALLOW: usize = 4096;
 /// The most names in one `Get`.
 pub const MAX_GET: usize = 16384;
 
@@ -40,7 +42,8 @@ pub struct Fetch {
 impl Fetch {
     pub(super) fn check(&self) -> Result<(), &'static str> {
         fits(self.wants.len(), MAX_WANTS, "wants too much at once")?;
-        fits(self.haves.len(), MAX_HAVES, "has too many haves")
+        fits(self.haves.len(), MAX_HAVES, "has too many haves")?;
+        fits(self.shallow.len(), MAX_SHALLOW, "has too many shallow commits")
     }
 }
 
@@ -57,7 +60,8 @@ pub struct Start {
 
 impl Start {
     pub(super) fn check(&self) -> Result<(), &'static str> {
-        fits(self.common.len(), MAX_HAVES, "has too many common commits")
+        fits(self.common.len(), MAX_HAVES, "has too many common commits")?;
+        fits(self.shallow.len(), MAX_SHALLOW, "has too many shallow commits")
     }
 }
 
@@ -156,7 +160,9 @@ pub struct Want {
 
 impl Want {
     pub(super) fn check(&self) -> Result<(), &'static str> {
-        fits(self.held.len(), MAX_HELD, "selects from too much held metadata")
+        fits(self.held.len(), MAX_HELD, "selects from too much held metadata")?;
+        let canonical = self.held.iter().chain([&self.sent]).all(Runs::is_canonical);
+        if canonical { Ok(()) } else { Err("has a selection that is not in canonical form") }
     }
 }
 
@@ -182,4 +188,10 @@ pub struct Got {
     pub number: u64,
     /// What the sender does not have, by the numbers in the request.
     pub missing: Vec<u32>,
+}
+
+impl Got {
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        fits(self.missing.len(), MAX_GET, "lacks more than can be asked for")
+    }
 }

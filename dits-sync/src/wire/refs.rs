@@ -63,11 +63,20 @@ impl Listing {
         parts.into_iter().enumerate().map(part).collect()
     }
 
-    /// Takes in one more message's refs; fails when they are out of order or too many.
+    /// Takes in one more message's refs; `more` says that another follows. Fails when they are out of
+    /// order or too many.
     ///
     /// # Errors
     /// What is wrong.
-    pub fn extend(&mut self, head: Option<RefName>, refs: Vec<(RefName, Digest)>) -> Result<(), &'static str> {
+    pub fn extend(
+        &mut self,
+        head: Option<RefName>,
+        refs: Vec<(RefName, Digest)>,
+        more: bool,
+    ) -> Result<(), &'static str> {
+        if more && refs.is_empty() {
+            return Err("a listing that goes on without end");
+        }
         let last = self.refs.last().map(|(name, _)| name.clone());
         let names: Vec<&RefName> = last.iter().chain(refs.iter().map(|(name, _)| name)).collect();
         if names.windows(2).any(|pair| pair[0] >= pair[1]) {

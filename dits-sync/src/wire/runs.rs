@@ -47,6 +47,11 @@ impl Runs {
         Ok(selected)
     }
 
+    /// One selection has one encoding: only the first run may be empty, and the last is selected.
+    pub(super) fn is_canonical(&self) -> bool {
+        self.0.len().is_multiple_of(2) && self.0.iter().skip(1).all(|run| *run > 0)
+    }
+
     /// Whether nothing is selected.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -7,6 +7,7 @@ pub mod records;
 pub mod remote;
 pub mod store;
 pub mod text;
+pub mod wire;
 
 #[cfg(test)]
 mod tests {
@@ -20,6 +21,7 @@ mod tests {
     use dits_core::store::pack::layout::{TRAILER_LEN, Trailer, decode_header};
     use dits_core::store::pack::merged::MergedHeader;
     use dits_core::store::pack::page::decode_page;
+    use dits_sync::wire::Message;
 
     fn seed(name: &str) -> Vec<u8> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
@@ -47,6 +49,10 @@ mod tests {
             pack.last_chunk::<TRAILER_LEN>()
                 .is_some_and(|end| Trailer::decode(end, super::store::fitting(end)).is_ok())
         );
+        for (name, seed_of) in [("fetch", 6), ("start", 7), ("push", 9), ("want", 19), ("get", 21)] {
+            let bytes = seed(&format!("message/{name}"));
+            assert!(bytes[0] == seed_of && Message::decode(&bytes.into()).is_ok(), "{name}");
+        }
         for name in ["commit1", "manifest1", "tree1", "tree2"] {
             let bytes = seed(&format!("object/{name}"));
             let kind = ObjectKind::from_code(bytes[0]).expect("a kind");

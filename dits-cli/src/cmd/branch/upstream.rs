@@ -36,7 +36,7 @@ pub fn set(opened: &Opened, cx: &Context, names: &[String], to: &str) -> Result<
     };
     let named = repo.ref_named(&moves::expand(repo, to)?)?.ok_or_else(missing)?;
     let named = repo.refs().follow(&named).map_err(RepoError::from)?.0;
-    let follow = repo.follow(&named)?.ok_or_else(|| {
+    let follow = repo.to_follow(&named)?.ok_or_else(|| {
         CliError::usage(format!("cannot follow '{to}': it is not a branch")).hint("`dits branch -a` lists them")
     })?;
     tracking::set(opened, cx, &branch, &follow)?;

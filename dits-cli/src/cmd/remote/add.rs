@@ -8,7 +8,7 @@ use super::tell;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::remotes::check_url;
+use crate::remotes::parse;
 use crate::repository::Opened;
 
 /// What to add.
@@ -29,7 +29,7 @@ pub fn run(opened: &Opened, cx: &Context, args: &Args) -> Result<Exit, CliError>
     let repo = &opened.repo;
     let name = &args.name;
     Remote::check_name(name).map_err(RepoError::from)?;
-    check_url(&args.url)?;
+    parse(&args.url)?;
     if Remote::find(repo.config(), name).map_err(RepoError::from)?.is_some() {
         return Err(CliError::usage(format!("remote {name} already exists."))
             .hint(format!("`dits remote set-url {name} URL` changes where it is")));

@@ -12,6 +12,7 @@ mod add;
 mod head;
 mod list;
 mod moved;
+mod show;
 mod url;
 
 /// Name other repositories to share with
@@ -21,6 +22,7 @@ mod url;
 #[command(after_help = "Examples:
   dits remote add origin dits://studio.example/film     name one
   dits remote -v                                        list them with their addresses
+  dits remote show origin                               ask it what it has
   dits remote rename origin studio                      its branches and what follows them come along
   dits remote set-url origin ssh://me@backup/film       it has moved
   dits remote remove studio                             forget it, and what is known of its branches")]
@@ -38,6 +40,9 @@ enum Action {
     Remove {
         /// The remote
         name: String,
+        /// Even if it holds content that is not here, which is lost then
+        #[arg(short, long)]
+        force: bool,
     },
     /// Give a remote another name
     Rename {
@@ -65,6 +70,19 @@ enum Action {
         #[arg(long)]
         push: bool,
     },
+    /// Ask a remote what it has, and tell what follows it
+    Show {
+        /// The remote
+        name: String,
+    },
+    /// Forget branches that a remote no longer has
+    Prune {
+        /// The remote
+        name: String,
+        /// Only say which
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
     /// Say which branch a remote's name alone stands for
     SetHead(head::Args),
 }
@@ -90,10 +108,12 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     match args.action {
         None => list::run(&opened, cx),
         Some(Action::Add(args)) => add::run(&opened, cx, &args),
-        Some(Action::Remove { name }) => moved::remove(&opened, cx, &name),
+        Some(Action::Remove { name, force }) => moved::remove(&opened, cx, &name, force),
         Some(Action::Rename { old, new }) => moved::rename(&opened, cx, &old, &new),
         Some(Action::GetUrl { name, push }) => url::get(&opened, cx, &name, push),
         Some(Action::SetUrl { name, url, push }) => url::set(&opened, cx, &name, &url, push),
+        Some(Action::Show { name }) => show::show(&opened, cx, &name),
+        Some(Action::Prune { name, dry_run }) => show::prune(&opened, cx, &name, dry_run),
         Some(Action::SetHead(args)) => head::run(&opened, cx, &args),
     }
 }

@@ -15,15 +15,26 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::remotes::named;
 use crate::repository::Opened;
+use crate::sharing::seen;
 
 /// Removes one.
-pub fn remove(opened: &Opened, cx: &Context, name: &str) -> Result<Exit, CliError> {
+pub fn remove(opened: &Opened, cx: &Context, name: &str, force: bool) -> Result<Exit, CliError> {
     let repo = &opened.repo;
     named(repo, name)?;
     check_here(repo, name)?;
+    let promised = repo.promises()?;
+    if promised.iter().any(|(holder, _)| holder == name) {
+        if !force {
+            return Err(CliError::new(Exit::Conflict, format!("remote `{name}` may hold content that is not here"))
+                .hint("`dits fetch .` brings the files of this version")
+                .hint(format!("`dits remote remove --force {name}` gives up what is not here by then")));
+        }
+        repo.forget_promises(name)?;
+    }
     let refs = repo.refs().list(&Remote::space(name)).map_err(RepoError::from)?;
     let edits = refs.into_iter().map(|(name, target)| RefEdit::delete(name, Expected::Is(target)));
     repo.refs().transaction(edits.collect()).map_err(RepoError::from)?;
+    seen::forget(repo, name);
     let mut edits = vec![Edit::RemoveSection(format!("remote.{name}"))];
     for branch in followers(repo.config(), name) {
         edits.extend(["remote", "merge"].map(|key| Edit::Unset(format!("branch.{branch}.{key}"))));
@@ -45,6 +56,8 @@ pub fn rename(opened: &Opened, cx: &Context, old: &str, new: &str) -> Result<Exi
         return Err(CliError::usage(format!("remote {new} already exists.")));
     }
     repo.refs().transaction(moved_refs(repo, old, new, &opened.who(cx)?)?).map_err(RepoError::from)?;
+    repo.rename_promises(old, new)?;
+    seen::forget(repo, old);
     let mut edits = vec![Edit::RenameSection(format!("remote.{old}"), format!("remote.{new}"))];
     let (from, to) = (Remote::space(old), Remote::space(new));
     let specs = remote.fetch.into_iter().map(|spec| {

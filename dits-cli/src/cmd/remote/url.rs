@@ -6,7 +6,7 @@ use super::tell;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::remotes::{check_url, named};
+use crate::remotes::{named, parse};
 use crate::repository::Opened;
 
 /// Prints it.
@@ -27,7 +27,7 @@ pub fn get(opened: &Opened, cx: &Context, name: &str, push: bool) -> Result<Exit
 /// Changes it.
 pub fn set(opened: &Opened, cx: &Context, name: &str, url: &str, push: bool) -> Result<Exit, CliError> {
     named(&opened.repo, name)?;
-    check_url(url)?;
+    parse(url)?;
     let key = if push { "pushUrl" } else { "url" };
     let edit = Edit::Set(format!("remote.{name}.{key}"), Value::Text(url.to_owned()));
     config::update(Layer::Repository, &opened.repo.layout().config(), &[edit])?;

@@ -26,6 +26,7 @@ pub struct Answer {
     ignored: Vec<Listed>,
     skipped: Vec<Left>,
     unreadable: Vec<Unreadable>,
+    ghosts: usize,
 }
 
 #[derive(Serialize)]
@@ -141,6 +142,7 @@ impl Answer {
             untracked: listed(&status.untracked),
             ignored: listed(&status.ignored),
             skipped: status.skipped.iter().map(left).collect(),
+            ghosts: status.ghosts,
             unreadable: unreadable.map(|(path, e)| Unreadable { path: path.into(), error: e.to_string() }).collect(),
         }
     }

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::output::color;
 use crate::output::path::quote_text;
+use crate::output::size::plural;
 use crate::repository::Opened;
 use crate::tracking::Tracking;
 
@@ -41,6 +42,7 @@ impl Long<'_> {
         self.listed(title, hint, &self.status.untracked)?;
         self.listed("Ignored files:", "`dits add -f PATH` stages them all the same", &self.status.ignored)?;
         self.skipped()?;
+        self.ghosts()?;
         self.summary()
     }
 
@@ -187,6 +189,18 @@ impl Long<'_> {
         Ok(())
     }
 
+    fn ghosts(&self) -> Result<(), CliError> {
+        let count = self.status.ghosts as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        self.line("")?;
+        let (files, verb) = (plural(count, "file", "files"), if count == 1 { "is" } else { "are" });
+        self.line(&format!(
+            "{files} {verb} not here (`dits fetch PATH` brings content, `dits ls-files --ghosts` lists them)"
+        ))
+    }
+
     fn summary(&self) -> Result<(), CliError> {
         let status = self.status;
         if !status.staged.is_empty() || self.cx.quiet() {
@@ -207,7 +221,8 @@ impl Long<'_> {
             "nothing to commit (put files here, then run `dits add .`)"
         };
         // Right below the branch when there is nothing else, as in git.
-        let alone = status.untracked.is_empty() && status.is_clean() && born && status.pending.is_none();
+        let alone =
+            status.ghosts == 0 && status.untracked.is_empty() && status.is_clean() && born && status.pending.is_none();
         if !alone || self.tracking.is_some() || !status.skipped.is_empty() || !status.ignored.is_empty() {
             self.line("")?;
         }

@@ -21,6 +21,11 @@ impl Repository {
     pub(super) fn check_records(&self, report: &mut FsckReport) -> Result<(), RepoError> {
         note(self.promises().map(drop), PROMISED, report)?;
         note(self.shallow().map(drop), SHALLOW, report)?;
+        let ghosts = self.layout().common.join("ghost");
+        if ghosts.exists() {
+            let what = "files that are not here stand for this folder, so it must not exist".to_owned();
+            report.add(Severity::Warning, Some(ghosts), what, Some("move it away"));
+        }
         for private in self.private_folders()? {
             let is_main = private == self.layout().common;
             let bare = is_main && Layout::main(&private).worktree.is_none();

@@ -169,6 +169,24 @@ fn a_drop_that_was_interrupted_is_finished_by_the_next() {
 }
 
 #[test]
+fn a_drop_that_died_after_condemning_changed_nothing() {
+    let (rig, _, head) = project();
+    rig.repo.record_promises("origin", &[head]).unwrap();
+    let chunks = [*ChunkRef::of(b"read me").id.digest()].into_iter().collect();
+    let before = crate::store::Condemned::current(&rig.path(".dits")).unwrap();
+    rig.repo.condemn(&before, &chunks, 2_000).unwrap();
+    // What is condemned and reachable is stored again by those who need it, and not removed by gc.
+    rig.write("copy", "read me").commit("a copy");
+    rig.gc();
+    assert!(rig.has(b"read me") && !rig.fsck().is_damaged());
+    assert_eq!(rig.drop_files(&["notes.txt"], &[]).unwrap().kept_chunks, 1);
+    assert_eq!(rig.seen_text("copy"), "read me");
+    // A folder that would make ghosts lead somewhere.
+    std::fs::create_dir(rig.path(".dits/ghost")).unwrap();
+    assert!(rig.fsck().findings.iter().any(|finding| finding.what.contains("must not exist")));
+}
+
+#[test]
 fn garbage_that_waits_keeps_waiting() {
     let (rig, _, head) = project();
     rig.write("garbage", "nobody needs this").add();

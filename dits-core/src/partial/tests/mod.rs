@@ -2,6 +2,7 @@
 
 mod dropping;
 mod ghosts;
+mod property;
 mod records;
 mod shallow;
 mod working;
@@ -122,6 +123,10 @@ impl Rig {
             }
         }
         files
+    }
+
+    pub(super) fn seen_text(&self, name: &str) -> String {
+        String::from_utf8(std::fs::read(self.path(name)).unwrap()).unwrap()
     }
 
     pub(super) fn status(&self) -> Status {

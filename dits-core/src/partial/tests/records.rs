@@ -10,7 +10,7 @@ fn promises_golden() {
     let rig = Rig::new();
     let mut promises = Promises::default();
     for (remote, n) in [("origin", 2), ("backup", 3), ("origin", 1)] {
-        promises.add(rig.repo.store(), remote, commit(n)).unwrap();
+        promises.add(rig.repo.store(), remote, &[commit(n)]).unwrap();
     }
     let bytes = promises.encode();
     // docs/format/partial.md describes these bytes; another value here is another format.

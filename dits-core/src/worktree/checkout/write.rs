@@ -12,7 +12,7 @@ use super::note;
 use crate::content::Exporter;
 use crate::diff::FileVersion;
 use crate::durable::{IoContext, IoError};
-use crate::partial::Promised;
+use crate::partial::{Promised, travels_with_metadata};
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
@@ -75,7 +75,9 @@ pub(super) fn write_if_here(
     threads: usize,
 ) -> Result<Meta, RepoError> {
     match write_version(repo, dirs, path, version, progress, threads) {
-        Err(RepoError::Store(StoreError::Absent { .. })) => write_ghost(repo, dirs, path, version, progress),
+        Err(RepoError::Store(StoreError::Absent { .. })) if !travels_with_metadata(path) => {
+            write_ghost(repo, dirs, path, version, progress)
+        }
         written => written,
     }
 }

@@ -1,0 +1,145 @@
+//! `dits drop`
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use dits_core::object::{CommitId, ObjectKind};
+use dits_core::partial::{DropOptions, Dropped};
+use dits_sync::client::Listing;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::json::Bytes;
+use crate::output::size::{format_bytes, plural};
+use crate::repository::Opened;
+use crate::sharing::patterns::Patterns;
+use crate::sharing::peer::{Peer, Surroundings, default_remote, find};
+
+/// How long commands that are writing are waited for.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Give back the space of files that a remote holds
+///
+/// Files become ghosts: links that lead nowhere until `dits fetch PATH` brings the content back. The remote is asked
+/// first whether it reaches the content; what only this repository has, and what was changed, stays. So does what
+/// `drop.keep` names.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dits drop shots/010/            a folder
+  dits drop --dry-run .           how much everything would give back
+  dits drop --from backup '*.exr' what the remote `backup` holds")]
+pub struct Args {
+    /// Files, folders and patterns (`dits help pathspecs`)
+    #[arg(value_name = "PATH", required = true, value_hint = clap::ValueHint::AnyPath)]
+    paths: Vec<OsString>,
+    /// The remote that is to hold it
+    #[arg(long, value_name = "REMOTE")]
+    from: Option<String>,
+    /// Say how much would be given back, and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    remote: String,
+    files: Vec<Bytes>,
+    worktree_bytes: u64,
+    chunks: u64,
+    store_bytes: u64,
+    kept_chunks: u64,
+    kept: Vec<Bytes>,
+    dry_run: bool,
+}
+
+/// Drops it.
+pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
+    let opened = cx.open()?;
+    let repo = &opened.repo;
+    repo.worktree()?;
+    let specs = opened.select(&args.paths)?;
+    let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)?, limit: None };
+    let peer = match &args.from {
+        Some(from) => find(&around, from, false)?,
+        None => Peer::named(&around, default_remote(repo, "drop --from")?, false)?,
+    };
+    let name = peer.remote.as_ref().map(|remote| remote.name.clone()).ok_or_else(|| {
+        CliError::usage("only a remote with a name can be asked to hold content")
+            .hint(format!("dits remote add NAME {}", peer.shown()))
+    })?;
+    let kept = Patterns::kept(repo.config())?;
+    let progress = cx.progress();
+    let (listing, _) = peer.talk(&progress, |client, progress| client.listing(None, progress))?;
+    let confirmed = confirmed(&opened, &listing)?;
+    let options = DropOptions {
+        remote: &name,
+        confirmed: &confirmed,
+        pinned: &kept,
+        dry_run: args.dry_run,
+        wait: WAIT,
+        now: cx.now()?.seconds,
+    };
+    let dropped = repo.drop_content(&specs, &options, &progress)?;
+    drop(progress);
+    if dropped.files.is_empty() && dropped.pinned.is_empty() {
+        specs.check_all_used()?;
+    }
+    tell(cx, &args, name, &dropped)?;
+    Ok(Exit::Ok)
+}
+
+/// The commits here that the remote's refs name: it holds all they reach.
+fn confirmed(opened: &Opened, listing: &Listing) -> Result<Vec<CommitId>, CliError> {
+    let (repo, mut commits) = (&opened.repo, Vec::new());
+    for (_, id) in &listing.refs {
+        match repo.store().meta.info(id)?.map(|info| info.kind) {
+            Some(ObjectKind::Commit) => commits.push(CommitId::from_digest(*id)),
+            Some(ObjectKind::Tag) => commits.extend(repo.resolve_commit(&id.to_string()).ok()),
+            _ => {}
+        }
+    }
+    if commits.is_empty() {
+        return Err(CliError::new(
+            Exit::Conflict,
+            "the remote has none of the commits that are here; nothing was dropped",
+        )
+        .hint("bring them there first: `dits push`"));
+    }
+    Ok(commits)
+}
+
+fn tell(cx: &Context, args: &Args, remote: String, dropped: &Dropped) -> Result<(), CliError> {
+    if cx.json() {
+        let answer = Answer {
+            remote,
+            files: dropped.files.iter().map(Bytes::from).collect(),
+            worktree_bytes: dropped.worktree_bytes,
+            chunks: dropped.chunks,
+            store_bytes: dropped.store_bytes,
+            kept_chunks: dropped.kept_chunks,
+            kept: dropped.pinned.iter().map(Bytes::from).collect(),
+            dry_run: args.dry_run,
+        };
+        return cx.out().json("drop", &answer);
+    }
+    let what = if args.dry_run { "Would be ghosts" } else { "Ghosts now" };
+    cx.note(format!(
+        "{what}: {}; given back: {} in the worktree, {} in the store ({} bytes, {})",
+        plural(dropped.files.len() as u64, "file", "files"),
+        format_bytes(dropped.worktree_bytes),
+        format_bytes(dropped.store_bytes),
+        dropped.store_bytes,
+        plural(dropped.chunks, "chunk", "chunks"),
+    ));
+    if dropped.kept_chunks > 0 {
+        let chunks = plural(dropped.kept_chunks, "chunk stays", "chunks stay");
+        cx.note(format!("{chunks}, because something else here needs them"));
+    }
+    if !dropped.pinned.is_empty() {
+        let files = plural(dropped.pinned.len() as u64, "file stays", "files stay");
+        cx.note(format!("{files}, because of drop.keep"));
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! Bringing the content of files that a partial clone left out.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use dits_core::chunk::ChunkRef;
+use dits_core::commit::Commit;
+use dits_core::diff::{self, FileVersion};
+use dits_core::object::{CommitId, Digest, ObjectKind};
+use dits_core::path::RepoPath;
+use dits_core::progress::Progress;
+use dits_core::refs::{BRANCHES, REMOTES, RefStore};
+use dits_core::remote::Remote;
+use dits_core::repo::RepoError;
+use dits_core::store::WriterGuard;
+use dits_core::worktree::Selection;
+use dits_sync::client::{FetchStats, RemoteChunks};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::size::{format_bytes, plural};
+use crate::repository::Opened;
+use crate::sharing::amounts::Amounts;
+use crate::sharing::patterns::Patterns;
+use crate::sharing::peer::{Carried, Peer, Surroundings};
+
+/// What was brought, in JSON.
+#[derive(Serialize, Default)]
+pub struct Answer {
+    /// Ghosts that became files.
+    files: u64,
+    /// The bytes of these files.
+    file_bytes: u64,
+    /// Ghosts that stay.
+    absent: u64,
+    #[serde(flatten)]
+    amounts: Amounts,
+}
+
+/// Brings content.
+#[derive(Clone, Copy)]
+pub struct Content<'a> {
+    /// Of files of this repository.
+    pub opened: &'a Opened,
+    /// The run.
+    pub cx: &'a Context,
+    /// The most bytes a second, if not as the settings say.
+    pub limit: Option<u64>,
+    /// Only says what would come.
+    pub dry_run: bool,
+}
+
+impl Content<'_> {
+    /// Brings the content of the named files.
+    ///
+    /// # Errors
+    /// When a path names nothing, no remote has promised the content, or it cannot be brought.
+    pub fn paths(&self, paths: &[OsString]) -> Result<Answer, CliError> {
+        let Self { opened, cx, .. } = self;
+        opened.repo.worktree()?;
+        let specs = opened.select(paths)?;
+        let index = opened.repo.index()?;
+        let is_tracked = |path: &RepoPath| specs.includes(path);
+        if !index.entries().map(|entry| entry.repo_path()).any(|path| is_tracked(&path)) {
+            let shown: Vec<_> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+            return Err(CliError::new(
+                Exit::Difference,
+                format!("`{}` is neither a remote nor a file known here", shown.join(" ")),
+            )
+            .hint("`dits remote` lists the remotes, `dits ls-files` the files"));
+        }
+        drop(index);
+        specs.check_all_used()?;
+        let answer = self.bring(&specs)?;
+        if answer.amounts.is_nothing() && answer.files == 0 {
+            cx.note("Everything is here already");
+        }
+        Ok(answer)
+    }
+
+    /// Brings the content of selected files, and puts it in place of their ghosts.
+    ///
+    /// # Errors
+    /// As [`Content::paths`].
+    fn bring(&self, selection: &dyn Selection) -> Result<Answer, CliError> {
+        let (repo, cx) = (&self.opened.repo, self.cx);
+        let progress = cx.progress();
+        progress.stage("Looking for what is absent", None, None);
+        let absent = repo.absent(selection, &progress)?;
+        let mut answer = Answer::default();
+        let logical: u64 = absent.files.iter().map(|(_, version)| version.size).sum();
+        if self.dry_run {
+            let chunks = absent.chunks.len() as u64;
+            let stats = FetchStats {
+                chunks,
+                plain: absent.bytes,
+                known: (0, logical.saturating_sub(absent.bytes)),
+                ..FetchStats::default()
+            };
+            answer.amounts = Amounts::fetched(&stats, Carried::default(), true);
+            answer.files = absent.files.len() as u64;
+            drop(progress);
+            tell(cx, &answer, "Would come");
+            return Ok(answer);
+        }
+        // The guard keeps what came from garbage collection until files need it.
+        let ((stats, carried), _guard) = self.receive(&absent.chunks, &progress)?;
+        let hydrated = repo.hydrate(selection, &progress)?;
+        drop(progress);
+        let stats = FetchStats { known: (0, logical.saturating_sub(stats.plain)), ..stats };
+        answer.amounts = Amounts::fetched(&stats, carried, false);
+        (answer.files, answer.file_bytes, answer.absent) = (hydrated.files, hydrated.bytes, hydrated.absent);
+        tell(cx, &answer, "Here now");
+        Ok(answer)
+    }
+
+    /// Brings chunks from the remotes that promised them, those of the default one first.
+    fn receive(&self, chunks: &[ChunkRef], progress: &dyn Progress) -> Result<Received, CliError> {
+        if chunks.is_empty() {
+            return Ok(((FetchStats::default(), Carried::default()), None));
+        }
+        let repo = &self.opened.repo;
+        let wanted: Vec<(Digest, u64)> =
+            chunks.iter().map(|chunk| (*chunk.id.digest(), u64::from(chunk.len))).collect();
+        let writer = repo.writer()?;
+        let mut failed = None;
+        for peer in self.promisers()? {
+            let talked = peer.talk(progress, |client, progress| {
+                let request = RemoteChunks { chunks: &wanted, alternates: &[], dry_run: false };
+                client.get(repo, &writer, &request, progress)
+            });
+            match talked {
+                Ok((stats, carried)) => return Ok(((stats, carried), Some(writer.finish()?.guard))),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+            if progress.interrupted() {
+                break;
+            }
+        }
+        // What came before the failure need not come again.
+        drop(writer.finish()?);
+        Err(failed.unwrap_or_else(|| CliError::usage("no remote has promised this content")))
+    }
+
+    /// The remotes that have promised content.
+    fn promisers(&self) -> Result<Vec<Peer>, CliError> {
+        let Self { opened, cx, limit, .. } = *self;
+        let repo = &opened.repo;
+        let promises = repo.promises()?;
+        let names: BTreeSet<&str> = promises.iter().map(|(name, _)| name).collect();
+        let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)?, limit };
+        let (mut peers, mut unknown) = (Vec::new(), None);
+        for name in names {
+            match Remote::find(repo.config(), name).map_err(RepoError::from)? {
+                Some(remote) => peers.push(Peer::named(&around, remote, false)?),
+                None => unknown = Some(name.to_owned()),
+            }
+        }
+        match (peers.is_empty(), unknown) {
+            (true, Some(name)) => Err(CliError::usage(format!(
+                "the content is held by the remote `{name}`, which is not set up any more"
+            ))
+            .hint(format!("dits remote add {name} URL"))),
+            _ => Ok(peers),
+        }
+    }
+
+    /// Brings what the settings ask for: of the files here what `fetch.include` names, and with `recent` the files of
+    /// branches with new commits. `None` where there is nothing to ask for.
+    ///
+    /// # Errors
+    /// As [`Content::paths`].
+    pub fn configured(&self, recent: bool) -> Result<Option<Answer>, CliError> {
+        let opened = self.opened;
+        let patterns = Patterns::of_settings(opened.repo.config())?;
+        if opened.repo.promises()?.is_empty() || (patterns.is_empty() && !recent) {
+            return Ok(None);
+        }
+        if recent {
+            self.bring_recent(&patterns)?;
+        }
+        match opened.repo.layout().worktree {
+            Some(_) => self.bring(&patterns.unless_empty(recent)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Brings the files of branches whose newest commit is not old.
+    fn bring_recent(&self, patterns: &Patterns) -> Result<(), CliError> {
+        let (opened, cx) = (self.opened, self.cx);
+        let repo = &opened.repo;
+        let days = repo.config().get_int("fetch.recentDays")?.unwrap_or(7);
+        let oldest = cx.now()?.seconds.saturating_sub(days.saturating_mul(86_400));
+        let selection = patterns.unless_empty(true);
+        let mut files: Vec<(RepoPath, FileVersion)> = Vec::new();
+        for tip in tips(opened)? {
+            let commit = Commit::read(repo.store(), tip).map_err(RepoError::from)?;
+            if commit.committer.time < oldest {
+                continue;
+            }
+            for change in diff::trees(repo.store(), None, Some(commit.tree)).map_err(RepoError::from)? {
+                files.extend(change.new.filter(|_| selection.includes(&change.path)).map(|new| (change.path, new)));
+            }
+        }
+        files.dedup();
+        let progress = cx.progress();
+        let absent = repo.absent_of(&files, &progress)?;
+        if self.dry_run {
+            let stats = FetchStats { chunks: absent.chunks.len() as u64, plain: absent.bytes, ..FetchStats::default() };
+            drop(progress);
+            cx.note(format!("recent branches: {}", Amounts::fetched(&stats, Carried::default(), true)));
+            return Ok(());
+        }
+        let ((stats, carried), _guard) = self.receive(&absent.chunks, &progress)?;
+        drop(progress);
+        if !absent.chunks.is_empty() {
+            cx.note(format!("recent branches: {}", Amounts::fetched(&stats, carried, false)));
+        }
+        Ok(())
+    }
+}
+
+fn tell(cx: &Context, answer: &Answer, what: &str) {
+    if answer.files > 0 {
+        let size =
+            if answer.file_bytes > 0 { format!(" ({})", format_bytes(answer.file_bytes)) } else { String::new() };
+        cx.note(format!("{what}: {}{size}", plural(answer.files, "file", "files")));
+    }
+    if !answer.amounts.is_nothing() {
+        cx.note(&answer.amounts);
+    }
+}
+
+type Received = ((FetchStats, Carried), Option<WriterGuard>);
+
+/// The commits that branches, ours and those of remotes, are at.
+fn tips(opened: &Opened) -> Result<BTreeSet<CommitId>, CliError> {
+    let (repo, mut tips) = (&opened.repo, BTreeSet::new());
+    for space in [BRANCHES, REMOTES] {
+        for (_, target) in repo.refs().list(space).map_err(RepoError::from)? {
+            let Some(id) = repo.target_digest(&target)? else { continue };
+            let is_commit = repo.store().meta.info(&id)?.is_some_and(|info| info.kind == ObjectKind::Commit);
+            tips.extend(is_commit.then(|| CommitId::from_digest(id)));
+        }
+    }
+    Ok(tips)
+}
