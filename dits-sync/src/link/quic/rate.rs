@@ -4,10 +4,12 @@
 //! 200 Mbit/s link. This controller measures instead what BBR measures, and is simpler because QUIC's pacer derives its rate
 //! from the window:
 //!
-//! - **Rate**: what was delivered over the time it took, for each acknowledged packet; the best of the last 10 round trips
-//!   counts. Measurements while there was nothing to send do not lower it.
+//! - **Rate**: what was delivered over the time it took, for each acknowledged packet; the best of the last 10 round trips,
+//!   and at least of the last second, counts. Measurements while there was nothing to send do not lower it.
 //! - **Delay**: the shortest round trip of the last 10 s.
-//! - **Window**: rate × (delay + 3 ms, because timers and threads are not exact) × a gain. The gain goes through a cycle of 8
+//! - **Bursts**: by how much acknowledgements that came all at once were ahead of the rate; the most in the same time counts.
+//!   On a busy machine they wait for the other side's threads, and so long nothing would be on its way.
+//! - **Window**: rate × (delay + 3 ms, because timers and threads are not exact) × a gain + bursts. The gain goes through a cycle of 8
 //!   round trips: 1.35 to see whether there is more, 0.85 so that the queue of that goes again (and the true delay shows), and
 //!   then 1.1. At the start the window doubles each round trip until the rate has not grown by a quarter for three of them, the
 //!   delay has, or much is lost.
@@ -31,8 +33,13 @@ const DRAIN: f64 = 0.75;
 /// What a round trip takes longer than the path: threads wait for a core, timers for their tick.
 const SLACK: Duration = Duration::from_millis(3);
 
-/// For how many round trips a measured rate counts.
-const RATE_ROUNDS: u64 = 10;
+/// For how many round trips a measured rate or burst counts,
+const BEST_ROUNDS: u64 = 10;
+/// and for how long at least.
+const BEST_AGE: Duration = Duration::from_secs(1);
+
+/// Bursts count up to what is delivered in this time.
+const MOST_BURST: Duration = Duration::from_millis(25);
 
 /// For how long a measured delay counts.
 const DELAY_AGE: Duration = Duration::from_secs(10);
@@ -82,6 +89,30 @@ struct Round {
     least_delay: Option<Duration>,
 }
 
+/// The best of what was measured lately.
+#[derive(Clone, Debug, Default)]
+struct Best {
+    /// Falling values, and when they were measured.
+    measured: VecDeque<(u64, Instant, f64)>,
+}
+
+impl Best {
+    fn get(&self) -> Option<f64> {
+        self.measured.front().map(|(.., value)| *value)
+    }
+
+    fn note(&mut self, round: u64, now: Instant, value: f64) {
+        self.measured.retain(|(noted, at, known)| {
+            let counts = noted + BEST_ROUNDS > round || now.saturating_duration_since(*at) < BEST_AGE;
+            counts && *known > value
+        });
+        // On a short path a second has very many round trips.
+        if self.measured.len() < 64 {
+            self.measured.push_back((round, now, value));
+        }
+    }
+}
+
 /// The state of one path.
 #[derive(Clone, Debug)]
 struct Rate {
@@ -91,12 +122,18 @@ struct Rate {
     /// The latest sent of the packets that are acknowledged together.
     newest: Option<Sending>,
     delivered: u64,
+    /// What of it is in `burst`.
+    told: u64,
     delivered_at: Instant,
     first_sent: Instant,
     /// Whether everything that was sent has been acknowledged: then time passes without being anybody's fault.
     idle: bool,
-    /// Rates in bytes a second, the best first, and their rounds.
-    rates: VecDeque<(u64, f64)>,
+    /// In bytes a second.
+    rates: Best,
+    /// In bytes.
+    bursts: Best,
+    /// Since when so many bytes were acknowledged, faster than the rate.
+    burst: (Instant, u64),
     delay: Option<(Duration, Instant)>,
     round: Round,
     start_window: u64,
@@ -112,10 +149,13 @@ impl Rate {
             sendings: VecDeque::new(),
             newest: None,
             delivered: 0,
+            told: 0,
             delivered_at: now,
             first_sent: now,
             idle: true,
-            rates: VecDeque::new(),
+            rates: Best::default(),
+            bursts: Best::default(),
+            burst: (now, 0),
             delay: None,
             round: Round::default(),
             start_window: INITIAL_PACKETS * mtu,
@@ -124,7 +164,7 @@ impl Rate {
     }
 
     fn rate(&self) -> Option<f64> {
-        self.rates.front().map(|(_, rate)| *rate)
+        self.rates.get()
     }
 
     /// What is on its way when the path is full and no queue is.
@@ -134,7 +174,8 @@ impl Rate {
     }
 
     fn window(&self) -> u64 {
-        let model = |gain: f64| self.full().map_or(self.start_window, |full| (full * gain) as u64);
+        let bursts = self.bursts.get().unwrap_or(0.0);
+        let model = |gain: f64| self.full().map_or(self.start_window, |full| (full * gain + bursts) as u64);
         let window = match self.phase {
             Phase::Start { .. } => self.start_window,
             Phase::Drain => model(DRAIN),
@@ -182,8 +223,9 @@ impl Rate {
         self.first_sent = newest.at;
         // Shorter than a round trip is what acknowledgements do that were held up and come all at once.
         if self.delay.is_some_and(|(delay, _)| interval >= delay) && !interval.is_zero() {
-            self.note_rate((self.delivered - newest.delivered) as f64 / interval.as_secs_f64(), app_limited);
+            self.note_rate(now, (self.delivered - newest.delivered) as f64 / interval.as_secs_f64(), app_limited);
         }
+        self.note_burst(now);
         if newest.delivered >= self.round.end {
             self.end_round(in_flight, app_limited);
         }
@@ -200,13 +242,25 @@ impl Rate {
         }
     }
 
-    fn note_rate(&mut self, rate: f64, app_limited: bool) {
-        if app_limited && self.rate().is_some_and(|best| rate < best) {
-            return;
+    fn note_rate(&mut self, now: Instant, rate: f64, app_limited: bool) {
+        if !app_limited || self.rate().is_none_or(|best| rate > best) {
+            self.rates.note(self.round.number, now, rate);
         }
-        let round = self.round.number;
-        self.rates.retain(|(noted, known)| noted + RATE_ROUNDS > round && *known > rate);
-        self.rates.push_back((round, rate));
+    }
+
+    fn note_burst(&mut self, now: Instant) {
+        let acknowledged = self.delivered - self.told;
+        self.told = self.delivered;
+        let Some(rate) = self.rate() else { return };
+        let (since, bytes) = self.burst;
+        let expected = rate * now.saturating_duration_since(since).as_secs_f64();
+        if (bytes as f64) <= expected {
+            self.burst = (now, acknowledged);
+        } else {
+            self.burst.1 += acknowledged;
+        }
+        let ahead = self.burst.1 as f64 - rate * now.saturating_duration_since(self.burst.0).as_secs_f64();
+        self.bursts.note(self.round.number, now, ahead.clamp(0.0, rate * MOST_BURST.as_secs_f64()));
     }
 
     fn end_round(&mut self, in_flight: u64, app_limited: bool) {
@@ -247,7 +301,7 @@ impl Rate {
         self.round.lost += bytes;
         if everything {
             let (delivered, sendings) = (self.delivered, std::mem::take(&mut self.sendings));
-            *self = Self { delivered, sendings, ..Self::new(now, self.mtu as u16) };
+            *self = Self { delivered, told: delivered, sendings, ..Self::new(now, self.mtu as u16) };
             self.round.end = delivered;
         }
     }
@@ -314,6 +368,7 @@ mod tests {
     use super::*;
 
     const MTU: u16 = 1200;
+    const TICK: Duration = Duration::from_micros(200);
 
     /// A path with one queue: what it carries, and what is lost at random.
     struct Path {
@@ -324,6 +379,14 @@ mod tests {
         lose_one_in: u64,
         /// What the queue holds, in bytes.
         queue: f64,
+        /// Acknowledgements come only every so often.
+        hold: Duration,
+    }
+
+    impl Default for Path {
+        fn default() -> Self {
+            Self { rate: 100.0 * MBIT, delay: Duration::from_millis(40), lose_one_in: 0, queue: 1e6, hold: TICK }
+        }
     }
 
     #[derive(Debug)]
@@ -338,7 +401,6 @@ mod tests {
 
     /// Sends as fast as the controller lets it for some seconds, after as many that do not count.
     fn run(path: &Path, rate: &mut Rate, start: Instant, seconds: u64) -> Outcome {
-        let tick = Duration::from_micros(200);
         let mut on_their_way: VecDeque<(Instant, Instant, bool)> = VecDeque::new();
         let (mut in_flight, mut free_at, mut number) = (0_u64, start, 0_u64);
         let (mut delivered, mut lost, mut queued) = (0_u64, 0_u64, Duration::ZERO);
@@ -346,10 +408,11 @@ mod tests {
         let mut budget = 0.0;
         let ticks = seconds * 2 * 5000;
         for n in 0..ticks {
-            let now = start + tick * n as u32;
+            let now = start + TICK * n as u32;
             let counts = n > ticks / 2;
             let mut acknowledged = false;
-            while on_their_way.front().is_some_and(|(arrival, ..)| *arrival <= now) {
+            let held = n % (path.hold.as_micros() / TICK.as_micros()) as u64 != 0;
+            while !held && on_their_way.front().is_some_and(|(arrival, ..)| *arrival <= now) {
                 let Some((_, sent, arrived)) = on_their_way.pop_front() else { break };
                 in_flight -= size;
                 if arrived {
@@ -366,7 +429,7 @@ mod tests {
             }
             // The pacer: five quarters of a window in a round trip.
             let trip = path.delay + free_at.saturating_duration_since(now);
-            budget = (budget + 1.25 * rate.window() as f64 * tick.as_secs_f64() / trip.as_secs_f64()).min(40_000.0);
+            budget = (budget + 1.25 * rate.window() as f64 * TICK.as_secs_f64() / trip.as_secs_f64()).min(40_000.0);
             while in_flight + size <= rate.window() && budget >= size as f64 {
                 budget -= size as f64;
                 number += 1;
@@ -397,7 +460,7 @@ mod tests {
     #[test]
     fn random_loss_does_not_slow_it_down() {
         for lose_one_in in [0, 1000, 100, 50] {
-            let path = Path { rate: 200.0 * MBIT, delay: Duration::from_millis(50), lose_one_in, queue: 1e6 };
+            let path = Path { rate: 200.0 * MBIT, delay: Duration::from_millis(50), lose_one_in, ..Path::default() };
             let outcome = fresh(&path);
             assert!(outcome.used > 0.9, "one in {lose_one_in}: {outcome:?}");
             assert!(outcome.queued < Duration::from_millis(25), "one in {lose_one_in}: {outcome:?}");
@@ -408,7 +471,7 @@ mod tests {
     fn slow_and_fast_paths_are_filled_without_a_long_queue() {
         for (mbit, delay) in [(2.0, 30), (20.0, 5), (50.0, 200), (1000.0, 20)] {
             let delay = Duration::from_millis(delay);
-            let path = Path { rate: mbit * MBIT, delay, lose_one_in: 0, queue: 4e6 };
+            let path = Path { rate: mbit * MBIT, delay, queue: 4e6, ..Path::default() };
             let outcome = fresh(&path);
             assert!(outcome.used > 0.85, "{mbit} Mbit/s: {outcome:?}");
             assert!(outcome.queued < delay / 2 + Duration::from_millis(50), "{mbit} Mbit/s: {outcome:?}");
@@ -416,8 +479,18 @@ mod tests {
     }
 
     #[test]
+    fn held_up_acknowledgements_do_not_starve_it() {
+        for hold in [2, 8, 16] {
+            let (delay, hold) = (Duration::from_micros(400), Duration::from_millis(hold));
+            let path = Path { rate: 800.0 * MBIT, delay, hold, queue: 4e6, ..Path::default() };
+            let outcome = fresh(&path);
+            assert!(outcome.used > 0.8, "{hold:?}: {outcome:?}");
+        }
+    }
+
+    #[test]
     fn a_shallow_queue_is_not_flooded() {
-        let path = Path { rate: 100.0 * MBIT, delay: Duration::from_millis(40), lose_one_in: 0, queue: 20_000.0 };
+        let path = Path { queue: 20_000.0, ..Path::default() };
         let outcome = fresh(&path);
         assert!(outcome.used > 0.7 && outcome.lost < 0.05, "{outcome:?}");
     }
@@ -426,8 +499,7 @@ mod tests {
     fn a_path_that_changes_is_followed() {
         let start = Instant::now();
         let mut rate = Rate::new(start, MTU);
-        let path =
-            |mbit: f64| Path { rate: mbit * MBIT, delay: Duration::from_millis(40), lose_one_in: 200, queue: 1e6 };
+        let path = |mbit: f64| Path { rate: mbit * MBIT, lose_one_in: 200, ..Path::default() };
         for (n, mbit) in [100.0, 20.0, 200.0].into_iter().enumerate() {
             let outcome = run(&path(mbit), &mut rate, start + Duration::from_secs(20 * n as u64), 10);
             assert!(outcome.used > 0.85, "{mbit}: {outcome:?}");
@@ -438,7 +510,7 @@ mod tests {
     fn after_an_outage_it_starts_anew_and_small() {
         let start = Instant::now();
         let mut rate = Rate::new(start, MTU);
-        let path = Path { rate: 100.0 * MBIT, delay: Duration::from_millis(40), lose_one_in: 0, queue: 1e6 };
+        let path = Path::default();
         run(&path, &mut rate, start, 2);
         let later = start + Duration::from_secs(30);
         rate.lost(later, 1_000_000, true);
