@@ -18,7 +18,7 @@ fn partial() -> Studio {
     s.write("ada/notes.txt", b"one\ntwo\nthree\n");
     s.commit("ada", "two");
     s.dits("ada", "push -q").ok();
-    s.dits(".", "clone -q --filter=blob:none server part").ok();
+    s.dits(".", "clone -q --filter=none server part").ok();
     s
 }
 

@@ -266,7 +266,7 @@ fn a_clone_that_fails_leaves_nothing_in_the_way() {
     s.dits(".", "clone nowhere").exits(5).warns("repository 'nowhere' does not exist");
     s.dits(".", "clone -b nope server new").exits(1).warns("remote branch nope not found in upstream origin");
     s.dits(".", "clone server ada").exits(2).warns("exists and is not empty");
-    s.dits(".", "clone --filter=tree:0 server new").exits(2).warns("use none, blob:none or blob:limit=SIZE");
+    s.dits(".", "clone --filter=tree:0 server new").exits(2).warns("use none, all or blob:limit=SIZE");
     assert!(!s.path("new").exists() && !s.path("nowhere").exists());
     std::fs::create_dir(s.path("empty")).unwrap();
     s.dits(".", "clone -q server empty").ok();

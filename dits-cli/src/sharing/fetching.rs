@@ -86,11 +86,11 @@ pub fn prunes(repo: &Repository, remote: Option<&Remote>) -> Result<bool, CliErr
 /// # Errors
 /// When the setting makes no sense.
 pub fn filter_of(repo: &Repository, remote: Option<&Remote>) -> Result<Filter, CliError> {
-    let Some(remote) = remote else { return Ok(Filter::None) };
+    let Some(remote) = remote else { return Ok(Filter::All) };
     let key = format!("remote.{}.partialCloneFilter", remote.name);
     let text = repo.config().get_str(&key)?;
     let bad = |why| CliError::usage(format!("{key} makes no sense: {why}"));
-    text.map_or(Ok(Filter::None), |text| Filter::parse(&text).map_err(bad))
+    text.map_or(Ok(Filter::All), |text| Filter::parse(&text).map_err(bad))
 }
 
 impl Job<'_> {
@@ -204,7 +204,7 @@ impl Job<'_> {
     /// What was left out now, or may have been before, is promised by the remote.
     fn record_promises(&self, plan: &Plan) -> Result<(), CliError> {
         let Some(remote) = &self.peer.remote else { return Ok(()) };
-        if self.filter == Filter::None && self.repo.promises()?.is_empty() {
+        if self.filter == Filter::All && self.repo.promises()?.is_empty() {
             return Ok(());
         }
         let mut commits = Vec::new();

@@ -10,11 +10,11 @@ use dits_sync::client::ContentFilter;
 pub enum Filter {
     /// All.
     #[default]
-    None,
+    All,
     /// None; files are ghosts until they are fetched.
-    BlobNone,
+    Nothing,
     /// That of files up to this size.
-    BlobLimit(u64),
+    UpTo(u64),
 }
 
 impl Filter {
@@ -24,12 +24,12 @@ impl Filter {
     /// What may stand there.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
-            "none" => Ok(Self::None),
-            "blob:none" => Ok(Self::BlobNone),
+            "all" => Ok(Self::All),
+            // The second is git's word.
+            "none" | "blob:none" => Ok(Self::Nothing),
             _ => {
                 let size = text.strip_prefix("blob:limit=").and_then(parse_size);
-                size.map(Self::BlobLimit)
-                    .ok_or_else(|| "use none, blob:none or blob:limit=SIZE, such as blob:limit=1M".to_owned())
+                size.map(Self::UpTo).ok_or_else(|| "use none, all or blob:limit=SIZE, such as blob:limit=1M".to_owned())
             }
         }
     }
@@ -38,9 +38,9 @@ impl Filter {
     #[must_use]
     pub fn content(self) -> ContentFilter {
         match self {
-            Self::None => ContentFilter::all(),
-            Self::BlobNone => ContentFilter::at_most(0),
-            Self::BlobLimit(size) => ContentFilter::at_most(size),
+            Self::All => ContentFilter::all(),
+            Self::Nothing => ContentFilter::at_most(0),
+            Self::UpTo(size) => ContentFilter::at_most(size),
         }
     }
 }
@@ -48,9 +48,9 @@ impl Filter {
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => f.write_str("none"),
-            Self::BlobNone => f.write_str("blob:none"),
-            Self::BlobLimit(size) => write!(f, "blob:limit={size}"),
+            Self::All => f.write_str("all"),
+            Self::Nothing => f.write_str("none"),
+            Self::UpTo(size) => write!(f, "blob:limit={size}"),
         }
     }
 }
@@ -61,10 +61,11 @@ mod tests {
 
     #[test]
     fn filters_are_read_and_written() {
-        for text in ["none", "blob:none", "blob:limit=1024"] {
+        for text in ["all", "none", "blob:limit=1024"] {
             assert_eq!(Filter::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(Filter::parse("blob:limit=2M"), Ok(Filter::BlobLimit(2 << 20)));
+        assert_eq!(Filter::parse("blob:limit=2M"), Ok(Filter::UpTo(2 << 20)));
+        assert_eq!(Filter::parse("blob:none"), Ok(Filter::Nothing));
         for bad in ["", "blob", "blob:limit=", "blob:limit=x", "tree:0"] {
             assert!(Filter::parse(bad).is_err(), "{bad}");
         }

@@ -243,7 +243,7 @@ pub const KEYS: &[Key] = &[
         "remote.*.partialCloneFilter",
         Kind::Text,
         None,
-        "Which content fetches bring by themselves, as `clone --filter` was told: `blob:none`, `blob:limit=1M`.",
+        "Which content fetches bring by themselves, as `clone --filter` was told: `none`, `blob:limit=1M`.",
     ),
     key("remote.*.prune", Kind::Bool, None, "`fetch.prune` for this remote."),
     key("remote.*.pushUrl", Kind::Text, None, "Where `push` goes, if not to the remote's `url`."),

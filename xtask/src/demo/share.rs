@@ -38,7 +38,7 @@ impl Demo {
         self.dits(&["push", "-u", "origin", "main"])?;
         println!("\n# Somebody else gets all of its history, and no content yet");
         let other = self.folder().join("somebody-else");
-        self.dits(&["clone", "--filter=blob:none", &url, &other.display().to_string()])?;
+        self.dits(&["clone", "--filter=none", &url, &other.display().to_string()])?;
         let there = Self { project: other, ..self.clone() };
         there.show("cd", &[&there.project.display().to_string()]);
         there.dits(&["log", "--oneline"])?;

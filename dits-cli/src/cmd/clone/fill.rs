@@ -69,7 +69,7 @@ impl Job<'_> {
         let specs = if self.args.bare { Vec::new() } else { self.followed() };
         let specs = specs.iter().map(|spec| Value::Text(spec.to_string())).collect();
         edits.push(Edit::Set(format!("remote.{name}.fetch"), Value::List(specs)));
-        if self.args.filter != Filter::None {
+        if self.args.filter != Filter::All {
             edits.push(edit(format!("remote.{name}.partialCloneFilter"), &self.args.filter.to_string()));
         }
         if let (Start::Branch(branch, _) | Start::Unborn(branch), false) = (&self.start, self.args.bare) {
@@ -182,7 +182,7 @@ impl Job<'_> {
 
     /// What the user's settings want of every partial clone.
     fn bring_configured(&self, repo: &Repository) -> Result<(), CliError> {
-        if self.args.filter == Filter::None || self.args.bare || self.args.no_checkout {
+        if self.args.filter == Filter::All || self.args.bare || self.args.no_checkout {
             return Ok(());
         }
         let repo = Repository::open(repo.layout().clone(), &self.cx.environment()?)?;

@@ -33,7 +33,7 @@ use folder::Folder;
 #[command(after_help = "Examples:
   dits clone dits://studio.example/film             into the folder `film`
   dits clone -b grading dits://studio.example/film  on another branch
-  dits clone --filter=blob:none URL                 history without content (dits help sharing)
+  dits clone --filter=none URL                      history without content (dits help sharing)
   dits clone --depth 1 URL                          only the newest version
   dits clone --bare . /mnt/backup/film              a repository to share, without files")]
 pub struct Args {
@@ -43,8 +43,8 @@ pub struct Args {
     /// The folder; without it, named like the repository
     #[arg(value_hint = clap::ValueHint::DirPath)]
     folder: Option<PathBuf>,
-    /// Which content comes: none (leaves nothing out), blob:none or blob:limit=SIZE
-    #[arg(long, value_name = "FILTER", value_parser = Filter::parse, default_value = "none", hide_default_value = true)]
+    /// Which content comes: all, none (also blob:none), or blob:limit=SIZE, that of files up to SIZE
+    #[arg(long, value_name = "FILTER", value_parser = Filter::parse, default_value = "all", hide_default_value = true)]
     filter: Filter,
     /// Only so many commits, and only of one branch
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
