@@ -127,7 +127,7 @@ impl RemoteUrl {
             Some((_, path)) if path.split('/').next().is_some_and(|first| first.contains('@')) => {
                 Err(UrlError::Password)
             }
-            Some((authority, path)) => ssh_to(authority, relative_to_home(path), false).map(Self),
+            Some((authority, path)) => ssh_to(authority, remote_path(path, "~/"), false).map(Self),
             None => local(text).map(Self),
         }
     }
@@ -157,9 +157,14 @@ fn scp_like(text: &str) -> Option<(&str, &str)> {
     (!text[..colon].contains('/')).then(|| (&text[..colon], &text[colon + 1..]))
 }
 
-/// `~/x` is `x`, because relative paths start at home.
-fn relative_to_home(path: &str) -> &str {
-    path.strip_prefix("~/").unwrap_or(path)
+/// A path as it is kept: what begins with `home` is relative, because relative paths start at home, and an absolute one
+/// begins with one slash.
+fn remote_path<'a>(path: &'a str, home: &str) -> &'a str {
+    if let Some(below) = path.strip_prefix(home) {
+        return below.trim_start_matches('/');
+    }
+    let slashes = path.len() - path.trim_start_matches('/').len();
+    &path[slashes.saturating_sub(1)..]
 }
 
 fn server(rest: &str, default_port: u16) -> Result<Server, UrlError> {
@@ -188,7 +193,7 @@ fn ssh(rest: &str) -> Result<Target, UrlError> {
         Some(slash) => rest.split_at(slash),
         None => (rest, ""),
     };
-    ssh_to(authority, path.strip_prefix("/~/").unwrap_or(path), true)
+    ssh_to(authority, remote_path(path, "/~/"), true)
 }
 
 fn ssh_to(authority: &str, path: &str, with_port: bool) -> Result<Target, UrlError> {
@@ -295,7 +300,12 @@ impl fmt::Display for RemoteUrl {
             Target::Ssh { user, host, port, path } => {
                 let user = user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
                 let host = Bracketed(host);
-                let home = if path.starts_with('/') { "" } else { "/~/" };
+                // An absolute path that begins like one below home has a slash more.
+                let home = match path.starts_with('/') {
+                    true if path.starts_with("/~/") => "/",
+                    true => "",
+                    false => "/~/",
+                };
                 match port {
                     Some(port) => write!(f, "ssh://{user}{host}:{port}{home}{path}"),
                     None => write!(f, "ssh://{user}{host}{home}{path}"),
@@ -324,6 +334,15 @@ mod tests {
         let again = url.to_string();
         assert_eq!(RemoteUrl::parse(&again).as_ref(), Ok(&url), "{text} is shown as {again}");
         format!("{:?}", url.target())
+    }
+
+    #[test]
+    fn paths_below_home_and_absolute_ones_stay_apart() {
+        for text in ["ssh://me@host:22/~//~//", "host:/~/x", "host:~//~/x", "ssh://host//~/x", "host:~/x"] {
+            shown(text);
+        }
+        assert!(shown("ssh://host/~//x").contains("path: \"x\""));
+        assert!(shown("ssh://host//x").contains("path: \"/x\""));
     }
 
     #[test]
