@@ -348,7 +348,7 @@ impl Receiver<'_, '_> {
         let request = Request { tips: &tips, known, known_shallow, cut };
         let mut filter = self.sources.filter.again();
         let mut chunks = Reached::default();
-        closure::walk::<SyncError>(writer, &request, progress, &mut |met| {
+        closure::walk::<SyncError>(&Kept(writer), &request, progress, &mut |met| {
             match met {
                 Met::Missing { kind, digest } => missing.push((kind, digest)),
                 Met::Object { kind, digest, bytes, references } => {
@@ -364,6 +364,22 @@ impl Receiver<'_, '_> {
         })?;
         missing.truncate(MISSING_AT_ONCE);
         Ok(missing)
+    }
+}
+
+/// Reads what will stay: what garbage collection has condemned counts as missing, because it may go before refs move.
+struct Kept<'a>(&'a StoreWriter);
+
+impl ObjectRead for Kept<'_> {
+    fn read(&self, kind: ObjectKind, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        if !self.0.half(kind).contains(digest)? {
+            return Err(StoreError::Missing { kind, digest: *digest });
+        }
+        self.0.read(kind, digest)
+    }
+
+    fn is_shallow(&self, commit: &CommitId) -> Result<bool, StoreError> {
+        self.0.is_shallow(commit)
     }
 }
 
@@ -417,7 +433,7 @@ impl Holdings<SyncError> for Sources<'_> {
     }
 
     fn held(&mut self, kind: ObjectKind, digest: &Digest) -> Result<Option<Vec<FilteredChunk>>, SyncError> {
-        let bytes = match self.job.writer.read(kind, digest) {
+        let bytes = match Kept(self.job.writer).read(kind, digest) {
             Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }) => return Ok(None),
             read => read?,
         };
