@@ -43,7 +43,7 @@ fn main() -> Outcome<()> {
     let there = receiver.join().map_err(|_| "the receiver panicked")??;
     let (megabytes, gigabytes) = (total as f64 / 1e6, total as f64 / 1e9);
     println!(
-        "tls: {:.0} MB/s; CPU-s/GB: sender {:.2}, receiver {:.2}",
+        "tls: {:.1} MB/s; CPU-s/GB: sender {:.2}, receiver {:.2}",
         megabytes / seconds,
         here / gigabytes,
         there / gigabytes
