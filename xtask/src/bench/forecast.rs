@@ -17,16 +17,16 @@ pub struct Forecast {
 /// `turns`: tools times rounds. The speeds are those of a small machine: two cores, a disk of 300 MB/s.
 pub fn local(workload: &Workload, turns: usize) -> Forecast {
     let bytes = workload.bytes();
-    Forecast { name: workload.name, space: 5 * bytes, seconds: turns as f64 * seconds(workload, 20.0) }
+    Forecast { name: workload.name, space: 5 * bytes, seconds: turns as f64 * seconds(workload, 45.0) }
 }
 
 /// As [`local`]: both ends, and what git-lfs keeps of two versions at each, are on this disk.
 pub fn sharing(workload: &Workload, turns: usize) -> Forecast {
-    let (bytes, copies) = (workload.bytes(), if workload.is_cloned() { 8 } else { 4 });
+    let (bytes, copies) = (workload.bytes(), if workload.is_cloned() { 8.0 } else { 3.2 });
     let transfers = if workload.is_far() { bytes as f64 / 4e6 } else { 0.0 };
     Forecast {
         name: workload.name,
-        space: copies * bytes,
+        space: (copies * bytes as f64) as u64,
         seconds: turns as f64 * (seconds(workload, 35.0) + transfers),
     }
 }

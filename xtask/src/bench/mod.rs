@@ -63,6 +63,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if let [name, bytes, path] = args.limit.as_slice() {
         return limits::child(name, bytes, Path::new(path));
     }
+    args.check()?;
     if !args.built {
         build()?;
     }
@@ -87,6 +88,14 @@ fn build() -> Result<(), Failure> {
 }
 
 impl Args {
+    /// A workload that there is not would measure nothing, and say so after minutes of building.
+    fn check(&self) -> Result<(), Failure> {
+        let Some(only) = &self.only else { return Ok(()) };
+        let mut known = workload::local(1.0).into_iter().chain(workload::sharing(1.0));
+        let there = known.any(|workload| workload.name == only);
+        if there { Ok(()) } else { Err(Failure::Missing(format!("there is no workload {only}; see --help"))) }
+    }
+
     fn scale(&self) -> f64 {
         self.scale.unwrap_or(if self.quick { 1.0 / 16.0 } else { 1.0 })
     }

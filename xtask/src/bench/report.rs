@@ -13,9 +13,9 @@ use crate::Failure;
 
 const HEAD: &str = "# Benchmarks
 
-Made by `cargo xtask bench`; the numbers for programs are in `latest.json`. Medians of interleaved rounds: every round takes
-every tool through every operation on the same files (warm page cache, `sync` before each measurement), then measures the
-limits. Every checkout was compared byte for byte with its source.
+Made by `cargo xtask bench local`; the numbers for programs are in `latest.json`. `sharing.md` has push, clone and pull. Medians of
+interleaved rounds: every round takes every tool through every operation on the same files (warm page cache, `sync` before each
+measurement), then measures the limits. Every checkout was compared byte for byte with its source.
 
 - **add**: the first version, added and committed (a backup, for backup tools). **status**, **re-add**: nothing has changed.
   **checkout**: everything into an empty folder. **insert**: one byte put in front of the largest file, added and committed.

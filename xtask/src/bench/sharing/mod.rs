@@ -78,11 +78,14 @@ fn round(
     let turns = peers.len().max(1);
     peers.rotate_left((number - 1) % turns);
     for peer in peers {
-        let mut trial = Trial::begin(peer, road, folder, place)?;
-        for step in steps(workload) {
-            if let Some(cost) = trial.measure(step).transpose() {
-                note(samples, [workload.name, peer.name(), &step.name()], cost);
+        let mut trial = Trial::new(peer, road, folder, place)?;
+        match trial.begin() {
+            Ok(()) => {
+                for step in steps(workload) {
+                    note(samples, [workload.name, peer.name(), &step.name()], trial.measure(step));
+                }
             }
+            Err(why) => println!("{:>14} FAILED to begin: {why}", peer.name()),
         }
         trial.end()?;
     }

@@ -73,7 +73,6 @@ impl Looked<'_> {
             for peer in [TLS, "rsync", "rsync-fsync", "rclone"] {
                 let at = if peer == TLS { "push" } else { step };
                 speed(["dits-tls", step], [peer, at], Bound::AtLeast(0.9));
-                speed(["dits", step], [peer, at], Bound::None);
             }
         }
         for (subject, step) in
@@ -155,4 +154,24 @@ pub fn numbers(promises: &[Promise]) -> Value {
     let one =
         |p: &Promise| json!({"what": p.what, "found": p.found, "unit": p.unit, "asked": p.asked(), "kept": p.kept()});
     promises.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::Samples;
+
+    #[test]
+    fn what_is_not_kept_is_said() {
+        let mut samples = Samples::new();
+        for (subject, wall) in [("dits-tls", 2.0), ("rsync", 1.0), ("rclone", 4.0)] {
+            let key = ("random".to_owned(), subject.to_owned(), "push".to_owned());
+            samples.insert(key, vec![Cost { wall, ..Cost::default() }]);
+        }
+        let sizes = [("random".to_owned(), 1_000_000_000)].into();
+        let promises = of(&Measured { samples, sizes, versions: Default::default() });
+        let kept: Vec<_> = promises.iter().filter_map(|p| Some((p.found, p.kept()?))).collect();
+        assert_eq!(kept, [(0.5, false), (2.0, true)]);
+        assert!(table(&promises).contains("| 0.500 |  | ≥ 0.9 | **no** |"));
+    }
 }

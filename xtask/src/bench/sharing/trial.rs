@@ -60,15 +60,20 @@ pub struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// Starts an empty server, and commits the files where that is usual.
-    pub fn begin(peer: Peer, road: &'a Road, folder: &'a Path, place: &Path) -> Result<Self, Failure> {
+    /// Nothing is there yet.
+    pub fn new(peer: Peer, road: &'a Road, folder: &'a Path, place: &Path) -> Result<Self, Failure> {
         let (server, remote, token, made) = (None, String::new(), String::new(), Vec::new());
-        let mut trial = Self { peer, road, folder, place: place.join("trial"), server, remote, token, made };
+        let trial = Self { peer, road, folder, place: place.join("trial"), server, remote, token, made };
         trial.clear()?;
         fs::create_dir_all(trial.place.join("home"))?;
         fs::create_dir_all(trial.there())?;
-        trial.serve().and_then(|()| trial.commit_first()).map_err(Failure::Failed)?;
         Ok(trial)
+    }
+
+    /// Starts an empty server, and commits the files where that is usual.
+    pub fn begin(&mut self) -> Result<(), String> {
+        self.serve()?;
+        self.commit_first()
     }
 
     /// Takes everything of this turn away, and the changes back.
@@ -183,8 +188,8 @@ impl<'a> Trial<'a> {
         command
     }
 
-    /// Measures a step and looks whether it did what it should; `None` where the peer has no such thing.
-    pub fn measure(&mut self, step: Step) -> Result<Option<Cost>, String> {
+    /// Measures a step and looks whether it did what it should.
+    pub fn measure(&mut self, step: Step) -> Result<Cost, String> {
         if let Step::PushChange(change) = step {
             self.forget_old_version()?;
             let original = change.save(self.folder).map_err(|e| e.to_string())?;
@@ -205,7 +210,7 @@ impl<'a> Trial<'a> {
             same(self.folder, &self.copy())?;
         }
         let added = self.stored()?.saturating_sub(stored);
-        Ok(Some(Cost { added, wire, server_cpu, ..cost }))
+        Ok(Cost { added, wire, server_cpu, ..cost })
     }
 
     fn arguments(&self, step: Step) -> Vec<String> {
@@ -238,6 +243,9 @@ impl<'a> Trial<'a> {
             return Ok(());
         }
         let said: Value = serde_json::from_str(said).map_err(|e| e.to_string())?;
+        if step == Step::Push {
+            println!("{:>14} {} chunks, {} objects of metadata", self.peer.name(), said["chunks"], said["metadata"]);
+        }
         match said["new"].as_u64() {
             Some(0) if step == Step::PushChange(Change::Rename) => Ok(()),
             Some(new) if step != Step::PushChange(Change::Rename) && new > 0 => Ok(()),
