@@ -27,7 +27,7 @@ pub fn sharing(workload: &Workload, turns: usize) -> Forecast {
     Forecast {
         name: workload.name,
         space: (copies * bytes as f64) as u64,
-        seconds: turns as f64 * (seconds(workload, 35.0) + transfers),
+        seconds: turns as f64 * (seconds(workload, 55.0) + transfers),
     }
 }
 
