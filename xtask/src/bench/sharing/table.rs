@@ -15,9 +15,8 @@ of a network of their own, in both directions and with all headers. Every clone 
 - **push**: everything to an empty server, **clone**: everything into an empty folder. Then one change, committed (not measured),
   pushed, and pulled into the clone. A tool without versions copies folders: there **push** and **pull** are its copying there and back.
 - **dits** is over QUIC, **dits-tls** over its fallback for networks without UDP; both encrypt, verify, and have the content synced
-  on disk when they return. **git-lfs** has a folder for its server (`file://`), into which it
-  may link a file instead of copying it: without a server it has no network. **rsync** is a daemon,
-  not encrypted; **rsync-fsync** syncs as dits does. **rclone** copies over SFTP.
+  on disk when they return. **git-lfs** has a folder for its server (`file://`; it links files into it where it can): without a
+  server it has no network. **rsync** is a daemon, not encrypted; **rsync-fsync** syncs as dits does. **rclone** copies over SFTP.
 - **limit: tls** is one TLS stream of as many bytes from memory to memory, **quic carrier** and **tls carrier** what dits sends its
   messages through, likewise, **write+fsync** one file of that size written and synced.
 - CPU is user and system time, here of the client, there of the server. Added is what the server's folder grew by.
