@@ -29,7 +29,7 @@ impl Loopback {
         self.0.command(program.as_ref())
     }
 
-    /// The bytes sent so far, headers included.
+    /// The bytes of all IP packets so far.
     ///
     /// # Errors
     /// When the kernel does not tell.
@@ -38,7 +38,7 @@ impl Loopback {
     }
 }
 
-/// The bytes that the calling thread's loopback device has sent so far, headers included.
+/// The bytes that the calling thread's loopback device has sent so far, in IP packets.
 ///
 /// # Errors
 /// When the kernel does not tell.
@@ -66,6 +66,6 @@ mod tests {
             let [a, b] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
             a.send_to(&[0; 1000], b.local_addr().unwrap()).unwrap();
         });
-        assert_eq!(alone.bytes().unwrap() - before, 1000 + 28 + 14, "IP, UDP and Ethernet headers");
+        assert_eq!(alone.bytes().unwrap() - before, 1000 + 28, "and the headers of IP and UDP");
     }
 }

@@ -10,7 +10,7 @@ pub const HEAD: &str = "# Benchmarks of sharing
 Made by `cargo xtask bench sharing`; the numbers for programs are in `sharing.json`. Medians of interleaved rounds: every round
 takes every tool through every step on the same files (warm page cache, `sync` before each measurement), then measures the
 limits. Client and server are on one machine and share its processors; what goes between them is counted at the network device
-of a network of their own, in both directions and with all headers. Every clone and pull was compared byte for byte.
+of a network of their own, in both directions, as IP packets. Every clone and pull was compared byte for byte.
 
 - **push**: everything to an empty server, **clone**: everything into an empty folder. Then one change, committed (not measured),
   pushed, and pulled into the clone. A tool without versions copies folders: there **push** and **pull** are its copying there and back.
