@@ -8,8 +8,8 @@ use dits_core::progress::Progress;
 use dits_core::repo::Repository;
 use dits_core::store::{Store, WriterGuard};
 
-use super::Client;
 use super::haves::{Haves, tips};
+use super::{Client, stored_new};
 use crate::error::SyncError;
 use crate::exchange::{self, Chunks, Receive, Received, Wanted};
 use crate::held;
@@ -106,6 +106,7 @@ impl Client<'_> {
                 progress,
             },
         );
+        self.lasting.stored += stored_new(&writer);
         let received = match received {
             Ok(received) => received,
             Err(error) => {

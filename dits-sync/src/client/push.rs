@@ -1,6 +1,7 @@
 //! Bringing to the server what its refs are to name.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
 
 use dits_core::closure::Request;
 use dits_core::object::{CommitId, ObjectKind};
@@ -101,7 +102,7 @@ impl Client<'_> {
     }
 
     fn send_objects(
-        &self,
+        &mut self,
         repository: &Repository,
         request: &PushRequest,
         start: Start,
@@ -122,11 +123,14 @@ impl Client<'_> {
             held: start.held,
             progress,
             dry_run: request.dry_run,
+            spared: AtomicU64::default(),
         };
-        exchange::send(&self.session, &job, &mut |message| match message {
+        let sent = exchange::send(&self.session, &job, &mut |message| match message {
             Message::Pushed(pushed) => Ok(pushed),
             other => Err(Violation(format!("{} in the middle of a transfer", other.name())).into()),
-        })
+        });
+        self.lasting.spared += job.spared.into_inner();
+        sent
     }
 }
 

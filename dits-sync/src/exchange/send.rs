@@ -29,6 +29,8 @@ pub(crate) struct Send<'a> {
     pub progress: &'a dyn Progress,
     /// Whether chunks are only to be counted.
     pub dry_run: bool,
+    /// How many objects the receiver turned out to have: known also if the transfer fails.
+    pub spared: AtomicU64,
 }
 
 /// What was sent.
@@ -141,7 +143,10 @@ impl Shared<'_, '_> {
             })?;
             match message {
                 Message::Want(want) => {
-                    let chunks = self.machine().want(&want)?;
+                    let mut machine = self.machine();
+                    let chunks = machine.want(&want)?;
+                    self.job.spared.store(machine.spared(), Ordering::Relaxed);
+                    drop(machine);
                     // Nobody is left to take it only if the thread has failed, which the next look says.
                     let _ = jobs.send(Job::Segment(want.segment, chunks));
                 }
