@@ -14,6 +14,7 @@ mod inspect;
 mod media;
 mod merging;
 mod moving;
+mod nearby;
 mod partial;
 mod remote;
 mod restoring;

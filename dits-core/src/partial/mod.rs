@@ -3,6 +3,7 @@
 
 mod absent;
 mod drop;
+mod nearby;
 mod promised;
 mod promises;
 mod shallow;
