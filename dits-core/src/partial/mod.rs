@@ -10,6 +10,7 @@ mod shallow;
 mod source;
 #[cfg(test)]
 mod tests;
+mod whose;
 
 pub use absent::{Absent, Hydrated};
 pub use drop::{DropOptions, Dropped, KeptBack};
@@ -18,3 +19,4 @@ pub(crate) use promised::{each_chunk, id_of};
 pub use promises::{Promises, PromisesError};
 pub use shallow::{Cut, Shallow, ShallowError, cut};
 pub use source::{ChunkSource, Fetched, SourceError};
+pub use whose::Owner;
