@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dits_testkit::net::{LinkSettings, Net, Side};
-use dits_testkit::{Background, Snapshot, SplitMix64};
+use dits_testkit::{Background, SplitMix64};
 use rustix::process::Signal;
 
 use super::studio::{LONG, Studio};
@@ -40,7 +40,6 @@ struct Scene {
 impl Scene {
     fn new(doing: Doing, net: Net) -> Self {
         let studio = Studio::across(net);
-        studio.rig.run("repo create film").ok();
         studio.project("ada");
         let (tip, first) = (studio.id("ada", "main"), studio.id("ada", "first"));
         Self { studio, doing, carrier: "tcp", tip, first }
@@ -48,12 +47,9 @@ impl Scene {
 
     /// With a running server, what the tries need.
     fn prepare(&self) {
-        let url = self.studio.url("film");
-        let ada = |line: &str| drop(self.studio.dits("ada", line).ok());
-        ada(&format!("remote add origin {url}"));
-        ada("push -q origin first:main");
-        self.studio.dits(".", &format!("clone -q {url} before")).ok();
-        ada("push -q origin main");
+        self.studio.publish("ada", "film");
+        self.studio.dits(".", &format!("clone -q {} before", self.studio.url("film"))).ok();
+        self.studio.dits("ada", "push -q origin main").ok();
     }
 
     /// The side that the content comes from.
@@ -109,8 +105,7 @@ impl Scene {
         let before = (self.doing == Doing::Fetch).then_some(&self.first);
         assert!(found.as_ref() == Some(&self.tip) || (!done && found.as_ref() == before), "{found:?}");
         if done && self.doing == Doing::Clone {
-            let [ada, clone] = ["ada", place].map(|name| Snapshot::of(&studio.path(name)).unwrap());
-            assert_eq!(ada.differences(&clone).unwrap(), [""; 0]);
+            studio.same_files("ada", place);
         }
     }
 

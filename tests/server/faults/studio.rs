@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use dits_testkit::mount::Mounted;
 use dits_testkit::net::{Net, Port, Side};
-use dits_testkit::{Background, Finished, random};
+use dits_testkit::{Background, Finished, Snapshot, random};
 
 use crate::rig::{Rig, SOON};
 
@@ -32,8 +33,18 @@ impl Studio {
         Self::with(Some(net))
     }
 
-    fn with(net: Option<Net>) -> Self {
+    /// On this machine, the server's folder on a file system of its own.
+    pub fn on_disk(disk: &Mounted) -> Self {
         let rig = Rig::new();
+        std::os::unix::fs::symlink(disk.path(), rig.sandbox.beside("root")).unwrap();
+        Self::of(rig, None)
+    }
+
+    fn with(net: Option<Net>) -> Self {
+        Self::of(Rig::new(), net)
+    }
+
+    fn of(rig: Rig, net: Option<Net>) -> Self {
         let token = rig.token("ada", "--repository ** --allow read,write");
         Self { rig, net, port: Port::reserve(), token }
     }
@@ -53,7 +64,7 @@ impl Studio {
     pub fn serve(&self) -> Background {
         let mut command = self.rig.sandbox.dits_command(["serve", "--listen", &self.address().to_string(), "--root"]);
         command.arg(self.rig.root(""));
-        let mut server = self.rig.sandbox.spawn(self.on(Side::B, command));
+        let mut server = self.rig.sandbox.spawn(self.at(Side::B, command));
         server.wait_for("serving on ", SOON);
         server
     }
@@ -72,10 +83,10 @@ impl Studio {
     pub fn command(&self, at: &str, line: &str) -> Command {
         let mut command = self.rig.sandbox.command(dits());
         command.args(line.split(' ')).current_dir(self.path(at)).env("DITS_TOKEN", &self.token);
-        self.on(Side::A, command)
+        self.at(Side::A, command)
     }
 
-    fn on(&self, side: Side, command: Command) -> Command {
+    fn at(&self, side: Side, command: Command) -> Command {
         match &self.net {
             Some(net) => net.within(side, &command),
             None => command,
@@ -125,6 +136,21 @@ impl Studio {
             self.write(&format!("{at}/frames/{i:04}.dpx"), &random::bytes(100 + i, 9_000));
         }
         self.commit(at, "two");
+    }
+
+    /// With a running server: makes a repository there, the project's remote, and pushes its first commit to it.
+    #[track_caller]
+    pub fn publish(&self, at: &str, repository: &str) {
+        self.rig.run(&format!("repo create {repository}")).ok();
+        self.dits(at, &format!("remote add origin {}", self.url(repository))).ok();
+        self.dits(at, "push -q origin first:main").ok();
+    }
+
+    /// Two worktrees have the same files.
+    #[track_caller]
+    pub fn same_files(&self, one: &str, other: &str) {
+        let [one, other] = [one, other].map(|name| Snapshot::of(&self.path(name)).unwrap());
+        assert_eq!(one.differences(&other).unwrap(), [""; 0]);
     }
 
     pub fn write(&self, name: &str, bytes: &[u8]) {
