@@ -109,6 +109,7 @@ fn end_silent(store: &Path, new: &HashSet<Digest>) {
     }
     same.iter().for_each(|push| push.asked.store(true, Ordering::Release));
     thread::sleep(LISTENED);
+    same.iter().for_each(|push| push.asked.store(false, Ordering::Release));
     same.retain(|push| lock(&push.heard).last.elapsed() >= SILENT);
     same.iter().for_each(|push| push.ended.store(true, Ordering::Release));
     let begun = Instant::now();

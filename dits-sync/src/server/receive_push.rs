@@ -37,7 +37,7 @@ impl Conversation<'_> {
             .filter(|decision| decision.outcome.is_none())
             .filter_map(|decision| Some((None, decision.update.new?)))
             .collect();
-        let new = || wants.iter().map(|(_, digest)| *digest);
+        let new = || wants.iter().map(|(_, digest)| *digest).filter(|_| !push.dry_run);
         let incoming =
             self.session.while_working("looking at what is here", || Incoming::begin(store.dits_dir(), new()));
         let adopted = self.session.while_working("looking at what is here", || held::adopt(store))?;

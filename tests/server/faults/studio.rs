@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
 
 use dits_testkit::mount::Mounted;
 use dits_testkit::net::{Net, Port, Side};
@@ -166,7 +167,25 @@ impl Studio {
 
 /// The `dits` that was built beside the server: cargo promises a package's tests its own programs only.
 fn dits() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_dits-server")).with_file_name("dits");
-    assert!(path.exists(), "no {}: build it first, `cargo build -p dits-cli`", path.display());
-    path
+    static CHECKED: OnceLock<PathBuf> = OnceLock::new();
+    let checked = CHECKED.get_or_init(|| {
+        let path = Path::new(env!("CARGO_BIN_EXE_dits-server")).with_file_name("dits");
+        let built = path.metadata().and_then(|meta| meta.modified()).ok();
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let written = ["dits-core", "dits-sync", "dits-cli"].map(|name| newest(&workspace.join(name).join("src")));
+        let is_new = built.is_some_and(|built| written.iter().all(|written| *written <= built));
+        assert!(is_new, "{} is older than its source, or not there: `cargo build -p dits-cli`", path.display());
+        path
+    });
+    checked.clone()
+}
+
+/// When something below a folder was last written.
+fn newest(folder: &Path) -> SystemTime {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let times = entries.map(|entry| match entry.file_type().unwrap().is_dir() {
+        true => newest(&entry.path()),
+        false => entry.metadata().unwrap().modified().unwrap(),
+    });
+    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
