@@ -193,8 +193,8 @@ fn log_in_json_is_a_line_for_each_commit() {
 #[test]
 fn versions_and_files_are_told_apart() {
     let sandbox = project();
-    sandbox.dits(["log", "nope"]).exits(2).warns("`nope` is neither a version nor a file");
-    sandbox.dits(["log", "nope", "--", "a.txt"]).exits(2).warns("`nope` is not a branch");
+    sandbox.dits(["log", "nope"]).exits(1).warns("`nope` is neither a version nor a file");
+    sandbox.dits(["log", "nope", "--", "a.txt"]).exits(1).warns("`nope` is not a branch");
     assert_eq!(out(&sandbox, &["log", "--", "nope"]), "");
     sandbox.write("cut", "a file that is called like the branch");
     sandbox.dits(["log", "cut"]).exits(2).warns("both a version and a file");
@@ -229,7 +229,7 @@ fn show_what_a_name_stands_for() {
     assert_eq!(sandbox.dits(["show", "cut:shots/x.bin"]).ok().stdout, random::bytes(1, 400_000));
     assert_eq!(out(&sandbox, &["show", "HEAD:"]), "tree HEAD:\n\na.txt\nb.txt\nshots/\n");
     assert_eq!(out(&sandbox, &["show", "HEAD~1:a.txt"]), "one\n2\nthree\nfour\n");
-    sandbox.dits(["show", "HEAD:gone"]).exits(2).warns("`gone` is not in `HEAD`");
+    sandbox.dits(["show", "HEAD:gone"]).exits(1).warns("`gone` is not in `HEAD`");
     let shown = json(&sandbox, &["show", "--json", "HEAD", "HEAD:shots", "HEAD:a.txt"]);
     let kinds: Vec<&str> = shown["objects"].as_array().unwrap().iter().map(|o| o["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["commit", "tree", "file"]);
@@ -401,6 +401,6 @@ fn inspect_describes_a_file() {
     assert!(text.contains("all of it, ") && text.contains("with copy.bin"), "{text}");
     sandbox.write("new.bin", random::bytes(9, 5000));
     assert!(out(&sandbox, &["inspect", "new.bin"]).contains("not tracked"));
-    sandbox.dits(["inspect", "nope"]).exits(2).warns("there is no file `nope`");
-    sandbox.dits(["inspect", "HEAD:nope"]).exits(2);
+    sandbox.dits(["inspect", "nope"]).exits(1).warns("there is no file `nope`");
+    sandbox.dits(["inspect", "HEAD:nope"]).exits(1);
 }
