@@ -313,7 +313,7 @@ fn diff_compares_what_it_is_told_to() {
     assert_eq!(out(&sandbox, &["diff", "cut", "--name-only", "-z"]), "");
     sandbox.dits(["diff", "--exit-code"]).exits(1);
     assert_eq!(sandbox.dits(["-q", "diff"]).exits(1).out(), "");
-    sandbox.dits(["diff", "a", "b", "c"]).exits(2);
+    sandbox.dits(["diff", "a", "b", "c"]).exits(1);
     sandbox.dits(["diff", "HEAD", "cut", "HEAD~1"]).exits(2).warns("two versions");
 }
 
@@ -391,7 +391,7 @@ fn inspect_describes_a_file() {
     let list = file["chunk_list"].as_array().unwrap();
     assert_eq!(list.len() as u64, file["chunks"]["count"].as_u64().unwrap());
     let shared: Vec<_> = file["shared"].as_array().unwrap().iter().map(|s| s["path"].as_str().unwrap()).collect();
-    assert_eq!(shared, ["copy.bin", "a.bin"]);
+    assert_eq!(shared, ["a.bin"], "a file shares nothing with itself");
     // The same of a version, whose chunks are not read.
     let stored = json(&sandbox, &["inspect", "HEAD:copy.bin", "--chunks", "--json"]);
     assert_eq!(stored["files"][0]["chunks"], file["chunks"]);

