@@ -5,6 +5,7 @@
 mod branches;
 mod config;
 mod damage;
+mod dropping;
 mod faults;
 mod ghosts;
 mod git_twin;
