@@ -273,12 +273,17 @@ impl Access for Grant {
         {
             return Err(format!("the repository would take more than its quota of {quota} bytes"));
         }
-        match self.run_hook(Hook::PreReceive, updates) {
-            Outcome::Absent => Ok(String::new()),
-            Outcome::Agreed(text) => Ok(text),
-            Outcome::Refused(text) if text.is_empty() => Err("the server's hook pre-receive refuses it".to_owned()),
-            Outcome::Refused(text) | Outcome::Failed(text) => Err(text),
-        }
+        let text = match self.run_hook(Hook::PreReceive, updates) {
+            Outcome::Absent => String::new(),
+            Outcome::Agreed(text) => text,
+            Outcome::Refused(text) if text.is_empty() => {
+                return Err("the server's hook pre-receive refuses it".to_owned());
+            }
+            Outcome::Refused(text) | Outcome::Failed(text) => return Err(text),
+        };
+        // A hook may take its time, and the token may be revoked meanwhile.
+        self.actor()?;
+        Ok(text)
     }
 
     fn post_receive(&self, updates: &[RefUpdate]) -> String {

@@ -33,7 +33,7 @@ pub fn rig() -> Rig {
         audit_reads: true,
         metrics: Metrics::default(),
         turns: Turns::new(1, Duration::ZERO),
-        hook_timeout: Duration::from_millis(700),
+        hook_timeout: Duration::from_millis(1500),
         stopping: Arc::new(AtomicBool::new(false)),
         cutting_off: AtomicBool::new(false),
     };
