@@ -52,6 +52,19 @@ impl Services {
         }
     }
 
+    /// Makes sure that what is done next can be recorded.
+    ///
+    /// # Errors
+    /// What a client is told.
+    pub fn check_books(&self) -> Result<(), String> {
+        let Some(audit) = &self.audit else { return Ok(()) };
+        audit.check(env::now()).map_err(|error| {
+            self.metrics.errors.inc();
+            tracing::error!(%error, "the audit log cannot be continued");
+            "the server cannot continue its audit log, and takes no push until it can; its log tells more".to_owned()
+        })
+    }
+
     /// Whether the server is to stop.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
@@ -228,6 +241,7 @@ impl Access for Grant {
 
     fn begin_push(&self) -> Result<Box<dyn Send>, Failure> {
         let begin = Instant::now();
+        self.services.check_books().map_err(|text| Failure { code: ErrorCode::Internal, text })?;
         let waiting = self.services.metrics.waiting.clone();
         waiting.inc();
         let turn = self.services.turns.wait(&self.name, &|| self.services.is_stopping());
@@ -283,6 +297,7 @@ impl Access for Grant {
         };
         // A hook may take its time, and the token may be revoked meanwhile.
         self.actor()?;
+        self.services.check_books()?;
         Ok(text)
     }
 

@@ -276,3 +276,41 @@ fn a_clone_reads_what_was_pushed() {
     let log = std::fs::read_to_string(AuditLog::file(&served.rig.root.audit())).unwrap();
     assert!(log.contains("\"event\":\"fetch\"") && log.contains("\"who\":\"anonymous\""), "{log}");
 }
+
+#[test]
+fn what_moved_is_in_the_books_before_anybody_hears_of_it() {
+    let mut served = served(8, Duration::from_secs(20));
+    let ada = served.rig.token("ada", &["film"], 3, &[]);
+    let log = AuditLog::file(&served.rig.root.audit());
+    served.rig.hook("post-receive", "cat ../../audit/log");
+    let first = forge::commit(&served.own, &[], &[("a", 1)]);
+    let pushed = served.push(&ada, "main", first, false).unwrap();
+    assert!(pushed.text.contains("\"event\":\"push\"") && pushed.text.contains(&first.to_string()), "{}", pushed.text);
+
+    // An error stops one ref, and what moved besides it is in the books.
+    served.rig.hook("pre-receive", "echo no ref >refs/branches/b");
+    let link = served.dial();
+    let mut client = Client::new(&*link, &introduction("film", Some(&ada))).unwrap();
+    let listing = client.listing(None, &Silent).unwrap();
+    let new = |name: &str| {
+        let (name, new) = (RefName::branch(name).unwrap(), Some(*first.digest()));
+        Update { name, old: None, new, force: false }
+    };
+    let request = PushRequest { updates: vec![new("b"), new("c")], ..PushRequest::default() };
+    let pushed = client.push(&served.own, &request, &listing, &Silent).unwrap();
+    assert!(matches!(&pushed.outcomes[..], [UpdateOutcome::Refused(_), UpdateOutcome::Done]), "{:?}", pushed.outcomes);
+    let last = std::fs::read_to_string(&log).unwrap().lines().last().unwrap().to_owned();
+    assert!(last.contains("\"moved\":[{\"ref\":\"refs/branches/c\"") && last.contains("\"refused\":[{"), "{last}");
+    let film = served.rig.root.repositories().join("film.dits");
+    std::fs::remove_file(film.join("refs/branches/b")).unwrap();
+    std::fs::remove_file(film.join("hooks/pre-receive")).unwrap();
+
+    // A log that was tampered with takes no more pushes.
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, text.replace("token ada", "token eve")).unwrap();
+    let second = forge::commit(&served.own, &[first], &[("a", 2)]);
+    let error = served.push(&ada, "main", second, false).unwrap_err();
+    assert!(error.to_string().contains("cannot continue its audit log"), "{error}");
+    assert_eq!(served.branch("main"), Some(Target::Id(*first.digest())));
+    served.stop();
+}

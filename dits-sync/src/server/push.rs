@@ -44,9 +44,10 @@ impl Conversation<'_> {
         refuse_the_rest(&mut decisions, push.atomic);
         let mut received = 0;
         let mut text = String::new();
+        let mut _turn = None;
         if decisions.iter().any(|decision| decision.outcome.is_none()) {
             let turn = self.session.while_working("waiting for other pushes", || self.access.begin_push());
-            let _turn = turn.map_err(SyncError::Refuse)?;
+            _turn = Some(turn.map_err(SyncError::Refuse)?);
             let taken = self.receive_push(&push, &decisions)?;
             let new: &dyn ObjectRead = match &taken {
                 Taken::Stored { objects, .. } => {
@@ -61,14 +62,17 @@ impl Conversation<'_> {
                 }
                 refuse_the_rest(&mut decisions, push.atomic);
                 if !push.dry_run {
-                    text = self.move_refs(&mut decisions, push.atomic)?;
+                    text = self.move_refs(&mut decisions, push.atomic);
                 }
                 Ok(())
             })?;
             // From here on refs keep what came, or nothing does.
             drop(taken);
         }
-        self.report(decisions, text, received, push.dry_run)
+        if !push.dry_run {
+            text.push_str(&self.session.while_working("telling of it", || self.account(&decisions, received)));
+        }
+        self.report(decisions, &text)
     }
 
     /// Refuses what can be refused without any object.
@@ -132,34 +136,29 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// Moves what nobody objects to.
-    fn move_refs(&self, decisions: &mut [Decision], atomic: bool) -> Result<String, SyncError> {
+    /// Moves what nobody objects to. An error is one of the refs that it stops: others may have moved by then.
+    fn move_refs(&self, decisions: &mut [Decision], atomic: bool) -> String {
         let open = |decision: &&Decision| decision.outcome.is_none();
         let updates: Vec<RefUpdate> = decisions.iter().filter(open).map(|d| d.update.clone()).collect();
         if updates.is_empty() {
-            return Ok(String::new());
+            return String::new();
         }
-        let mut text = match self.access.pre_receive(&updates) {
+        let text = match self.access.pre_receive(&updates) {
             Ok(text) => text,
             Err(why) => {
                 decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.refuse(why.clone()));
-                return Ok(String::new());
+                return String::new();
             }
         };
         if atomic {
-            let edits = updates.iter().map(|update| self.edit(update)).collect();
-            let outcome = self.transaction(edits)?;
+            let outcome = self.transaction(&updates);
             decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.outcome = Some(outcome.clone()));
         } else {
             for decision in decisions.iter_mut().filter(|d| d.outcome.is_none()) {
-                decision.outcome = Some(self.transaction(vec![self.edit(&decision.update)])?);
+                decision.outcome = Some(self.transaction(std::slice::from_ref(&decision.update)));
             }
         }
-        let moved = moved(decisions);
-        if !moved.is_empty() {
-            text.push_str(&self.access.post_receive(&moved));
-        }
-        Ok(text)
+        text
     }
 
     fn edit(&self, update: &RefUpdate) -> RefEdit {
@@ -174,19 +173,27 @@ impl Conversation<'_> {
         }
     }
 
-    fn transaction(&self, edits: Vec<RefEdit>) -> Result<UpdateOutcome, SyncError> {
+    fn transaction(&self, updates: &[RefUpdate]) -> UpdateOutcome {
+        let edits = updates.iter().map(|update| self.edit(update)).collect();
         match self.repository().refs().transaction(edits) {
-            Ok(()) => Ok(UpdateOutcome::Done),
-            Err(RefError::Changed { .. }) => Ok(UpdateOutcome::Changed),
-            Err(error @ RefError::NameConflict { .. }) => Ok(UpdateOutcome::Refused(error.to_string())),
+            Ok(()) => UpdateOutcome::Done,
+            Err(RefError::Changed { .. }) => UpdateOutcome::Changed,
+            Err(error @ RefError::NameConflict { .. }) => UpdateOutcome::Refused(error.to_string()),
             // It is recorded, and whoever looks next completes it.
-            Err(RefError::Unfinished(_)) => Ok(UpdateOutcome::Done),
-            Err(error) => Err(error.into()),
+            Err(RefError::Unfinished(_)) => UpdateOutcome::Done,
+            Err(error) => self.failed(&error.into()),
         }
     }
 
-    fn report(&self, decisions: Vec<Decision>, text: String, objects: u64, dry_run: bool) -> Result<(), SyncError> {
-        let moved = if dry_run { Vec::new() } else { moved(&decisions) };
+    /// What the client is told of an error here: no more than that it is one.
+    fn failed(&self, error: &SyncError) -> UpdateOutcome {
+        self.access.observe(&Event::Failed { what: error.to_string() });
+        UpdateOutcome::Refused("the other side could not move it; its log tells more".to_owned())
+    }
+
+    /// Enters what became of it in the books, before anybody hears of it: `post-receive` first, and then the client.
+    fn account(&self, decisions: &[Decision], objects: u64) -> String {
+        let moved = moved(decisions);
         let refused = decisions.iter().filter_map(|decision| {
             let why = match decision.outcome.as_ref()? {
                 UpdateOutcome::Done | UpdateOutcome::UpToDate => return None,
@@ -196,15 +203,16 @@ impl Conversation<'_> {
             };
             Some((decision.update.clone(), why))
         });
-        let event = Event::Pushed { moved, refused: refused.collect(), objects, traffic: self.session.traffic() };
+        let (refused, traffic) = (refused.collect(), self.session.traffic());
+        self.access.observe(&Event::Pushed { moved: moved.clone(), refused, objects, traffic });
+        if moved.is_empty() { String::new() } else { self.access.post_receive(&moved) }
+    }
+
+    fn report(&self, decisions: Vec<Decision>, text: &str) -> Result<(), SyncError> {
         let count = decisions.len();
         let outcomes = decisions.into_iter().map(|decision| decision.outcome.unwrap_or(UpdateOutcome::Done));
         let outcomes = outcomes.map(|outcome| fitting(outcome, count)).collect();
-        let text = shortened(&text, MAX_TEXT).to_owned();
-        // Before the client hears of it: what it saw done is in the books.
-        if !dry_run {
-            self.access.observe(&event);
-        }
+        let text = shortened(text, MAX_TEXT).to_owned();
         self.session.control(&Message::Pushed(Pushed { outcomes, text }))
     }
 
