@@ -1,7 +1,7 @@
 //! One client's access to one repository: settings, tokens, hooks and logs come together here.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dits_core::object::ObjectRead;
@@ -134,6 +134,8 @@ pub struct Grant {
     pub peer: String,
     /// When it was let in.
     pub since: Instant,
+    /// Objects that it read by name, and the traffic by then.
+    pub got: Mutex<(u64, Traffic)>,
 }
 
 const NO_LONGER: &str = "your token was revoked or has expired";
@@ -311,18 +313,24 @@ impl Access for Grant {
     fn observe(&self, event: &Event) {
         let none = Traffic::default();
         match event {
-            Event::Fetched { wants, objects, traffic, .. } => {
+            Event::Fetched { wants, objects, complete, traffic, .. } => {
                 self.services.metrics.request("fetch", *objects, *traffic);
                 tracing::info!(
                     repository = %self.name, who = %self.who, peer = %self.peer, wants = wants.len(), objects,
-                    sent = traffic.sent, "fetch"
+                    complete, sent = traffic.sent, "fetch"
                 );
                 if self.services.audit_reads {
-                    self.services.record(&self.record("fetch", *objects, *traffic), false);
+                    let note = (!complete).then(|| "broken off".to_owned());
+                    let record = self.record("fetch", *objects, *traffic);
+                    let objects = record.objects.filter(|_| *complete);
+                    self.services.record(&Record { objects, note, ..record }, false);
                 }
             }
             Event::Pushed { moved, refused, objects, traffic } => self.on_push(moved, refused, *objects, *traffic),
-            Event::Got { objects, missing } => {
+            Event::Got { objects, missing, traffic } => {
+                // A mount reads all day long: one line for all of it, when it leaves.
+                let mut got = self.got.lock().unwrap_or_else(PoisonError::into_inner);
+                *got = (got.0 + objects, *traffic);
                 self.services.metrics.request("get", *objects, none);
                 tracing::debug!(repository = %self.name, who = %self.who, peer = %self.peer, objects, missing, "get");
             }
@@ -348,6 +356,10 @@ impl Access for Grant {
 
 impl Drop for Grant {
     fn drop(&mut self) {
+        let (objects, traffic) = *self.got.lock().unwrap_or_else(PoisonError::into_inner);
+        if objects > 0 && self.services.audit_reads {
+            self.services.record(&self.record("get", objects, traffic), false);
+        }
         self.services.metrics.open.dec();
         self.services.metrics.connection_ended(self.since.elapsed().as_secs_f64());
         tracing::debug!(repository = %self.name, who = %self.who, peer = %self.peer, "left");

@@ -175,12 +175,17 @@ fn what_happens_is_counted_and_recorded() {
     let moved = vec![update("main", None, Some(commit))];
     let refused = vec![(update("other", None, Some(commit)), "protected".to_owned())];
     access.observe(&Event::Pushed { moved, refused, objects: 3, traffic });
-    access.observe(&Event::Fetched { wants: Vec::new(), common: Vec::new(), objects: 2, traffic });
+    access.observe(&Event::Fetched { wants: Vec::new(), common: Vec::new(), objects: 2, complete: true, traffic });
+    access.observe(&Event::Fetched { wants: Vec::new(), common: Vec::new(), objects: 0, complete: false, traffic });
+    for objects in [4, 5] {
+        access.observe(&Event::Got { objects, missing: 1, traffic });
+    }
     access.observe(&Event::Failed { what: "broken".into() });
     assert_eq!(access.signature().name, "ada");
     let verified = verify(&rig.root.audit(), None).unwrap();
-    assert_eq!((verified.lines, verified.findings.len()), (2, 0));
+    assert_eq!((verified.lines, verified.findings.len()), (3, 0));
     let log = std::fs::read_to_string(AuditLog::file(&rig.root.audit())).unwrap();
+    assert!(log.contains("\"note\":\"broken off\""), "{log}");
     assert!(log.contains("\"who\":\"token ada\"") && log.contains("\"why\":\"protected\""));
     let text = rig.host.services.metrics.text();
     for line in [
@@ -199,4 +204,6 @@ fn what_happens_is_counted_and_recorded() {
     assert_eq!(rig.admit("film", Some(&ada)).err().unwrap().code, ErrorCode::GoingAway);
     drop(access);
     assert!(rig.host.services.metrics.text().contains("dits_open_connections 0"));
+    let log = std::fs::read_to_string(AuditLog::file(&rig.root.audit())).unwrap();
+    assert!(log.lines().last().unwrap().contains("\"event\":\"get\"") && log.contains("\"objects\":9"), "{log}");
 }

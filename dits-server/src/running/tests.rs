@@ -12,8 +12,8 @@ use dits_core::refs::{RefName, RefStore, Target};
 use dits_core::repo::{Environment, InitOptions, Repository};
 use dits_sync::SyncError;
 use dits_sync::client::{Client, FetchRequest, Introduction, PushRequest, PushedRefs, Update, UpdateOutcome};
-use dits_sync::link::{Link, pair};
-use dits_sync::wire::ErrorCode;
+use dits_sync::link::{Lane, Link, pair};
+use dits_sync::wire::{ErrorCode, Fetch, Message};
 
 use super::{Door, run};
 use crate::audit::{AuditLog, verify};
@@ -313,4 +313,30 @@ fn what_moved_is_in_the_books_before_anybody_hears_of_it() {
     assert!(error.to_string().contains("cannot continue its audit log"), "{error}");
     assert_eq!(served.branch("main"), Some(Target::Id(*first.digest())));
     served.stop();
+}
+
+#[test]
+fn a_fetch_that_the_client_never_confirms_was_a_read() {
+    let mut served = served(8, Duration::from_secs(20));
+    let ada = served.rig.token("ada", &["film"], 3, &[]);
+    let first = forge::commit(&served.own, &[], &[("a", 1)]);
+    served.push(&ada, "main", first, false).unwrap();
+    let link = served.dial();
+    let mut client = Client::new(&*link, &introduction("film", Some(&ada))).unwrap();
+    client.listing(None, &Silent).unwrap();
+    let fetch = Fetch {
+        wants: vec![*first.digest()],
+        haves: Vec::new(),
+        more: false,
+        shallow: Vec::new(),
+        depth: 0,
+        held: None,
+    };
+    link.send(Lane::Control, Message::Fetch(fetch).encode()).unwrap();
+    while !matches!(Message::decode(&link.recv(Duration::from_secs(20)).unwrap().1), Ok(Some(Message::Sent(_)))) {}
+    drop(client);
+    drop(link);
+    served.stop();
+    let log = std::fs::read_to_string(AuditLog::file(&served.rig.root.audit())).unwrap();
+    assert!(log.contains("\"event\":\"fetch\"") && log.contains("broken off"), "{log}");
 }

@@ -148,8 +148,10 @@ pub enum Event {
         wants: Vec<Digest>,
         /// Commits both had before.
         common: Vec<CommitId>,
-        /// Objects sent.
+        /// Objects sent; 0 when it broke off.
         objects: u64,
+        /// Whether the client has confirmed that it has all.
+        complete: bool,
         /// Bytes through the socket.
         traffic: Traffic,
     },
@@ -170,6 +172,8 @@ pub enum Event {
         objects: u64,
         /// Names that the repository does not have.
         missing: u64,
+        /// Bytes through the socket.
+        traffic: Traffic,
     },
     /// The link ended with an error.
     Failed {

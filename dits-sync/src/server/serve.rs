@@ -130,7 +130,7 @@ impl Conversation<'_> {
     fn get(&self, get: &Get) -> Result<(), SyncError> {
         self.check_may(|may| may.read, "read")?;
         let (objects, missing) = exchange::get(&self.session, self.repository().store(), get)?;
-        self.access.observe(&Event::Got { objects, missing });
+        self.access.observe(&Event::Got { objects, missing, traffic: self.session.traffic() });
         Ok(())
     }
 
