@@ -168,7 +168,7 @@ impl Grant {
     }
 
     fn run_hook(&self, hook: Hook, updates: &[RefUpdate]) -> Outcome {
-        let outcome = hooks::run(hook, &self.occasion(), updates);
+        let outcome = hooks::run(hook, &self.occasion(), updates, &|| self.cutting_off());
         if let Some(label) = outcome.label() {
             self.services.metrics.hook(label);
         }

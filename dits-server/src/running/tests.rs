@@ -340,3 +340,31 @@ fn a_fetch_that_the_client_never_confirms_was_a_read() {
     let log = std::fs::read_to_string(AuditLog::file(&served.rig.root.audit())).unwrap();
     assert!(log.contains("\"event\":\"fetch\"") && log.contains("broken off"), "{log}");
 }
+
+#[test]
+fn a_hook_does_not_survive_the_server() {
+    let mut served = served(8, Duration::ZERO);
+    let ada = served.rig.token("ada", &["film"], 3, &[]);
+    let film = served.rig.root.repositories().join("film.dits");
+    served.rig.hook("pre-receive", "sleep 63.5 & echo $$ $! >pids; mv pids begun; wait");
+    let first = forge::commit(&served.own, &[], &[("a", 1)]);
+    let link = served.dial();
+    let pushed = std::thread::scope(|scope| {
+        let pushing = scope.spawn(|| served.push_over(&*link, &ada, "main", first, false));
+        while !film.join("begun").exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        served.rig.host.services.stopping.store(true, Ordering::Relaxed);
+        pushing.join().unwrap()
+    });
+    refused(pushed, "its hook was ended");
+    assert_eq!((served.branch("main"), served.stop()), (None, 0));
+    let pids = std::fs::read_to_string(film.join("begun")).unwrap();
+    assert_eq!(pids.split_whitespace().filter(|pid| lives(pid)).count(), 0);
+}
+
+/// Whether a process lives; a zombie does not.
+fn lives(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
+}
