@@ -25,6 +25,11 @@ pub struct Rig {
 
 /// Makes one.
 pub fn rig() -> Rig {
+    rig_with(Duration::from_millis(700))
+}
+
+/// Makes one whose hooks may take this long.
+pub fn rig_with(hook_timeout: Duration) -> Rig {
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open_or_create(&dir.path().join("root")).unwrap();
     let services = Services {
@@ -33,7 +38,7 @@ pub fn rig() -> Rig {
         audit_reads: true,
         metrics: Metrics::default(),
         turns: Turns::new(1, Duration::ZERO),
-        hook_timeout: Duration::from_millis(1500),
+        hook_timeout,
         stopping: Arc::new(AtomicBool::new(false)),
         cutting_off: AtomicBool::new(false),
     };

@@ -19,7 +19,7 @@ use super::{Door, run};
 use crate::audit::{AuditLog, verify};
 use crate::forge;
 use crate::limits::Doors;
-use crate::rig::{Rig, rig};
+use crate::rig::{Rig, rig_with};
 use crate::token::Secret;
 
 type Arrivals = Receiver<Box<dyn Link>>;
@@ -44,7 +44,7 @@ struct Served {
 }
 
 fn served(connections: usize, patience: Duration) -> Served {
-    let rig = rig();
+    let rig = rig_with(Duration::from_secs(60));
     let (arrive, arrivals) = channel();
     let host = Arc::clone(&rig.host);
     let running = std::thread::spawn(move || {
