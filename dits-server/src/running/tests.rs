@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use dits_core::object::CommitId;
 use dits_core::progress::Silent;
-use dits_core::refs::{RefName, RefStore, Target};
+use dits_core::refs::{Expected, RefEdit, RefName, RefStore, Target};
 use dits_core::repo::{Environment, InitOptions, Repository};
 use dits_sync::SyncError;
 use dits_sync::client::{Client, FetchRequest, Introduction, PushRequest, PushedRefs, Update, UpdateOutcome};
@@ -367,4 +367,34 @@ fn a_hook_does_not_survive_the_server() {
 fn lives(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
+}
+
+#[test]
+fn a_branch_that_a_worktree_switched_to_meanwhile_stays() {
+    let mut served = served(8, Duration::from_secs(20));
+    let ada = served.rig.token("ada", &["film"], 3, &[]);
+    let first = forge::commit(&served.own, &[], &[("a", 1)]);
+    served.push(&ada, "topic", first, false).unwrap();
+    // What `switch topic` in a worktree beside it does, while the hook runs.
+    let dir = tempfile::tempdir().unwrap();
+    let name = RefName::branch("topic").unwrap();
+    let film = served.rig.host.repositories.open(&crate::repo_name::RepoName::parse("film").unwrap()).unwrap();
+    let head = Target::Id(*first.digest());
+    let worktree = film.add_worktree(&dir.path().join("w"), head, &Environment::default()).unwrap();
+    let repository = served.rig.root.repositories().join("film.dits");
+    served.rig.hook("pre-receive", "touch begun; while [ ! -e go ]; do sleep 0.01; done");
+    let second = forge::commit(&served.own, &[first], &[("a", 2)]);
+    let pushed = std::thread::scope(|scope| {
+        let pushing = scope.spawn(|| served.push(&ada, "topic", second, false));
+        while !repository.join("begun").exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let on_topic = RefEdit::set(RefName::head(), Expected::Any, Target::Symbolic(name));
+        worktree.refs().transaction(vec![on_topic]).unwrap();
+        std::fs::write(repository.join("go"), "").unwrap();
+        pushing.join().unwrap()
+    });
+    refused(pushed, "it is checked out in");
+    assert_eq!(served.branch("topic"), Some(Target::Id(*first.digest())));
+    served.stop();
 }

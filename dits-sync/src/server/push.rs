@@ -92,15 +92,23 @@ impl Conversation<'_> {
             decision.outcome = Some(UpdateOutcome::Changed);
         } else if name.as_branch().is_none() && name.as_tag().is_none() {
             decision.refuse("only branches and tags can be pushed");
-        } else if let Some(worktree) = self.repository().branches_in_use().map_err(SyncError::Repo)?.get(name) {
-            let at = worktree.display();
-            decision.refuse(format!("it is checked out in {at}; push to another branch, or make that repository bare"));
-        } else if new.is_none() && self.is_head(name)? {
-            decision.refuse("it is the branch that HEAD names, which clones begin on");
+        } else if let Some(why) = self.in_use(&decision.update)? {
+            decision.refuse(why);
         } else if let Err(why) = self.access.check_update(&decision.update, None) {
             decision.refuse(why);
         }
         Ok(())
+    }
+
+    /// Why worktrees and clones keep a ref where it is.
+    fn in_use(&self, RefUpdate { name, new, .. }: &RefUpdate) -> Result<Option<String>, SyncError> {
+        if let Some(worktree) = self.repository().branches_in_use().map_err(SyncError::Repo)?.get(name) {
+            let at = worktree.display();
+            let why = format!("it is checked out in {at}; push to another branch, or make that repository bare");
+            return Ok(Some(why));
+        }
+        let goes = new.is_none() && self.is_head(name)?;
+        Ok(goes.then(|| "it is the branch that HEAD names, which clones begin on".to_owned()))
     }
 
     fn is_head(&self, name: &RefName) -> Result<bool, SyncError> {
@@ -174,14 +182,36 @@ impl Conversation<'_> {
     }
 
     fn transaction(&self, updates: &[RefUpdate]) -> UpdateOutcome {
-        let edits = updates.iter().map(|update| self.edit(update)).collect();
-        match self.repository().refs().transaction(edits) {
-            Ok(()) => UpdateOutcome::Done,
-            Err(RefError::Changed { .. }) => UpdateOutcome::Changed,
-            Err(error @ RefError::NameConflict { .. }) => UpdateOutcome::Refused(error.to_string()),
+        for _ in 0..SWITCHES {
+            match self.try_transaction(updates) {
+                Ok(Some(outcome)) => return outcome,
+                Ok(None) => {}
+                Err(error) => return self.failed(&error),
+            }
+        }
+        UpdateOutcome::Changed
+    }
+
+    /// Moves refs together. A worktree may have come to be on one of them while objects came and hooks ran; `None` if
+    /// somebody switched just now, and that has to be looked at again.
+    fn try_transaction(&self, updates: &[RefUpdate]) -> Result<Option<UpdateOutcome>, SyncError> {
+        let refs = self.repository().refs();
+        // Read before it is decided by: a switch in between is one that the transaction does not expect.
+        let head = refs.read(&RefName::head())?.map_or(Expected::Absent, Expected::Is);
+        for update in updates {
+            if let Some(why) = self.in_use(update)? {
+                return Ok(Some(UpdateOutcome::Refused(why)));
+            }
+        }
+        let edits = updates.iter().map(|update| self.edit(update));
+        match refs.transaction(edits.chain([RefEdit::expect(RefName::head(), head)]).collect()) {
+            Ok(()) => Ok(Some(UpdateOutcome::Done)),
+            Err(RefError::Changed { name, .. }) if name == RefName::head() => Ok(None),
+            Err(RefError::Changed { .. }) => Ok(Some(UpdateOutcome::Changed)),
+            Err(error @ RefError::NameConflict { .. }) => Ok(Some(UpdateOutcome::Refused(error.to_string()))),
             // It is recorded, and whoever looks next completes it.
-            Err(RefError::Unfinished(_)) => UpdateOutcome::Done,
-            Err(error) => self.failed(&error.into()),
+            Err(RefError::Unfinished(_)) => Ok(Some(UpdateOutcome::Done)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -221,6 +251,9 @@ impl Conversation<'_> {
         UntilCutOff(&*self.access)
     }
 }
+
+/// How often somebody may switch branches just before refs move.
+const SWITCHES: usize = 8;
 
 /// The longest reason for one refusal, in bytes, and the shortest that there is room for however many there are.
 const REASON: std::ops::RangeInclusive<usize> = 64..=4096;
