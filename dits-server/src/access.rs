@@ -241,12 +241,16 @@ impl Access for Grant {
         Signature { email: format!("{name}@dits-server"), name, time: env::now(), offset: 0 }
     }
 
-    fn begin_push(&self) -> Result<Box<dyn Send>, Failure> {
+    fn begin_push(&self, gone: &dyn Fn() -> bool) -> Result<Box<dyn Send>, Failure> {
         let begin = Instant::now();
         self.services.check_books().map_err(|text| Failure { code: ErrorCode::Internal, text })?;
         let waiting = self.services.metrics.waiting.clone();
         waiting.inc();
-        let turn = self.services.turns.wait(&self.name, &|| self.services.is_stopping());
+        let over = || match self.services.is_stopping() {
+            true => Some(NoTurn::Stopping),
+            false => gone().then_some(NoTurn::Gone),
+        };
+        let turn = self.services.turns.wait(&self.name, &over);
         waiting.dec();
         let failure = |code, text: &str| Failure { code, text: text.to_owned() };
         match turn {
@@ -254,6 +258,7 @@ impl Access for Grant {
             Err(NoTurn::Late) => {
                 Err(failure(ErrorCode::Busy, "too many pushes to this repository at once; try again later"))
             }
+            Err(NoTurn::Gone) => Err(failure(ErrorCode::GoingAway, "the client left while it waited for other pushes")),
             Err(NoTurn::Stopping) => Err(failure(ErrorCode::GoingAway, "the server is shutting down; try again later")),
         }
     }

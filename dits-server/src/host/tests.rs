@@ -65,7 +65,7 @@ fn whoever_is_not_let_in_learns_nothing() {
 
 #[test]
 fn a_revoked_token_moves_nothing_any_more() {
-    let rig = rig_with(Duration::from_secs(60));
+    let rig = rig_with(Duration::from_secs(60), Duration::from_secs(60));
     let ada = rig.token("ada", &["film"], 3, &["a"]);
     let access = rig.admit("film", Some(&ada)).ok().unwrap();
     let repo = access.repository();
@@ -196,11 +196,11 @@ fn what_happens_is_counted_and_recorded() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
-    let turn = access.begin_push().ok().unwrap();
-    assert_eq!(access.begin_push().err().unwrap().code, ErrorCode::Busy);
+    let turn = access.begin_push(&|| false).ok().unwrap();
+    assert_eq!(access.begin_push(&|| false).err().unwrap().code, ErrorCode::Busy);
     drop(turn);
     rig.host.services.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(access.begin_push().err().unwrap().code, ErrorCode::GoingAway);
+    assert_eq!(access.begin_push(&|| false).err().unwrap().code, ErrorCode::GoingAway);
     assert_eq!(rig.admit("film", Some(&ada)).err().unwrap().code, ErrorCode::GoingAway);
     drop(access);
     assert!(rig.host.services.metrics.text().contains("dits_open_connections 0"));

@@ -13,7 +13,7 @@ use dits_core::repo::{Environment, InitOptions, Repository};
 use dits_sync::SyncError;
 use dits_sync::client::{Client, FetchRequest, Introduction, PushRequest, PushedRefs, Update, UpdateOutcome};
 use dits_sync::link::{Lane, Link, pair};
-use dits_sync::wire::{ErrorCode, Fetch, Message};
+use dits_sync::wire::{ErrorCode, Features, Fetch, Hello, Limits, Message, PROTOCOL, Push};
 
 use super::{Door, run};
 use crate::audit::{AuditLog, verify};
@@ -44,7 +44,7 @@ struct Served {
 }
 
 fn served(connections: usize, patience: Duration) -> Served {
-    let rig = rig_with(Duration::from_secs(60));
+    let rig = rig_with(Duration::from_secs(60), Duration::from_secs(60));
     let (arrive, arrivals) = channel();
     let host = Arc::clone(&rig.host);
     let running = std::thread::spawn(move || {
@@ -397,4 +397,42 @@ fn a_branch_that_a_worktree_switched_to_meanwhile_stays() {
     refused(pushed, "it is checked out in");
     assert_eq!(served.branch("topic"), Some(Target::Id(*first.digest())));
     served.stop();
+}
+
+#[test]
+fn who_has_left_does_not_wait_for_a_turn() {
+    let mut served = served(8, Duration::from_secs(20));
+    let ada = served.rig.token("ada", &["film"], 3, &[]);
+    let _first = served.rig.host.services.turns.wait("film", &|| None).unwrap();
+    let waiting = || served.rig.host.services.metrics.waiting.get();
+    let link = served.dial();
+    link.send(Lane::Control, Message::Hello(hello(&ada)).encode()).unwrap();
+    let commit = forge::commit(&served.own, &[], &[("a", 1)]);
+    let new = Some(*commit.digest());
+    let update = Update { name: RefName::branch("main").unwrap(), old: None, new, force: false };
+    let (haves, unrelated) = (Vec::new(), true);
+    let push = Push { updates: vec![update], haves, unrelated, atomic: false, dry_run: false };
+    link.send(Lane::Control, Message::Push(push).encode()).unwrap();
+    for count in [1, 0] {
+        let begin = Instant::now();
+        while waiting() != count {
+            assert!(begin.elapsed() < Duration::from_secs(60), "{} wait", waiting());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if count == 1 {
+            link.close();
+        }
+    }
+    assert_eq!(served.stop(), 0);
+}
+
+fn hello(token: &Secret) -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        agent: "test".into(),
+        features: Features::ALL,
+        limits: Limits::default(),
+        repository: "film".into(),
+        token: Some(token.reveal().to_owned()),
+    }
 }

@@ -79,11 +79,11 @@ pub trait Access: Send + Sync {
     fn signature(&self) -> Signature;
 
     /// Waits for its turn among the pushes to this repository. Called before anything of a push is received; the turn
-    /// ends when what this returns is dropped.
+    /// ends when what this returns is dropped. Once `gone` says that the client has left, nobody waits any more.
     ///
     /// # Errors
     /// When the turn does not come in time.
-    fn begin_push(&self) -> Result<Box<dyn Send>, Failure> {
+    fn begin_push(&self, _gone: &dyn Fn() -> bool) -> Result<Box<dyn Send>, Failure> {
         Ok(Box::new(()))
     }
 

@@ -46,7 +46,8 @@ impl Conversation<'_> {
         let mut text = String::new();
         let mut _turn = None;
         if decisions.iter().any(|decision| decision.outcome.is_none()) {
-            let turn = self.session.while_working("waiting for other pushes", || self.access.begin_push());
+            let gone = || self.session.link().has_ended();
+            let turn = self.session.while_working("waiting for other pushes", || self.access.begin_push(&gone));
             _turn = Some(turn.map_err(SyncError::Refuse)?);
             let taken = self.receive_push(&push, &decisions)?;
             let new: &dyn ObjectRead = match &taken {
