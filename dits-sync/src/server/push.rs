@@ -1,6 +1,7 @@
 //! A client pushes: what is decided before and after the objects come.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use dits_core::history;
 use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
@@ -8,7 +9,7 @@ use dits_core::refs::{Expected, LogLine, RefEdit, RefError, RefName, RefStore, T
 use dits_core::store::StoreError;
 
 use super::receive_push::Taken;
-use super::serve::{Conversation, UntilCutOff};
+use super::serve::Conversation;
 use super::{Event, RefUpdate};
 use crate::error::SyncError;
 use crate::session::shortened;
@@ -35,10 +36,11 @@ impl Conversation<'_> {
         if !push.updates.iter().all(|update| named.insert(&update.name)) {
             return Err(Violation("a push that moves a ref twice".to_owned()).into());
         }
+        let in_use = self.repository().branches_in_use().map_err(SyncError::Repo)?;
         for update in &push.updates {
             let Update { name, old, new, force } = update.clone();
             let mut decision = Decision { update: RefUpdate { name, old, new, force }, outcome: None };
-            self.decide_early(&mut decision)?;
+            self.decide_early(&mut decision, &in_use)?;
             decisions.push(decision);
         }
         refuse_the_rest(&mut decisions, push.atomic);
@@ -77,7 +79,7 @@ impl Conversation<'_> {
     }
 
     /// Refuses what can be refused without any object.
-    fn decide_early(&self, decision: &mut Decision) -> Result<(), SyncError> {
+    fn decide_early(&self, decision: &mut Decision, in_use: &HashMap<RefName, PathBuf>) -> Result<(), SyncError> {
         let RefUpdate { name, old, new, .. } = &decision.update;
         let found = match self.repository().refs().read(name)? {
             Some(Target::Id(digest)) => Some(digest),
@@ -93,7 +95,7 @@ impl Conversation<'_> {
             decision.outcome = Some(UpdateOutcome::Changed);
         } else if name.as_branch().is_none() && name.as_tag().is_none() {
             decision.refuse("only branches and tags can be pushed");
-        } else if let Some(why) = self.in_use(&decision.update)? {
+        } else if let Some(why) = self.in_use(&decision.update, in_use)? {
             decision.refuse(why);
         } else if let Err(why) = self.access.check_update(&decision.update, None) {
             decision.refuse(why);
@@ -102,8 +104,9 @@ impl Conversation<'_> {
     }
 
     /// Why worktrees and clones keep a ref where it is.
-    fn in_use(&self, RefUpdate { name, new, .. }: &RefUpdate) -> Result<Option<String>, SyncError> {
-        if let Some(worktree) = self.repository().branches_in_use().map_err(SyncError::Repo)?.get(name) {
+    fn in_use(&self, update: &RefUpdate, in_use: &HashMap<RefName, PathBuf>) -> Result<Option<String>, SyncError> {
+        let RefUpdate { name, new, .. } = update;
+        if let Some(worktree) = in_use.get(name) {
             let at = worktree.display();
             let why = format!("it is checked out in {at}; push to another branch, or make that repository bare");
             return Ok(Some(why));
@@ -159,9 +162,10 @@ impl Conversation<'_> {
                 return String::new();
             }
         };
-        if atomic {
-            let outcome = self.transaction(&updates);
-            decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.outcome = Some(outcome.clone()));
+        // Together, as that costs one transaction; each by itself where one of them stands in the others' way.
+        let together = self.transaction(&updates);
+        if atomic || together == UpdateOutcome::Done {
+            decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.outcome = Some(together.clone()));
         } else {
             for decision in decisions.iter_mut().filter(|d| d.outcome.is_none()) {
                 decision.outcome = Some(self.transaction(std::slice::from_ref(&decision.update)));
@@ -199,8 +203,9 @@ impl Conversation<'_> {
         let refs = self.repository().refs();
         // Read before it is decided by: a switch in between is one that the transaction does not expect.
         let head = refs.read(&RefName::head())?.map_or(Expected::Absent, Expected::Is);
+        let in_use = self.repository().branches_in_use().map_err(SyncError::Repo)?;
         for update in updates {
-            if let Some(why) = self.in_use(update)? {
+            if let Some(why) = self.in_use(update, &in_use)? {
                 return Ok(Some(UpdateOutcome::Refused(why)));
             }
         }
@@ -245,11 +250,6 @@ impl Conversation<'_> {
         let outcomes = outcomes.map(|outcome| fitting(outcome, count)).collect();
         let text = shortened(text, MAX_TEXT).to_owned();
         self.session.control(&Message::Pushed(Pushed { outcomes, text }))
-    }
-
-    /// Stops when the server cannot wait any more.
-    pub(super) fn until_cut_off(&self) -> UntilCutOff<'_> {
-        UntilCutOff(&*self.access)
     }
 }
 
