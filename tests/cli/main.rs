@@ -6,6 +6,7 @@ mod branches;
 mod carriers;
 mod config;
 mod damage;
+mod dropping;
 mod faults;
 mod faults_sharing;
 mod ghosts;

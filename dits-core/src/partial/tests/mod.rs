@@ -102,7 +102,15 @@ impl Rig {
 
     pub(super) fn drop_options<'a>(&self, confirmed: &'a [CommitId]) -> DropOptions<'a> {
         let wait = Duration::from_millis(100);
-        DropOptions { remote: "origin", confirmed, pinned: &Nothing, dry_run: false, wait, now: 2_000 }
+        DropOptions {
+            remote: "origin",
+            confirmed,
+            lacking: &|_| Ok(Vec::new()),
+            pinned: &Nothing,
+            dry_run: false,
+            wait,
+            now: 2_000,
+        }
     }
 
     pub(super) fn drop_files(&self, names: &[&str], confirmed: &[CommitId]) -> Result<Dropped, RepoError> {
