@@ -86,6 +86,19 @@ pub struct Received {
     pub borrowed: (u64, u64),
 }
 
+impl Received {
+    /// Adds what another transfer brought.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { metadata, chunks, plain, stored, known, borrowed } = other;
+        self.metadata += metadata;
+        self.chunks += chunks;
+        self.plain += plain;
+        self.stored += stored;
+        self.known = (self.known.0 + known.0, self.known.1 + known.1);
+        self.borrowed = (self.borrowed.0 + borrowed.0, self.borrowed.1 + borrowed.1);
+    }
+}
+
 /// Takes what the sender names until nothing is missing.
 pub(crate) fn receive(session: &Session<'_>, job: Receive<'_>) -> Result<Received, SyncError> {
     let machine = Receiving::new(job.wants.iter().map(|(_, digest)| *digest), job.chunks == Chunks::Pretend);
@@ -362,8 +375,33 @@ impl Receiver<'_, '_> {
             }
             Ok(())
         })?;
+        self.look_below(filter.not_met(), &mut chunks, &mut missing)?;
         missing.truncate(MISSING_AT_ONCE);
         Ok(missing)
+    }
+
+    /// Adds what is missing of the chunks below nodes of recipes, all of which are wanted.
+    fn look_below(
+        &self,
+        mut nodes: Vec<Digest>,
+        seen: &mut Reached,
+        missing: &mut Vec<(ObjectKind, Digest)>,
+    ) -> Result<(), SyncError> {
+        while let Some(node) = nodes.pop().filter(|_| missing.len() < MISSING_AT_ONCE) {
+            let bytes = match Kept(self.job.writer).read(ObjectKind::Manifest, &node) {
+                // Whatever else is missing has been found by the walk.
+                Err(StoreError::Missing { .. }) => continue,
+                read => read?,
+            };
+            let names = references(ObjectKind::Manifest, &node, &bytes)?;
+            nodes.extend(names.nodes);
+            for (chunk, _) in names.chunks {
+                if !self.job.writer.content.contains(&chunk)? && seen.insert(chunk) {
+                    missing.push((ObjectKind::Chunk, chunk));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
