@@ -140,7 +140,23 @@ impl Env {
 /// The arguments, without the program's name.
 #[must_use]
 pub fn arguments() -> Vec<OsString> {
-    std::env::args_os().skip(1).collect()
+    join_color(std::env::args_os().skip(1))
+}
+
+/// `--color always` as `--color=always`, which is how an option looks whose value may be left out.
+fn join_color(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        let is_when = ["always", "auto", "never"].iter().any(|when| argument == *when);
+        match joined.last_mut() {
+            Some(last) if is_when && last == "--color" => {
+                last.push("=");
+                last.push(argument);
+            }
+            _ => joined.push(argument),
+        }
+    }
+    joined
 }
 
 /// The folder the process is in.

@@ -31,3 +31,4 @@ mod staging;
 mod status_git;
 mod status_times;
 mod tracking;
+mod walkthrough;
