@@ -1,0 +1,1 @@
+//! The mount's logic without a kernel, and a session with one.
