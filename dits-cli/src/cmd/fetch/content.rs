@@ -145,7 +145,10 @@ impl Content<'_> {
     }
 
     /// The remotes that have promised content.
-    fn promisers(&self) -> Result<Vec<Peer>, CliError> {
+    ///
+    /// # Errors
+    /// When one of them cannot be found by the settings.
+    pub fn promisers(&self) -> Result<Vec<Peer>, CliError> {
         let Self { opened, cx, limit, .. } = *self;
         let repo = &opened.repo;
         let promises = repo.promises()?;
