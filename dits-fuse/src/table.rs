@@ -13,8 +13,9 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
-/// The type under which the kernel lists them.
-pub const FS_TYPE: &str = "fuse.dits";
+/// How the source of a mount begins in the kernel's table; the repository follows. The type alone would not do: `fuse.dits`
+/// is what the helper of ordinary users makes of it, root's own mounts are listed as `fuse`.
+pub const SOURCE: &str = "dits:";
 /// How long a daemon may take to say that it lives.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Mount {
     /// The folder.
     pub point: PathBuf,
-    /// What the kernel calls its source.
+    /// The repository's folder, as far as the kernel's table can say it.
     pub source: String,
 }
 
@@ -64,11 +65,10 @@ fn parse(line: &[u8]) -> Option<Mount> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     let dash = fields.iter().position(|field| *field == b"-")?;
     let (kind, source) = (fields.get(dash + 1)?, fields.get(dash + 2)?);
-    if *kind != FS_TYPE.as_bytes() {
-        return None;
-    }
+    let source = unescape(source);
+    let source = source.strip_prefix(SOURCE.as_bytes()).filter(|_| kind.starts_with(b"fuse"))?;
     let point = PathBuf::from(OsString::from_vec(unescape(fields.get(4)?)));
-    Some(Mount { point, source: String::from_utf8_lossy(&unescape(source)).into_owned() })
+    Some(Mount { point, source: String::from_utf8_lossy(source).into_owned() })
 }
 
 /// The kernel writes spaces, tabs, newlines and backslashes as three octal digits.
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn reads_the_kernels_table() {
-        let line = br"36 25 0:43 / /mnt/my\040film\134x ro,nosuid - fuse.dits /srv/a\040b ro,user_id=0,group_id=0";
+        let line = br"36 25 0:43 / /mnt/my\040film\134x ro,nosuid - fuse dits:/srv/a\040b ro,user_id=0,group_id=0";
         let mount = parse(line).unwrap();
         assert_eq!((mount.point.to_str(), mount.source.as_str()), (Some(r"/mnt/my film\x"), "/srv/a b"));
         assert_eq!(parse(b"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/root rw"), None);

@@ -13,6 +13,7 @@ mod hostile;
 mod inspect;
 mod media;
 mod merging;
+mod mounting;
 mod moving;
 mod partial;
 mod remote;

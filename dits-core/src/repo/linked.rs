@@ -32,7 +32,8 @@ impl Repository {
         let common = &self.layout().common;
         let main = Layout::main(common).worktree;
         let head_of = |id: Option<&str>| FolderRefs::open(common, id)?.read(&RefName::head());
-        let mut found = vec![LinkedWorktree { id: None, path: main, head: head_of(None)?, missing: false, mount: false }];
+        let mut found =
+            vec![LinkedWorktree { id: None, path: main, head: head_of(None)?, missing: false, mount: false }];
         for id in self.linked_ids()? {
             let private = self.layout().linked_worktrees().join(&id);
             let head = head_of(Some(&id))?;

@@ -42,7 +42,8 @@ impl Chunks {
     /// # Errors
     /// When that cannot be told.
     pub fn is_here(&self, digest: &Digest) -> Result<bool, ReadError> {
-        Ok(self.store.content.contains(digest)? || self.disk.as_ref().map_or(Ok(false), |disk| disk.contains(digest))?)
+        Ok(self.store.content.contains(digest)?
+            || self.disk.as_ref().map_or(Ok(false), |disk| disk.contains(digest))?)
     }
 
     /// Bytes that came from the remote so far.
@@ -99,7 +100,13 @@ impl Chunks {
             self.fetch(far, found, &Until(until))?;
         }
         for (at, flight) in theirs {
-            found[at] = flight.wait(reach)?;
+            found[at] = match (flight.wait(reach), reach) {
+                (Ok(came), _) => came,
+                (Err(error @ (ReadError::OutOfReach | ReadError::TimedOut)), _) => return Err(error),
+                // Somebody else's failure may be about other chunks that they asked for: this one is tried again.
+                (Err(_), Reach::Remote(_)) => None,
+                (Err(_), _) => return Err(ReadError::OutOfReach),
+            };
         }
         Ok(())
     }

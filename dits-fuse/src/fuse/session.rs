@@ -20,7 +20,7 @@ const SESSIONS: usize = 2;
 pub struct MountOptions {
     /// What is told of it.
     pub label: Label,
-    /// What the kernel's table calls its source.
+    /// The repository's folder, for the kernel's table.
     pub source: String,
     /// Whether other users may look into it.
     pub others: bool,
@@ -40,7 +40,7 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     let MountOptions { label, source, others } = options;
     let mut config = Config::default();
     config.mount_options = vec![
-        MountOption::FSName(plain(&source)),
+        MountOption::FSName(format!("{}{}", table::SOURCE, plain(&source))),
         MountOption::Subtype("dits".to_owned()),
         MountOption::RO,
         MountOption::DefaultPermissions,

@@ -1,5 +1,5 @@
-//! What is read before somebody asks: further as somebody goes on reading, never further than they have read, and never more
-//! in all than there is room for.
+//! What is read before somebody asks: further as somebody goes on reading, never further than half of what they have read, and
+//! never more in all than there is room for.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,7 +70,7 @@ impl Window {
         }
         self.ahead = self.ahead.max(self.next);
         self.settle(budget);
-        let end = self.next.saturating_add(self.run.min(FURTHEST)).min(size);
+        let end = self.next.saturating_add((self.run / 2).min(FURTHEST)).min(size);
         let wanted = end.saturating_sub(self.ahead);
         if wanted < WORTH && (end < size || wanted == 0) {
             return None;
@@ -107,12 +107,12 @@ mod tests {
     const STEP: u64 = 128 << 10;
 
     #[test]
-    fn grows_while_somebody_goes_on_and_never_beyond_what_was_read() {
+    fn grows_while_somebody_goes_on_and_never_beyond_half_of_what_was_read() {
         let (budget, mut window) = (Budget::new(1 << 30), Window::default());
         let (size, mut furthest) = (1 << 30, 0);
         for at in (0..256 << 20).step_by(STEP as usize) {
             if let Some(ahead) = window.note(&(at..at + STEP), size, &budget) {
-                assert!(ahead.start >= at + STEP && ahead.end <= 2 * (at + STEP), "{ahead:?} at {at}");
+                assert!(ahead.start >= at + STEP && ahead.end <= (at + STEP) * 3 / 2, "{ahead:?} at {at}");
                 assert!(ahead.start == furthest || furthest <= at + STEP, "nothing twice");
                 furthest = ahead.end;
             }

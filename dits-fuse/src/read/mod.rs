@@ -106,4 +106,5 @@ impl Gathered {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

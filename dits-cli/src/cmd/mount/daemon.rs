@@ -37,8 +37,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
         // Fails where the process leads a session already.
         let _ = rustix::process::setsid();
     }
-    let point = point::prepare(cx, args.point())?;
     let shown = shown::find(args, cx)?;
+    let point = point::prepare(cx, args.point())?;
     shown.opened.repo.forget_dead_mounts()?;
     let record = shown.opened.repo.record_mount(&point, shown.id)?;
     let drive = drive(args, cx, &shown)?;
@@ -78,8 +78,9 @@ fn end(mounted: Mounted, drive: &Drive, point: &Path, record: MountRecord) -> Re
 fn refused(point: &Path, error: &std::io::Error) -> CliError {
     let refused = CliError::usage(format!("cannot mount on {}: {}", point.display(), error.to_string().trim()));
     match error.kind() {
-        std::io::ErrorKind::NotFound => refused
-            .hint("FUSE is needed: /dev/fuse, and for ordinary users the program fusermount3 (Debian: apt install fuse3)"),
+        std::io::ErrorKind::NotFound => refused.hint(
+            "FUSE is needed: /dev/fuse, and for ordinary users the program fusermount3 (Debian: apt install fuse3)",
+        ),
         _ => refused,
     }
 }

@@ -100,8 +100,9 @@ fn remove(opened: &Opened, cx: &Context, given: &std::path::Path, force: bool) -
         return Err(CliError::usage("the main worktree holds the repository; it cannot be removed"));
     };
     if worktree.mount && !worktree.missing {
-        return Err(CliError::usage(format!("{} is a mount", path.display()))
-            .hint(format!("dits unmount {}", path.display())));
+        return Err(
+            CliError::usage(format!("{} is a mount", path.display())).hint(format!("dits unmount {}", path.display()))
+        );
     }
     if !worktree.missing {
         if !force {

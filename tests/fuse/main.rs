@@ -1,1 +1,0 @@
-//! The mount's logic without a kernel, and a session with one.
