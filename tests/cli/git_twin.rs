@@ -133,7 +133,9 @@ impl Twins {
         self.copy("git", "git-before");
         let ours = self.dits(&args);
         let theirs = self.git(&args);
-        if ours.code == Some(0) && theirs.code != Some(0) && theirs.err().contains('\t') {
+        // It names files that are in its way, in a list or alone.
+        let in_its_way = ["\t", "not uptodate"].iter().any(|mark| theirs.err().contains(mark));
+        if ours.code == Some(0) && theirs.code != Some(0) && in_its_way {
             self.check_nothing_lost();
             self.copy("before", "dits");
         } else if ours.code == Some(3) && theirs.code == Some(0) && self.git_lost(&ours.err()) {

@@ -186,3 +186,32 @@ fn add_says_what_it_decides() {
     added.warns("shot.mov was in conflict and is decided for the file as it is here");
     assert!(!sandbox.path("shot.theirs.mov").exists());
 }
+
+#[test]
+fn moving_forward_takes_no_name() {
+    let sandbox = sandbox();
+    sandbox.write("shot.mov", "base");
+    commit(&sandbox, "Base");
+    branch(&sandbox, "grading");
+    switch(&sandbox, "grading");
+    sandbox.write("shot.mov", "graded");
+    commit(&sandbox, "Graded");
+    switch(&sandbox, "main");
+    let nameless = |line: &[&str]| {
+        let mut command = sandbox.dits_command(line);
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env_remove(format!("DITS_{role}_NAME")).env_remove(format!("DITS_{role}_EMAIL"));
+        }
+        sandbox.run(command)
+    };
+    nameless(&["merge", "--no-ff", "grading"]).exits(2).warns("does not know your name");
+    nameless(&["merge", "grading"]).ok().says("Fast-forward");
+    nameless(&["merge", "grading"]).ok().says("Already up to date");
+    sandbox.write("shot.mov", "ours");
+    commit(&sandbox, "Cut");
+    switch(&sandbox, "grading");
+    sandbox.write("other.mov", "x");
+    commit(&sandbox, "Another");
+    nameless(&["merge", "main"]).exits(2).warns("does not know your name");
+    assert_eq!(sandbox.dits(["status", "-s"]).ok().out(), "");
+}

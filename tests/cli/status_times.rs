@@ -4,6 +4,7 @@ use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
+use dits_core::repo::{Environment, Layout, Repository};
 use dits_testkit::sandbox::Sandbox;
 
 fn repository() -> Sandbox {
@@ -57,6 +58,24 @@ fn an_edit_right_after_add_is_found_every_time() {
         sandbox.write("clip", format!("{round:04}b"));
         let status = short(&sandbox);
         assert!(status == "AM clip\n", "round {round}: {status:?}");
+    }
+}
+
+#[test]
+fn what_a_checkout_wrote_is_trusted_and_an_edit_right_after_found() {
+    let sandbox = settled();
+    for round in 0..20 {
+        fs::remove_file(sandbox.path("clip")).unwrap();
+        sandbox.dits(["restore", "clip"]).ok();
+        let environment = Environment { threads: 1, ..Environment::default() };
+        let repo = Repository::open(Layout::discover(&sandbox.path("")).unwrap(), &environment).unwrap();
+        let racy = repo.index().unwrap().entries().filter(|entry| entry.flags.racy).count();
+        assert_eq!(racy, 0, "round {round}: the next command would read the file");
+        let before = fs::metadata(sandbox.path("clip")).unwrap().modified().unwrap();
+        sandbox.write("clip", "two");
+        let file = File::options().write(true).open(sandbox.path("clip")).unwrap();
+        file.set_times(FileTimes::new().set_modified(before)).unwrap();
+        assert_eq!(short(&sandbox), " M clip\n", "round {round}");
     }
 }
 

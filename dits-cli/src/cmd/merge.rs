@@ -128,14 +128,18 @@ impl Join {
     /// When it cannot be begun.
     pub fn carry_out(self, opened: &Opened, cx: &Context) -> Result<(Exit, Answer), CliError> {
         let Self { theirs, message, fast_forward, no_commit, unrelated } = self;
-        // A fast-forward commits nothing: then nobody has to have a name.
-        let who = match fast_forward {
-            FastForward::Only => opened.who(cx)?,
-            _ => opened.signature(cx, Role::Committer)?,
+        // Moving forward commits nothing: then nobody has to have a name.
+        let (fast_forward, who, nameless) = match opened.signature(cx, Role::Committer) {
+            Ok(who) => (fast_forward, who, None),
+            Err(error) if fast_forward == FastForward::Never => return Err(error),
+            Err(error) => (FastForward::Only, opened.who(cx)?, (self.fast_forward != FastForward::Only).then_some(error)),
         };
         let options = MergeOptions { fast_forward, no_commit, unrelated, message, who };
         let progress = cx.progress();
-        let outcome = opened.repo.merge(theirs, &options, &progress)?;
+        let outcome = match (opened.repo.merge(theirs, &options, &progress), nameless) {
+            (Err(RepoError::NotFastForward), Some(nameless)) => return Err(nameless),
+            (outcome, _) => outcome?,
+        };
         drop(progress);
         show(outcome, theirs, opened, cx)
     }

@@ -26,7 +26,7 @@ pub use entry::{Entry, EntryView, Flags, Stage};
 pub use iter::Entries;
 pub use journal::{Journal, Record, decode as decode_journal};
 pub use locked::LockedIndex;
-pub use stat::{FileStat, FsTime, fs_clock};
+pub use stat::{FileStat, FsTime, fs_clock, fs_clock_past};
 
 use base::BaseBuilder;
 

@@ -8,11 +8,15 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 
 use crate::durable::{IoContext, IoError};
 use crate::worktree::Meta;
+
+/// No file system's clock has longer ticks, but for those that count whole seconds, which nobody wants to wait for.
+const TICK: Duration = Duration::from_millis(50);
 
 /// A time on the file system's clock: seconds since 1970, nanoseconds.
 pub type FsTime = (i64, u32);
@@ -79,4 +83,19 @@ pub fn fs_clock(dir: &Path) -> Result<FsTime, IoError> {
     let times = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
     rustix::fs::futimens(&file, &times).at("touch", &path)?;
     Ok(FileStat::of(&rustix::fs::fstat(&file).at("look at", &path)?).ctime)
+}
+
+/// Waits until [`fs_clock`] has gone past `first`, for one tick at most, and says what it is then: what was written up to
+/// `first` and looked at since is then not racy, and need not be read the next time somebody asks.
+///
+/// # Errors
+/// As [`fs_clock`].
+pub fn fs_clock_past(dir: &Path, first: FsTime) -> Result<FsTime, IoError> {
+    let begin = Instant::now();
+    let mut clock = first;
+    while clock <= first && begin.elapsed() < TICK {
+        std::thread::sleep(Duration::from_millis(1));
+        clock = fs_clock(dir)?;
+    }
+    Ok(clock)
 }

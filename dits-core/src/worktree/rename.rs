@@ -4,15 +4,11 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::{Meta, Replace, WorkDirs};
-use crate::index::{Entry, FileStat, FsTime, Index, Stage, fs_clock};
+use crate::index::{Entry, FileStat, Index, Stage, fs_clock, fs_clock_past};
 use crate::path::{RepoPath, portable};
 use crate::repo::{RepoError, Repository};
-
-/// How long to wait for the file system's clock to go past a moved file's times.
-const TICK: Duration = Duration::from_millis(50);
 
 /// How to move.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,7 +110,9 @@ impl Repository {
                 entries.push((entry, look));
             }
         }
-        let clock = self.next_tick()?;
+        // The moves have changed the files' ctimes, and a file that bears the time at which it is recorded would have to be
+        // read the next time it is looked at.
+        let clock = fs_clock_past(&self.layout().private, fs_clock(&self.layout().private)?)?;
         for (mut entry, before) in entries {
             let now = dirs.stat(&entry.path)?;
             if let (Some(before), Some(now)) = (before, now)
@@ -128,18 +126,6 @@ impl Repository {
         // What was moved before the system refused is recorded all the same.
         index.commit()?;
         failed.map(|()| outcome)
-    }
-
-    /// Waits until the file system's clock has gone past the moves: they have changed the files' ctimes, and a file that
-    /// bears the time at which it is recorded would have to be read the next time it is looked at.
-    fn next_tick(&self) -> Result<FsTime, RepoError> {
-        let (begin, first) = (Instant::now(), fs_clock(&self.layout().private)?);
-        let mut clock = first;
-        while clock <= first && begin.elapsed() < TICK {
-            std::thread::sleep(Duration::from_millis(1));
-            clock = fs_clock(&self.layout().private)?;
-        }
-        Ok(clock)
     }
 }
 

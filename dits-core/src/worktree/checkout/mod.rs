@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::diff::{Change, FileVersion};
-use crate::index::{Entry, FileStat, Flags, FsTime, Index, Stage, fs_clock};
+use crate::index::{Entry, FileStat, Flags, FsTime, Index, Stage, fs_clock, fs_clock_past};
 use crate::partial::Promised;
 use crate::path::RepoPath;
 use crate::progress::Progress;
@@ -102,8 +102,13 @@ impl<'a> Checkout<'a> {
         report.written = written.len() as u64 - report.ghosts;
         report.bytes = bytes;
         self.remove_all(index, &last, &mut report)?;
-        // A change of one of these files by somebody else bears this time or a later one.
-        record(index, written, fs_clock(&temp)?)?;
+        // Once the clock is past them all, none has to be read to know that it is unchanged. A change by somebody else
+        // before that shows in the modification time: what `put` gave the files is one that no write gives.
+        let mut past = fs_clock(&temp)?;
+        if written.iter().any(|(_, meta)| FileStat::from(meta).is_racy(past)) {
+            past = fs_clock_past(&temp, past)?;
+        }
+        record(index, written, past)?;
         record(index, plan.in_place, clock)?;
         Ok(report)
     }
