@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dits_core::partial::SourceError;
-use dits_core::progress::{Interrupted, Progress};
+use dits_core::progress::Progress;
 use dits_core::store::StoreError;
 
 /// How far a question may go for its answer.
@@ -72,9 +72,5 @@ pub(crate) struct Until(pub(crate) Instant);
 impl Progress for Until {
     fn interrupted(&self) -> bool {
         Instant::now() >= self.0
-    }
-
-    fn check(&self) -> Result<(), Interrupted> {
-        if self.interrupted() { Err(Interrupted) } else { Ok(()) }
     }
 }

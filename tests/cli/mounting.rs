@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use dits_core::object::ObjectKind;
 use dits_testkit::random::bytes;
 use dits_testkit::{Finished, Sandbox};
 use rustix::io::Errno;
@@ -22,14 +23,16 @@ struct Drive<'a> {
     s: &'a Studio,
     point: PathBuf,
     told: Value,
+    over: bool,
 }
 
 impl<'a> Drive<'a> {
     #[track_caller]
     fn mount(s: &'a Studio, at: &str, line: &str) -> Self {
         let point = s.path("m");
-        let told = json(served::dits(s, at, &format!("mount --json --read-only {line} {}", point.display())).ok());
-        Self { s, point, told }
+        let line = format!("mount --json --read-only {line}{}", point.display());
+        let told = json(served::dits(s, at, &line).ok());
+        Self { s, point, told, over: false }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -46,14 +49,18 @@ impl<'a> Drive<'a> {
     }
 
     #[track_caller]
-    fn unmount(self) -> Finished {
-        self.s.dits(".", "unmount m").ok()
+    fn unmount(mut self) -> Finished {
+        let done = self.s.dits(".", "unmount m").ok();
+        self.over = true;
+        done
     }
 }
 
 impl Drop for Drive<'_> {
     fn drop(&mut self) {
-        // Nothing to do after a test that went well.
+        if self.over {
+            return;
+        }
         let _ = rustix::mount::unmount(&self.point, UnmountFlags::DETACH);
         let _ = kill_process(self.pid(), Signal::KILL);
     }
@@ -155,15 +162,25 @@ fn a_mount_shows_the_version_that_was_named_and_keeps_it_from_gc() {
         return;
     }
     let s = Studio::with_a_project();
-    s.write("ada/notes.txt", b"later\n");
+    let gone = bytes(50, 3000);
+    s.write("ada/notes.txt", &gone);
     s.commit("ada", "later");
-    let drive = Drive::mount(&s, ".", "--ref HEAD~1 ada");
-    assert_eq!(fs::read(drive.path("notes.txt")).unwrap(), b"one\ntwo\n");
     s.write("ada/notes.txt", b"latest\n");
     s.commit("ada", "latest");
-    assert_eq!(fs::read(drive.path("notes.txt")).unwrap(), b"one\ntwo\n");
+    let drive = Drive::mount(&s, ".", "--ref HEAD~1 ada ");
+    // Now nothing but the mount refers to that version.
+    s.dits("ada", "reset -q --hard HEAD~2").ok();
+    s.dits("ada", "reflog expire --expire now --all").ok();
+    std::fs::remove_file(s.path("ada/.dits/refs/ORIG_HEAD")).unwrap();
+    s.dits("ada", "gc --prune=now").ok();
+    assert_eq!(fs::read(s.path("ada/notes.txt")).unwrap(), b"one\ntwo\n");
+    assert!(fs::read(drive.path("notes.txt")).unwrap() == gone);
+    let id = ObjectKind::Chunk.digest(&gone);
+    s.dits("ada", &format!("cat-file -e {id}")).ok();
     drive.unmount();
-    s.dits(".", "mount --read-only --ref nothing ada m").exits(1);
+    s.dits("ada", "gc --prune=now").ok();
+    assert_ne!(s.dits("ada", &format!("cat-file -e {id}")).code, Some(0), "it was the mount that kept it");
+    s.dits(".", "mount --read-only --ref nothing ada m").exits(2).warns("is not a branch");
 }
 
 #[test]
@@ -184,12 +201,11 @@ fn only_what_is_read_travels_and_it_stays() {
     assert!(here >= len as u64 && here <= 2 * len as u64, "{here}");
     drive.unmount();
     drop(server);
-    let drive = Drive::mount(&s, "bob", "--offline");
+    let drive = Drive::mount(&s, "bob", "--offline ");
     assert!(range(&drive.path("large.mov"), from as u64, len).unwrap() == large[from..from + len], "it was kept");
     let absent = range(&drive.path("film.mov"), 0, 1000).unwrap_err();
     assert_eq!(absent.raw_os_error(), Some(Errno::IO.raw_os_error()));
     drive.unmount();
-    s.dits("bob", "fsck").ok();
 }
 
 #[test]
@@ -271,13 +287,13 @@ fn an_address_is_mounted_without_a_clone_of_ones_own() {
     }
     let s = Studio::with_a_project();
     let server = Server::start(&s, 0, "identity");
-    let drive = Drive::mount(&s, ".", &server.url);
+    let drive = Drive::mount(&s, ".", &format!("{} ", server.url));
     assert!(fs::read(drive.path("film.mov")).unwrap() == bytes(1, 3_000_000));
     drive.unmount();
     s.write("ada/notes.txt", b"newer\n");
     s.commit("ada", "newer");
     s.dits("ada", "push -q").ok();
-    let drive = Drive::mount(&s, ".", &server.url);
+    let drive = Drive::mount(&s, ".", &format!("{} ", server.url));
     assert_eq!(fs::read(drive.path("notes.txt")).unwrap(), b"newer\n", "mounted anew it is up to date");
     drive.unmount();
 }
@@ -288,6 +304,8 @@ fn what_cannot_be_mounted_says_why() {
     sandbox.dits(["mount", "--read-only", "m"]).exits(2).warns("not inside a dits repository");
     sandbox.dits(["init", "-q"]).ok();
     sandbox.write("full/file", b"x");
+    sandbox.dits(["add", "-A", "-q"]).ok();
+    sandbox.dits(["commit", "-q", "-m", "one"]).ok();
     sandbox.dits(["mount", "--read-only", "full"]).exits(2).warns("not empty");
     sandbox.dits(["mount", "--read-only", "--ram", "much", "m"]).exits(2).warns("use a size");
 }

@@ -105,7 +105,7 @@ pub(super) fn entries(folder: &OpenFolder, offset: u64) -> impl Iterator<Item = 
     let dots = [(1, &b"."[..], itself), (2, b"..", above)];
     let dots = dots.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX).min(2));
     let from = usize::try_from(offset.saturating_sub(2)).unwrap_or(usize::MAX);
-    dots.chain(folder.from(from).map(|(place, entry, attr)| (place as u64 + 3, entry.name.as_slice(), attr)))
+    dots.chain(folder.starting_at(from).map(|(place, entry, attr)| (place as u64 + 3, entry.name.as_slice(), attr)))
 }
 
 /// Replies with the value of an extended attribute, or its length when that was asked for.

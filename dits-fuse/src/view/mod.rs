@@ -178,7 +178,7 @@ pub struct OpenFolder {
 
 impl OpenFolder {
     /// The entries from a place on.
-    pub fn from(&self, place: usize) -> impl Iterator<Item = (usize, &TreeEntry, Attr)> {
+    pub fn starting_at(&self, place: usize) -> impl Iterator<Item = (usize, &TreeEntry, Attr)> {
         let entries = self.listing.iter().enumerate().skip(place);
         entries.map(|(place, entry)| (place, entry, attr(ino_of(self.number, place), entry)))
     }
