@@ -24,8 +24,8 @@ use crate::session::{Heartbeat, Session};
 use crate::transfer::{ContentFilter, FilteredChunk, Holdings, OPEN_GETS, Receiving, Violation};
 use crate::wire::{ErrorCode, MAX_GET, Message, Part};
 
-/// How many messages of chunks wait to be verified.
-const WAITING: usize = 16;
+/// How many messages of chunks wait to be verified. What waits comes again if this process dies.
+const WAITING: usize = 2;
 /// How often what is missing in the end may be asked for: more than what a false positive of a filter hides, below one
 /// another, and what a crash left of an earlier transfer.
 const ROUNDS: usize = 64;
@@ -84,6 +84,19 @@ pub struct Received {
     pub known: (u64, u64),
     /// Chunks that were found in alternates, and their plain bytes.
     pub borrowed: (u64, u64),
+}
+
+impl Received {
+    /// Adds what another transfer brought.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { metadata, chunks, plain, stored, known, borrowed } = other;
+        self.metadata += metadata;
+        self.chunks += chunks;
+        self.plain += plain;
+        self.stored += stored;
+        self.known = (self.known.0 + known.0, self.known.1 + known.1);
+        self.borrowed = (self.borrowed.0 + borrowed.0, self.borrowed.1 + borrowed.1);
+    }
 }
 
 /// Takes what the sender names until nothing is missing.
@@ -362,8 +375,33 @@ impl Receiver<'_, '_> {
             }
             Ok(())
         })?;
+        self.look_below(filter.not_met(), &mut chunks, &mut missing)?;
         missing.truncate(MISSING_AT_ONCE);
         Ok(missing)
+    }
+
+    /// Adds what is missing of the chunks below nodes of recipes, all of which are wanted.
+    fn look_below(
+        &self,
+        mut nodes: Vec<Digest>,
+        seen: &mut Reached,
+        missing: &mut Vec<(ObjectKind, Digest)>,
+    ) -> Result<(), SyncError> {
+        while let Some(node) = nodes.pop().filter(|_| missing.len() < MISSING_AT_ONCE) {
+            let bytes = match Kept(self.job.writer).read(ObjectKind::Manifest, &node) {
+                // Whatever else is missing has been found by the walk.
+                Err(StoreError::Missing { .. }) => continue,
+                read => read?,
+            };
+            let names = references(ObjectKind::Manifest, &node, &bytes)?;
+            nodes.extend(names.nodes);
+            for (chunk, _) in names.chunks {
+                if !self.job.writer.content.contains(&chunk)? && seen.insert(chunk) {
+                    missing.push((ObjectKind::Chunk, chunk));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

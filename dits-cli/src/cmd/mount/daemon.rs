@@ -114,7 +114,7 @@ fn drive(args: &Args, cx: &Context, shown: &Shown) -> Result<Arc<Drive>, CliErro
 
 fn remotes(cx: &Context, shown: &Shown) -> Result<Vec<dits_sync::client::LiveChunks>, CliError> {
     let content = Content { opened: &shown.opened, cx, limit: None, dry_run: false };
-    Ok(content.promisers()?.into_iter().map(Peer::into_live).collect())
+    Ok(content.holders()?.into_iter().map(Peer::into_live).collect())
 }
 
 /// Says that it is mounted; in the background, the last that is said to whoever started it.
