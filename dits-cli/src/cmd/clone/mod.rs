@@ -151,7 +151,7 @@ pub fn for_mount(url: String, folder: PathBuf, cx: &Context) -> Result<(), CliEr
 fn clone<'a>(args: &'a Args, cx: &'a Context) -> Result<(Job<'a>, PathBuf, Done), CliError> {
     dits_core::remote::Remote::check_name(&args.origin).map_err(dits_core::repo::RepoError::from)?;
     let url = begin::address(cx, &args.url)?;
-    let path = cx.cwd.join(args.folder.clone().map_or_else(|| begin::folder_of(&args.url), Ok)?);
+    let path = cx.cwd.join(args.folder.clone().map_or_else(|| begin::folder_of(&args.url, args.bare), Ok)?);
     let folder = Folder::look(&path, args.bare, &url)?;
     let around = Surroundings {
         cx,
