@@ -100,6 +100,6 @@ fn clone_of(url: &str, cx: &Context) -> Result<PathBuf, CliError> {
         CliError::usage("there is no home folder to keep the clone in").hint("set XDG_CACHE_HOME to a folder")
     })?;
     let hash = ChunkId::of(url.as_bytes()).to_string();
-    let name = clone::folder_of(url)?;
+    let name = clone::folder_of(url, false)?;
     Ok(cache.join("mounts").join(format!("{}-{}", name.display(), &hash[..12])))
 }
