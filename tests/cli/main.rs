@@ -17,6 +17,7 @@ mod inspect;
 mod many_refs;
 mod media;
 mod merging;
+mod mounting;
 mod moving;
 mod nearby;
 mod partial;
