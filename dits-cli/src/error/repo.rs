@@ -157,6 +157,9 @@ fn hints(error: &RepoError) -> Vec<String> {
         RepoError::UnknownGhost { .. } => {
             &["remove the link, and bring the file back with `dits restore PATH` and `dits fetch PATH`"]
         }
+        RepoError::KeptBack(files) if !files.not_there.is_empty() => {
+            &["name a remote that has it: dits drop --from REMOTE PATH; `dits fsck` there tells what is lost"]
+        }
         RepoError::KeptBack(files) if files.only_here.is_empty() => {
             &["commit and push what was changed, or throw it away with `dits restore PATH`"]
         }

@@ -20,6 +20,7 @@ use super::lines::Moved;
 use super::peer::Peer;
 use super::seen;
 use crate::error::CliError;
+use crate::exit::Exit;
 
 /// What is to be brought.
 pub struct Job<'a> {
@@ -65,6 +66,8 @@ struct Arrived {
     stats: FetchStats,
     shallow: Vec<CommitId>,
     transferred: bool,
+    /// Whether the remote lacks content on purpose: then it promises none.
+    partial: bool,
     /// Dropped when refs have moved.
     guard: Option<WriterGuard>,
 }
@@ -104,7 +107,8 @@ impl Job<'_> {
         let refused: RefCell<Option<CliError>> = RefCell::default();
         let talked = self.peer.talk(progress, |client, progress| {
             let listing = seen::listing(self.repo, self.peer, client, progress)?;
-            match self.plan(&listing) {
+            let partial = client.welcome(progress)?.partial;
+            match self.may_leave_out(partial).and_then(|()| self.plan(&listing)) {
                 Ok(plan) => self.receive(client, progress, plan).map(Some),
                 Err(error) => {
                     *refused.borrow_mut() = Some(error);
@@ -123,6 +127,15 @@ impl Job<'_> {
         Ok(Brought { plan, moves, amounts: Amounts::fetched(&stats, carried, self.dry_run) })
     }
 
+    /// Only who has everything can promise to keep what is left out here.
+    fn may_leave_out(&self, partial: bool) -> Result<(), CliError> {
+        if !partial || self.filter == Filter::All {
+            return Ok(());
+        }
+        let text = "the remote itself lacks content on purpose, and cannot promise what would be left out here";
+        Err(CliError::new(Exit::Conflict, text).hint("bring it from a remote that has everything, or leave nothing out"))
+    }
+
     fn plan(&self, listing: &Listing) -> Result<Plan, CliError> {
         arrivals::plan(&arrivals::Request {
             repo: self.repo,
@@ -137,11 +150,12 @@ impl Job<'_> {
 
     fn receive(&self, client: &mut Client<'_>, progress: &dyn Progress, plan: Plan) -> Result<Arrived, SyncError> {
         let wants = self.missing(plan.wants())?;
-        let mut arrived =
-            Arrived { plan, stats: FetchStats::default(), shallow: Vec::new(), transferred: false, guard: None };
+        let (stats, shallow) = (FetchStats::default(), Vec::new());
+        let mut arrived = Arrived { plan, stats, shallow, transferred: false, partial: false, guard: None };
         if wants.is_empty() {
             return Ok(arrived);
         }
+        arrived.partial = client.welcome(progress)?.partial;
         let request = FetchRequest {
             wants,
             likely: self.likely()?,
@@ -184,7 +198,9 @@ impl Job<'_> {
         }
         if arrived.transferred {
             self.record_edges(&arrived.shallow)?;
-            self.record_promises(&arrived.plan)?;
+            if !arrived.partial {
+                self.record_promises(&arrived.plan)?;
+            }
         }
         edits.extend(self.fetch_head(&arrived.plan)?);
         self.repo.refs().transaction(edits).map_err(RepoError::from)?;

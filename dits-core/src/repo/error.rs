@@ -409,6 +409,7 @@ fn unsafe_removal(files: &Unsafe) -> String {
 fn kept_back(files: &KeptBack) -> String {
     lists(&[
         ("only this repository has the content", &files.only_here),
+        ("the remote names this content and does not have it", &files.not_there),
         ("changed since they were staged, or gone", &files.changed),
     ])
 }

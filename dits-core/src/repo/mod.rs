@@ -8,6 +8,7 @@ mod hold;
 mod init;
 mod layout;
 mod linked;
+mod mounted;
 mod novelty;
 mod pending;
 
@@ -18,6 +19,7 @@ pub use hold::Held;
 pub use init::InitOptions;
 pub use layout::{DITS, Layout};
 pub use linked::LinkedWorktree;
+pub use mounted::MountRecord;
 pub use novelty::Novelty;
 pub use pending::{Pending, PendingKind};
 
