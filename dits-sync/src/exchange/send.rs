@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use dits_core::closure::{self, Met, Request};
 use dits_core::object::{Digest, ObjectKind};
@@ -206,9 +207,8 @@ impl Shared<'_, '_> {
             let header = read_for(self.job.store, ObjectKind::Chunk, digest, self.session.features, &mut frame);
             let header = header.map_err(|error| unreadable(ObjectKind::Chunk, digest, error))?;
             let (plain, stored) = (u64::from(header.plain_len), frame.len() as u64);
-            for message in if self.job.dry_run { Vec::new() } else { batch.push(&frame) } {
-                self.session.send_encoded(Lane::Bulk(*lane), message)?;
-                *lane = (*lane + 1) % BULK_LANES;
+            if !self.job.dry_run {
+                self.send_bulk(batch.push(&frame), lane)?;
             }
             self.counters.chunks.fetch_add(1, Ordering::Relaxed);
             self.counters.plain.fetch_add(plain, Ordering::Relaxed);
@@ -218,11 +218,18 @@ impl Shared<'_, '_> {
                 return Ok(());
             }
         }
-        if let Some(message) = batch.finish() {
-            self.session.send_encoded(Lane::Bulk(*lane), message)?;
-            *lane = (*lane + 1) % BULK_LANES;
+        self.send_bulk(batch.finish(), lane)
+    }
+
+    /// Sends messages on one lane, as the parts of one frame must be, and the next ones on the next lane.
+    fn send_bulk(&self, messages: impl IntoIterator<Item = Bytes>, lane: &mut u8) -> Result<(), SyncError> {
+        let mut messages = messages.into_iter().peekable();
+        if messages.peek().is_none() {
+            return Ok(());
         }
-        Ok(())
+        let this = Lane::Bulk(*lane);
+        *lane = (*lane + 1) % BULK_LANES;
+        messages.try_for_each(|message| self.session.send_encoded(this, message))
     }
 }
 
@@ -264,7 +271,7 @@ impl Naming<'_, '_, '_> {
         }
     }
 
-    fn send(&self, messages: Vec<bytes::Bytes>) -> Result<(), SyncError> {
+    fn send(&self, messages: Vec<Bytes>) -> Result<(), SyncError> {
         messages.into_iter().try_for_each(|message| self.shared.session.send_encoded(Lane::Control, message))
     }
 
