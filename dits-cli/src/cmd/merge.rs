@@ -132,7 +132,9 @@ impl Join {
         let (fast_forward, who, nameless) = match opened.signature(cx, Role::Committer) {
             Ok(who) => (fast_forward, who, None),
             Err(error) if fast_forward == FastForward::Never => return Err(error),
-            Err(error) => (FastForward::Only, opened.who(cx)?, (self.fast_forward != FastForward::Only).then_some(error)),
+            Err(error) => {
+                (FastForward::Only, opened.who(cx)?, (self.fast_forward != FastForward::Only).then_some(error))
+            }
         };
         let options = MergeOptions { fast_forward, no_commit, unrelated, message, who };
         let progress = cx.progress();

@@ -65,6 +65,7 @@ fn visit(store: &dyn ObjectRead, tips: &[CommitId], known: &[CommitId], cut: &Ha
                 visited.bytes += bytes.len();
                 visited.objects.push(digest);
             }
+            Met::Entry { .. } => {}
             Met::Missing { digest, .. } => _ = visited.missing.insert(digest),
         }
         Ok(())

@@ -10,18 +10,20 @@ use bytes::{Bytes, BytesMut};
 use crossbeam_channel::{Sender, bounded};
 use dits_core::closure::{self, Met, Request};
 use dits_core::maintain::{Reached, references};
-use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
+use dits_core::object::{CommitId, Digest, ObjectKind};
 use dits_core::progress::Progress;
 use dits_core::repo::RepoError;
 use dits_core::store::frame::{Header, MAX_FRAME};
 use dits_core::store::{Store, StoreError, StoreWriter};
 
 use super::failure::FirstFailure;
+use super::sizes::Sizes;
+use super::sources::{Kept, Sources, has_length};
 use super::verify::{Batch, ChunkCounters, open, store_batches};
 use crate::error::SyncError;
 use crate::link::Lane;
 use crate::session::{Heartbeat, Session};
-use crate::transfer::{ContentFilter, FilteredChunk, Holdings, OPEN_GETS, Receiving, Violation};
+use crate::transfer::{ContentFilter, Holdings, OPEN_GETS, Receiving, Violation};
 use crate::wire::{ErrorCode, MAX_GET, Message, Part};
 
 /// How many messages of chunks wait to be verified.
@@ -347,100 +349,37 @@ impl Receiver<'_, '_> {
         let Receive { writer, known, known_shallow, cut, progress, .. } = *self.job;
         let request = Request { tips: &tips, known, known_shallow, cut };
         let mut filter = self.sources.filter.again();
-        let mut chunks = Reached::default();
-        closure::walk::<SyncError>(&Kept(writer), &request, progress, &mut |met| {
+        let (mut chunks, mut sizes) = (Reached::default(), Sizes::default());
+        let walked = closure::walk::<SyncError>(&Kept(writer), &request, progress, &mut |met| {
             match met {
                 Met::Missing { kind, digest } => missing.push((kind, digest)),
+                Met::Entry { folder, entry } => sizes.check(&Kept(writer), folder, &entry)?,
                 Met::Object { kind, digest, bytes, references } => {
                     for chunk in filter.chunks(kind, &digest, &bytes, &references)? {
-                        let look = chunk.wanted && missing.len() < MISSING_AT_ONCE;
-                        if look && !writer.content.contains(&chunk.digest)? && chunks.insert(chunk.digest) {
+                        if chunk.wanted
+                            && missing.len() < MISSING_AT_ONCE
+                            && !has_length(writer, &chunk.digest, chunk.len)?
+                            && chunks.insert(chunk.digest)
+                        {
                             missing.push((ObjectKind::Chunk, chunk.digest));
                         }
                     }
                 }
             }
             Ok(())
-        })?;
+        });
+        walked.map_err(blame)?;
         missing.truncate(MISSING_AT_ONCE);
         Ok(missing)
     }
 }
 
-/// Reads what will stay: what garbage collection has condemned counts as missing, because it may go before refs move.
-struct Kept<'a>(&'a StoreWriter);
-
-impl ObjectRead for Kept<'_> {
-    fn read(&self, kind: ObjectKind, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        if !self.0.half(kind).contains(digest)? {
-            return Err(StoreError::Missing { kind, digest: *digest });
+/// Objects whose bytes are what their names say, and that do not fit together, were made by somebody who sent them.
+fn blame(error: SyncError) -> SyncError {
+    match error {
+        SyncError::Repo(RepoError::Store(StoreError::Malformed { kind, digest, what })) => {
+            SyncError::DamagedObject { kind, digest, what }
         }
-        self.0.read(kind, digest)
-    }
-
-    fn is_shallow(&self, commit: &CommitId) -> Result<bool, StoreError> {
-        self.0.is_shallow(commit)
-    }
-}
-
-/// Where objects can be had without asking the sender.
-struct Sources<'a> {
-    job: &'a Receive<'a>,
-    filter: ContentFilter,
-    stats: Received,
-    frame: Vec<u8>,
-    /// In a dry run, what was counted.
-    counted: Reached,
-}
-
-impl Sources<'_> {
-    /// Copies a chunk from an alternate; one that is damaged there is none.
-    fn borrow(&mut self, digest: &Digest) -> Result<bool, SyncError> {
-        let mut plain = Vec::new();
-        for store in self.job.alternates {
-            let Ok(header) = store.content.read_frame(ObjectKind::Chunk, digest, &mut self.frame) else { continue };
-            if header.open(&self.frame, &mut plain).is_ok() {
-                self.job.writer.content.put_frame(&header, &self.frame)?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-}
-
-impl Holdings<SyncError> for Sources<'_> {
-    fn has_chunk(&mut self, digest: &Digest, len: u64) -> Result<bool, SyncError> {
-        let count = |(chunks, bytes): &mut (u64, u64)| {
-            *chunks += 1;
-            *bytes += len;
-        };
-        if self.job.writer.content.contains(digest)? {
-            count(&mut self.stats.known);
-            return Ok(true);
-        }
-        if self.job.chunks == Chunks::Count {
-            if self.counted.insert(*digest) {
-                self.stats.chunks += 1;
-                self.stats.plain += len;
-            }
-            return Ok(true);
-        }
-        let borrowed = self.borrow(digest)?;
-        if borrowed {
-            count(&mut self.stats.borrowed);
-        }
-        Ok(borrowed)
-    }
-
-    fn held(&mut self, kind: ObjectKind, digest: &Digest) -> Result<Option<Vec<FilteredChunk>>, SyncError> {
-        let bytes = match Kept(self.job.writer).read(kind, digest) {
-            Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }) => return Ok(None),
-            read => read?,
-        };
-        let names = references(kind, digest, &bytes)?;
-        if !names.meta.is_empty() {
-            return Err(Violation(format!("{kind} {digest} names metadata, and was not sent")).into());
-        }
-        Ok(Some(self.filter.chunks(kind, digest, &bytes, &names)?))
+        other => other,
     }
 }

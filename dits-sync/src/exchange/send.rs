@@ -244,6 +244,7 @@ impl Naming<'_, '_, '_> {
     fn met(&mut self, met: Met) -> Result<(), SyncError> {
         let (kind, digest, references) = match met {
             Met::Object { kind, digest, references, .. } => (kind, digest, references),
+            Met::Entry { .. } => return Ok(()),
             Met::Missing { kind, digest } => return Err(StoreError::Missing { kind, digest }.into()),
         };
         if !self.shared.wait_for_room() {
