@@ -104,7 +104,7 @@ fn send(address: &str, kind: &str, mebibytes: u64) -> Outcome<()> {
     link.close();
     let (megabytes, gigabytes) = (total as f64 / 1e6, total as f64 / 1e9);
     println!(
-        "{kind}: {:.0} MB/s; CPU-s/GB: sender {:.2}, receiver {:.2}; on the wire {:.3} times the payload, {} bytes back",
+        "{kind}: {:.1} MB/s; CPU-s/GB: sender {:.2}, receiver {:.2}; on the wire {:.3} times the payload, {} bytes back",
         megabytes / seconds,
         here / gigabytes,
         there / gigabytes,

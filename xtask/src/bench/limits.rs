@@ -10,7 +10,7 @@ use dits_testkit::random;
 use fastcdc::v2020::FastCDC;
 
 use super::measure::{self, Cost};
-use super::{Failure, Samples};
+use super::{Failure, Samples, note};
 use crate::place;
 
 /// How much is chunked and hashed in memory; the time is scaled to the workload.
@@ -19,32 +19,31 @@ const SAMPLE: usize = 256 << 20;
 /// Measures every limit once for a workload of `bytes` bytes.
 pub fn round(workload: &str, folder: &Path, place: &Path, bytes: u64, samples: &mut Samples) -> Result<(), Failure> {
     let scratch = place.join("limit");
-    let release = place::target().join("release/xtask");
     for (name, operation) in [("pipeline", "add"), ("pipeline-1", "add"), ("write+fsync", "add"), ("cp", "checkout")] {
         measure::settle()?;
         let cost = if name == "cp" {
-            measure::run(Command::new("cp").args(["-r", "--reflink=never"]).args([folder, &scratch]))
-        } else {
-            let args = ["bench", "--limit", name, &bytes.to_string()];
-            let mut command = Command::new(&release);
-            command.args(args).arg(&scratch);
-            limited(&mut command)
-        };
-        match cost {
-            Ok(cost) => {
-                println!("{name:>11} {operation:<9} {cost}");
-                let key = (workload.to_owned(), format!("limit: {name}"), operation.to_owned());
-                samples.entry(key).or_default().push(cost);
+            let cost = measure::run(Command::new("cp").args(["-r", "--reflink=never"]).args([folder, &scratch]));
+            if scratch.exists() {
+                fs::remove_dir_all(&scratch)?;
             }
-            Err(why) => println!("{name:>11} FAILED: {why}"),
-        }
-        if scratch.is_dir() {
-            fs::remove_dir_all(&scratch)?;
-        } else if scratch.exists() {
-            fs::remove_file(&scratch)?;
-        }
+            cost
+        } else {
+            self::measure(name, bytes, &scratch)
+        };
+        note(samples, [workload, &format!("limit: {name}"), operation], cost);
     }
     Ok(())
+}
+
+/// Measures one of those that run in a process of their own; what it leaves at `scratch` is taken away.
+pub fn measure(name: &str, bytes: u64, scratch: &Path) -> Result<Cost, String> {
+    let mut command = Command::new(place::target().join("release/xtask"));
+    command.args(["bench", "--limit", name, &bytes.to_string()]).arg(scratch);
+    let cost = limited(&mut command);
+    if scratch.exists() {
+        fs::remove_file(scratch).map_err(|e| e.to_string())?;
+    }
+    cost
 }
 
 /// A limit says its own seconds: its preparations do not count.

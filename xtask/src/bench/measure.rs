@@ -14,8 +14,12 @@ pub struct Cost {
     pub cpu: f64,
     /// The largest resident set of any of its processes, in bytes.
     pub rss: u64,
-    /// Bytes by which the repository grew.
+    /// Bytes by which the repository grew; the server's, when things are shared.
     pub added: u64,
+    /// Processor seconds of the server.
+    pub server_cpu: f64,
+    /// Bytes between it and the server, in both directions, headers included.
+    pub wire: u64,
 }
 
 impl Cost {
@@ -26,6 +30,8 @@ impl Cost {
             cpu: self.cpu + next.cpu,
             rss: self.rss.max(next.rss),
             added: self.added + next.added,
+            server_cpu: self.server_cpu + next.server_cpu,
+            wire: self.wire + next.wire,
         }
     }
 }
@@ -33,8 +39,9 @@ impl Cost {
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        let Self { wall, cpu, rss, added } = *self;
-        write!(f, "{wall:8.3} s {cpu:8.3} s CPU {:7.1} MiB {:9.3} MiB added", mib(rss), mib(added))
+        let Self { wall, cpu, rss, added, server_cpu, wire } = *self;
+        write!(f, "{wall:8.3} s {cpu:8.3} s CPU {:7.1} MiB {:9.3} MiB added", mib(rss), mib(added))?;
+        if wire > 0 { write!(f, " {server_cpu:8.3} s CPU there {:9.3} MiB on the wire", mib(wire)) } else { Ok(()) }
     }
 }
 
@@ -43,20 +50,29 @@ impl fmt::Display for Cost {
 /// The kernel counts what this process holds when it starts a child into the child's peak, so this process must stay
 /// small: whatever needs memory runs in a process of its own.
 pub fn run(command: &mut Command) -> Result<Cost, String> {
-    let log = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
-    let pipe = || log.reopen().map_err(|e| e.to_string());
-    command.stdin(std::process::Stdio::null()).stdout(pipe()?).stderr(pipe()?);
+    run_heard(command).map(|(cost, _)| cost)
+}
+
+/// As [`run`], and gives what was written to standard output too.
+pub fn run_heard(command: &mut Command) -> Result<(Cost, String), String> {
+    let file = || tempfile::NamedTempFile::new().map_err(|e| e.to_string());
+    let (out, log) = (file()?, file()?);
+    let pipe = |file: &tempfile::NamedTempFile| file.reopen().map_err(|e| e.to_string());
+    command.stdin(std::process::Stdio::null()).stdout(pipe(&out)?).stderr(pipe(&log)?);
     let shown = dits_testkit::bounded::shown(command);
     let begin = Instant::now();
     let child = command.spawn().map_err(|e| format!("`{shown}`: {e}"))?;
     let (status, usage) = wait4::wait(child.id()).map_err(|e| format!("`{shown}`: {e}"))?;
     let wall = begin.elapsed().as_secs_f64();
+    let read = |file: &tempfile::NamedTempFile| {
+        String::from_utf8_lossy(&std::fs::read(file.path()).unwrap_or_default()).into_owned()
+    };
     if status != 0 {
-        let said = std::fs::read(log.path()).unwrap_or_default();
-        let said = String::from_utf8_lossy(&said[said.len().saturating_sub(500)..]).into_owned();
-        return Err(format!("`{shown}`: status {status:#x}: {}", said.trim()));
+        let said = read(&out) + &read(&log);
+        let tail = said.char_indices().nth_back(499).map_or(0, |(at, _)| at);
+        return Err(format!("`{shown}`: status {status:#x}: {}", said[tail..].trim()));
     }
-    Ok(Cost { wall, cpu: usage.cpu, rss: usage.rss, added: 0 })
+    Ok((Cost { wall, cpu: usage.cpu, rss: usage.rss, ..Cost::default() }, read(&out)))
 }
 
 struct Usage {

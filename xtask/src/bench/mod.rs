@@ -1,8 +1,11 @@
 //! `cargo xtask bench`: dits beside other tools and beside the machine's limits, in interleaved rounds.
 
+mod forecast;
 mod limits;
+mod local;
 mod measure;
 mod report;
+mod sharing;
 mod tools;
 mod workload;
 
@@ -11,30 +14,46 @@ use std::path::{Path, PathBuf};
 
 use crate::{Failure, place};
 use measure::Cost;
-use tools::{Operation, Tool};
 use workload::Workload;
 
 /// What to measure.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Small workloads and one round: to see that it works, not to quote.
+    /// One of the two; without it both.
+    part: Option<Part>,
+    /// Small workloads and one round: to see that it works, not to quote. As `--scale 0.0625 --rounds 1`.
     #[arg(long)]
     quick: bool,
-    /// Only this workload: random, mixed or video.
+    /// Workloads of this share of their full size.
+    #[arg(long, value_parser = share)]
+    scale: Option<f64>,
+    /// Only this workload: random, mixed, video (local); random, mixed, large, link, link-all (sharing).
     #[arg(long)]
     only: Option<String>,
     /// Only these tools.
     #[arg(long)]
     tool: Vec<String>,
-    /// Rounds; the medians are reported.
+    /// Rounds; the medians are reported. Without it three, and one of what takes long.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Where the results go; docs/benchmarks, or target/bench/quick with --quick.
+    /// Where the results go; docs/benchmarks, or target/bench/quick if the workloads have not their full size.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Builds nothing: the release binaries and examples are in the target folder.
+    #[arg(long)]
+    built: bool,
     /// Prints one limit and ends: bench runs itself so in a process of its own.
     #[arg(long, hide = true, num_args = 3)]
     limit: Vec<String>,
+}
+
+/// The halves of the benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Add, status, checkout.
+    Local,
+    /// Push, clone, pull.
+    Sharing,
 }
 
 /// Everything measured: workload, subject (a tool or a limit), operation → one cost per round.
@@ -44,61 +63,78 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if let [name, bytes, path] = args.limit.as_slice() {
         return limits::child(name, bytes, Path::new(path));
     }
-    let mut build = place::cargo(&["build", "--release", "--package", "dits-cli", "--package", "xtask"]);
-    if !build.status()?.success() {
-        return Err(Failure::Failed("dits does not build".to_owned()));
+    args.check()?;
+    if !args.built {
+        build()?;
     }
-    let place = place::target().join("bench");
-    let tools = tools::present(&place::target().join("release/dits"), &args.tool);
-    let workloads = workload::all(args.quick).into_iter().filter(|w| args.only.as_ref().is_none_or(|o| w.name == o));
-    let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 3 });
-    let mut samples = Samples::new();
-    let mut sizes = BTreeMap::new();
-    for workload in workloads {
-        println!("== {}: making the files", workload.name);
-        let folder = workload.make(&place)?;
-        let bytes = dits_testkit::edit::folder_size(&folder)?;
-        sizes.insert(workload.name.to_owned(), bytes);
-        for number in 1..=rounds {
-            println!("== {}: round {number} of {rounds}, {} MB", workload.name, bytes / 1_000_000);
-            round(&workload, &folder, &place, &tools, number, &mut samples)?;
-            limits::round(workload.name, &folder, &place, bytes, &mut samples)?;
-        }
+    let chosen = |part| args.part.is_none_or(|only| only == part);
+    if chosen(Part::Local) {
+        local::run(args)?;
     }
-    let out = match &args.out {
-        Some(out) => out.clone(),
-        None if args.quick => place.join("quick"),
-        None => place::workspace().join("docs/benchmarks"),
-    };
-    report::write(&out, &samples, &sizes, &tools, rounds)?;
-    println!("written to {}", out.display());
+    if chosen(Part::Sharing) {
+        sharing::run(args)?;
+    }
     Ok(())
 }
 
-/// Takes every tool through every operation, beginning with another one each round.
-fn round(
-    workload: &Workload,
-    folder: &Path,
-    place: &Path,
-    tools: &[Tool],
-    number: usize,
-    samples: &mut Samples,
-) -> Result<(), Failure> {
-    for turn in 0..tools.len() {
-        let tool = &tools[(turn + number - 1) % tools.len()];
-        let mut trial = tools::Trial::begin(tool, folder, place)?;
-        for operation in Operation::ALL {
-            match trial.measure(operation) {
-                Ok(None) => {}
-                Ok(Some(cost)) => {
-                    println!("{:>10} {:<10} {cost}", tool.name, operation.name());
-                    let key = (workload.name.to_owned(), tool.name.to_owned(), operation.name().to_owned());
-                    samples.entry(key).or_default().push(cost);
-                }
-                Err(why) => println!("{:>10} {:<10} FAILED: {why}", tool.name, operation.name()),
-            }
+fn build() -> Result<(), Failure> {
+    place::build_dits()?;
+    for what in [&["--package", "xtask"][..], &["--package", "dits-sync", "--example", "carrier", "--example", "tls"]] {
+        if !place::cargo(&[&["build", "--release"], what].concat()).status()?.success() {
+            return Err(Failure::Failed(format!("cargo build --release {} fails", what.join(" "))));
         }
-        trial.end()?;
     }
     Ok(())
+}
+
+impl Args {
+    /// A workload that there is not would measure nothing, and say so after minutes of building.
+    fn check(&self) -> Result<(), Failure> {
+        let Some(only) = &self.only else { return Ok(()) };
+        let mut known = workload::local(1.0).into_iter().chain(workload::sharing(1.0));
+        let there = known.any(|workload| workload.name == only);
+        if there { Ok(()) } else { Err(Failure::Missing(format!("there is no workload {only}; see --help"))) }
+    }
+
+    fn scale(&self) -> f64 {
+        self.scale.unwrap_or(if self.quick { 1.0 / 16.0 } else { 1.0 })
+    }
+
+    /// Those of the workloads that were asked for.
+    fn chosen(&self, workloads: impl IntoIterator<Item = Workload>) -> Vec<Workload> {
+        workloads.into_iter().filter(|w| self.only.as_ref().is_none_or(|only| w.name == only)).collect()
+    }
+
+    fn wants(&self, tool: &str) -> bool {
+        self.tool.is_empty() || self.tool.iter().any(|wanted| wanted == tool)
+    }
+
+    fn rounds(&self, workload: &Workload) -> usize {
+        self.rounds.unwrap_or(if self.quick { 1 } else { workload.rounds() })
+    }
+
+    fn out(&self, place: &Path) -> PathBuf {
+        match &self.out {
+            Some(out) => out.clone(),
+            None if self.scale() < 1.0 => place.join("quick"),
+            None => place::workspace().join("docs/benchmarks"),
+        }
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number > 0.0 && number <= 1.0 { Ok(number) } else { Err("more than 0 and at most 1".to_owned()) }
+}
+
+/// Puts a cost to those of other rounds.
+fn note(samples: &mut Samples, [workload, subject, operation]: [&str; 3], cost: Result<Cost, String>) {
+    match cost {
+        Ok(cost) => {
+            println!("{subject:>14} {operation:<18} {cost}");
+            let key = (workload.to_owned(), subject.to_owned(), operation.to_owned());
+            samples.entry(key).or_default().push(cost);
+        }
+        Err(why) => println!("{subject:>14} {operation:<18} FAILED: {why}"),
+    }
 }

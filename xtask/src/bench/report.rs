@@ -3,20 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::Samples;
 use super::measure::Cost;
-use super::tools::Tool;
+use crate::Failure;
 
 const HEAD: &str = "# Benchmarks
 
-Made by `cargo xtask bench`; the numbers for programs are in `latest.json`. Medians of interleaved rounds: every round takes
-every tool through every operation on the same files (warm page cache, `sync` before each measurement), then measures the
-limits. Every checkout was compared byte for byte with its source.
+Made by `cargo xtask bench local`; the numbers for programs are in `latest.json`. `sharing.md` has push, clone and pull. Medians of
+interleaved rounds: every round takes every tool through every operation on the same files (warm page cache, `sync` before each
+measurement), then measures the limits. Every checkout was compared byte for byte with its source.
 
 - **add**: the first version, added and committed (a backup, for backup tools). **status**, **re-add**: nothing has changed.
   **checkout**: everything into an empty folder. **insert**: one byte put in front of the largest file, added and committed.
@@ -25,30 +24,49 @@ limits. Every checkout was compared byte for byte with its source.
 - CPU is user and system time; memory is the largest resident set of any process; added is what the repository grew by.
 ";
 
-/// Writes `latest.json` and `README.md`, and prints the table.
-pub fn write(
-    out: &Path,
-    samples: &Samples,
-    sizes: &BTreeMap<String, u64>,
-    tools: &[Tool],
-    rounds: usize,
-) -> io::Result<()> {
+/// What a part of the benchmark has found.
+pub struct Measured {
+    pub samples: Samples,
+    /// Workload → bytes.
+    pub sizes: BTreeMap<String, u64>,
+    /// Tool → version.
+    pub versions: BTreeMap<&'static str, String>,
+}
+
+/// Writes `README.md` and `latest.json`, and prints the tables.
+pub fn local(out: &Path, measured: &Measured) -> Result<(), Failure> {
+    let table = table(&measured.samples, &measured.sizes);
+    write(out, ["README.md", "latest.json"], &format!("{HEAD}\n{}", about(measured)), &table, &numbers(measured))
+}
+
+/// Writes a page of a head and tables, and the numbers; prints the tables.
+pub fn write(out: &Path, [page, file]: [&str; 2], head: &str, tables: &str, numbers: &Value) -> Result<(), Failure> {
     fs::create_dir_all(out)?;
-    let results: Vec<Value> = samples.iter().map(|(key, costs)| result(key, costs)).collect();
-    let versions: BTreeMap<_, _> = tools.iter().map(|tool| (tool.name, tool.version.as_str())).collect();
-    let made = jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
-    let report = json!({
-        "schema": 1, "date": made, "rounds": rounds, "machine": machine(), "tools": versions,
-        "workload_bytes": sizes, "results": results,
-    });
-    fs::write(out.join("latest.json"), serde_json::to_string_pretty(&report).map_err(io::Error::other)? + "\n")?;
-    let table = table(samples, sizes);
-    print!("{table}");
+    fs::write(out.join(file), serde_json::to_string_pretty(numbers).map_err(std::io::Error::other)? + "\n")?;
+    fs::write(out.join(page), format!("{head}{tables}"))?;
+    println!("{tables}\nwritten to {}", out.join(page).display());
+    Ok(())
+}
+
+/// When, how often and on what this was measured.
+pub fn about(measured: &Measured) -> String {
     let machine = machine();
     let word = |key: &str| machine[key].as_str().unwrap_or_default().to_owned();
-    let about =
-        format!("\n{made}, {rounds} rounds, {} cores of {}, {}.\n", machine["cores"], word("cpu"), word("kernel"));
-    fs::write(out.join("README.md"), format!("{HEAD}{about}{table}"))
+    let rounds = measured.samples.values().map(Vec::len).max().unwrap_or(0);
+    format!("{}, {rounds} rounds, {} cores of {}, {}.\n", today(), machine["cores"], word("cpu"), word("kernel"))
+}
+
+/// All of it, for programs.
+pub fn numbers(measured: &Measured) -> Value {
+    let results: Vec<Value> = measured.samples.iter().map(|(key, costs)| result(key, costs)).collect();
+    json!({
+        "schema": 1, "date": today(), "machine": machine(), "tools": measured.versions,
+        "workload_bytes": measured.sizes, "results": results,
+    })
+}
+
+fn today() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%d").to_string()
 }
 
 fn result((workload, subject, operation): &(String, String, String), costs: &[Cost]) -> Value {
@@ -56,24 +74,31 @@ fn result((workload, subject, operation): &(String, String, String), costs: &[Co
     json!({
         "workload": workload, "subject": subject, "operation": operation,
         "wall_s": middle.wall, "cpu_s": middle.cpu, "peak_rss_bytes": middle.rss, "added_bytes": middle.added,
+        "server_cpu_s": middle.server_cpu, "wire_bytes": middle.wire,
         "all_wall_s": costs.iter().map(|cost| cost.wall).collect::<Vec<_>>(),
     })
 }
 
 /// The median of each measure by itself; of memory, the largest.
-fn median(costs: &[Cost]) -> Cost {
-    let middle = |mut values: Vec<f64>| {
+pub fn median(costs: &[Cost]) -> Cost {
+    let middle = |measure: fn(&Cost) -> f64| {
+        let mut values: Vec<f64> = costs.iter().map(measure).collect();
         values.sort_by(f64::total_cmp);
         let n = values.len();
         if n == 0 { 0.0 } else { f64::midpoint(values[(n - 1) / 2], values[n / 2]) }
     };
-    let mut added: Vec<u64> = costs.iter().map(|cost| cost.added).collect();
-    added.sort_unstable();
+    let count = |measure: fn(&Cost) -> u64| {
+        let mut values: Vec<u64> = costs.iter().map(measure).collect();
+        values.sort_unstable();
+        values.get(values.len() / 2).copied().unwrap_or(0)
+    };
     Cost {
-        wall: middle(costs.iter().map(|cost| cost.wall).collect()),
-        cpu: middle(costs.iter().map(|cost| cost.cpu).collect()),
+        wall: middle(|cost| cost.wall),
+        cpu: middle(|cost| cost.cpu),
         rss: costs.iter().map(|cost| cost.rss).max().unwrap_or(0),
-        added: added.get(added.len() / 2).copied().unwrap_or(0),
+        added: count(|cost| cost.added),
+        server_cpu: middle(|cost| cost.server_cpu),
+        wire: count(|cost| cost.wire),
     }
 }
 
@@ -130,7 +155,7 @@ mod tests {
 
     #[test]
     fn medians_are_taken_measure_by_measure() {
-        let cost = |wall, cpu, rss, added| Cost { wall, cpu, rss, added };
+        let cost = |wall, cpu, rss, added| Cost { wall, cpu, rss, added, ..Cost::default() };
         let middle = median(&[cost(3.0, 1.0, 5, 7), cost(1.0, 2.0, 9, 7), cost(2.0, 9.0, 1, 8)]);
         assert_eq!(middle, cost(2.0, 2.0, 9, 7));
         assert_eq!(median(&[cost(1.0, 0.0, 0, 0), cost(2.0, 0.0, 0, 0)]).wall, 1.5);

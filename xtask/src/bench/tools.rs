@@ -46,13 +46,13 @@ pub struct Tool {
 }
 
 /// The tools that are here, or the chosen ones of them; says which are not.
-pub fn present(dits: &Path, chosen: &[String]) -> Vec<Tool> {
+pub fn present(dits: &Path, wanted: impl Fn(&str) -> bool) -> Vec<Tool> {
     let mut found = Vec::new();
     for (name, program) in [("dits", dits), ("git", "git".as_ref()), ("git-lfs", "git-lfs".as_ref())]
         .into_iter()
         .chain([("restic", Path::new("restic")), ("borg", "borg".as_ref())])
     {
-        if !chosen.is_empty() && !chosen.iter().any(|tool| tool == name) {
+        if !wanted(name) {
             continue;
         }
         let argument = if matches!(name, "restic" | "git-lfs") { "version" } else { "--version" };
@@ -68,8 +68,18 @@ pub fn present(dits: &Path, chosen: &[String]) -> Vec<Tool> {
     found
 }
 
+/// The user whom every tool works for: nobody's settings, a name, a home below `place`.
+pub fn environment(command: &mut Command, place: &Path) {
+    command.env("HOME", place.join("home"));
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    for (system, role) in [("DITS", "AUTHOR"), ("DITS", "COMMITTER"), ("GIT", "AUTHOR"), ("GIT", "COMMITTER")] {
+        command.env(format!("{system}_{role}_NAME"), "Bench");
+        command.env(format!("{system}_{role}_EMAIL"), "bench@example.org");
+    }
+}
+
 /// Every file goes through git-lfs, except this one.
-const LFS_ATTRIBUTES: &str = "* filter=lfs diff=lfs merge=lfs -text\n.gitattributes !filter !diff !merge text\n";
+pub const LFS_ATTRIBUTES: &str = "* filter=lfs diff=lfs merge=lfs -text\n.gitattributes !filter !diff !merge text\n";
 
 /// One tool's turn on one set of files.
 pub struct Trial<'a> {
@@ -139,7 +149,7 @@ impl<'a> Trial<'a> {
             cost = Some(cost.map_or(more, |so_far: Cost| so_far.then(more)));
         }
         if operation == Operation::Checkout {
-            self.check(&out)?;
+            same(self.folder, &out)?;
             fs::remove_dir_all(&out).map_err(|e| e.to_string())?;
         }
         let added = self.stored()?.saturating_sub(before);
@@ -173,12 +183,8 @@ impl<'a> Trial<'a> {
 
     fn command(&self, args: &[&str], folder: &Path) -> Command {
         let mut command = Command::new(&self.tool.program);
-        command.args(args).current_dir(folder).env("HOME", self.place.join("home"));
-        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
-        for (system, role) in [("DITS", "AUTHOR"), ("DITS", "COMMITTER"), ("GIT", "AUTHOR"), ("GIT", "COMMITTER")] {
-            command.env(format!("{system}_{role}_NAME"), "Bench");
-            command.env(format!("{system}_{role}_EMAIL"), "bench@example.org");
-        }
+        command.args(args).current_dir(folder);
+        environment(&mut command, &self.place);
         command.env("RESTIC_PASSWORD", "bench").env("RESTIC_CACHE_DIR", self.place.join("cache"));
         command.env("BORG_BASE_DIR", self.place.join("borg"));
         command.env("BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK", "yes");
@@ -198,20 +204,24 @@ impl<'a> Trial<'a> {
     }
 
     fn insert(&mut self) -> std::io::Result<()> {
-        let all = Snapshot::of(self.folder)?;
-        let size = |node: &Node| if let Node::File { size, .. } = node { *size } else { 0 };
-        if let Some((path, _)) = all.nodes.iter().max_by_key(|(_, node)| size(node)) {
-            let path = self.folder.join(path);
-            edit::insert(&path, 0, b"x")?;
-            self.edited = Some(path);
-        }
+        let path = largest(self.folder)?;
+        edit::insert(&path, 0, b"x")?;
+        self.edited = Some(path);
         Ok(())
     }
+}
 
-    /// A checkout that is not whole is no result.
-    fn check(&self, out: &Path) -> Result<(), String> {
-        let of = |folder: &Path| Snapshot::of(folder).map_err(|e| format!("{}: {e}", folder.display()));
-        let found = of(self.folder)?.differences(&of(out)?).map_err(|e| e.to_string())?;
-        found.first().map_or(Ok(()), |first| Err(format!("the checkout differs: {first}")))
-    }
+/// The largest file below a folder.
+pub fn largest(folder: &Path) -> std::io::Result<PathBuf> {
+    let size = |node: &Node| if let Node::File { size, .. } = node { *size } else { 0 };
+    let all = Snapshot::of(folder)?.nodes;
+    let found = all.iter().max_by_key(|(_, node)| size(node));
+    found.map(|(path, _)| folder.join(path)).ok_or_else(|| std::io::Error::other("the folder is empty"))
+}
+
+/// A copy that is not whole is no result.
+pub fn same(folder: &Path, copy: &Path) -> Result<(), String> {
+    let of = |folder: &Path| Snapshot::of(folder).map_err(|e| format!("{}: {e}", folder.display()));
+    let found = of(folder)?.differences(&of(copy)?).map_err(|e| e.to_string())?;
+    found.first().map_or(Ok(()), |first| Err(format!("the copy differs: {first}")))
 }

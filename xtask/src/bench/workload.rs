@@ -1,4 +1,4 @@
-//! The files that are versioned: seeded, made once, kept in the target folder.
+//! The files that are versioned and shared: seeded, made once, kept in the target folder.
 
 use std::fs;
 use std::io;
@@ -11,33 +11,53 @@ use dits_testkit::{SplitMix64, random};
 pub struct Workload {
     pub name: &'static str,
     kind: Kind,
-    quick: bool,
+    /// The share of the full size.
+    scale: f64,
 }
 
+#[derive(Clone, Copy)]
 enum Kind {
     /// One incompressible file.
     Random { mib: u64 },
     /// Many files of all sizes, in folders of 200.
     Mixed { files: u64 },
     /// h264 footage and versions of it.
-    Video(Scale),
+    Video,
+    /// One large incompressible file, and one that is cut into small chunks.
+    Large { mib: u64, library_mib: u64 },
+    /// As `Random`, shared over a long, lossy link: by dits alone, or by all, of whom most are slow there.
+    Far { mib: u64 },
 }
 
-pub fn all(quick: bool) -> [Workload; 3] {
-    let kinds = if quick {
-        [Kind::Random { mib: 128 }, Kind::Mixed { files: 1000 }, Kind::Video(Scale::Small)]
-    } else {
-        [Kind::Random { mib: 2048 }, Kind::Mixed { files: 20_000 }, Kind::Video(Scale::Normal)]
-    };
-    let [random, mixed, video] = kinds.map(|kind| Workload { name: "", kind, quick });
-    [Workload { name: "random", ..random }, Workload { name: "mixed", ..mixed }, Workload { name: "video", ..video }]
+/// How the library is cut: about a thousand chunks for each MiB, so that a server has 10⁶ of them.
+const LIBRARY: &str = "library.bin preset=256/1K/4K\n";
+
+/// Video is made at one of two sizes.
+const VIDEO_BYTES: [u64; 2] = [98_000_000, 730_000_000];
+
+/// What is versioned here.
+pub fn local(scale: f64) -> [Workload; 3] {
+    [("random", Kind::Random { mib: 2048 }), ("mixed", Kind::Mixed { files: 20_000 }), ("video", Kind::Video)]
+        .map(|(name, kind)| Workload { name, kind, scale })
+}
+
+/// What is shared.
+pub fn sharing(scale: f64) -> [Workload; 5] {
+    [
+        ("random", Kind::Random { mib: 2048 }),
+        ("mixed", Kind::Mixed { files: 20_000 }),
+        ("large", Kind::Large { mib: 9540, library_mib: 1100 }),
+        ("link", Kind::Far { mib: 400 }),
+        ("link-all", Kind::Far { mib: 16 }),
+    ]
+    .map(|(name, kind)| Workload { name, kind, scale })
 }
 
 impl Workload {
     /// Makes the files below `place` unless a whole set is there.
     pub fn make(&self, place: &Path) -> io::Result<PathBuf> {
-        let folder = place.join(format!("{}{}", self.name, if self.quick { "-quick" } else { "" }));
-        let whole = place.join(format!("{}.whole", folder.file_name().unwrap_or_default().display()));
+        let folder = self.folder(place);
+        let whole = folder.with_extension("whole");
         if whole.exists() {
             return Ok(folder);
         }
@@ -45,13 +65,73 @@ impl Workload {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
+        let file = |name: &str, seed, mib: u64| random::file(&folder.join(name), seed, self.scaled(mib) << 20);
         match self.kind {
-            Kind::Random { mib } => random::file(&folder.join("random.bin"), 1, mib << 20)?,
-            Kind::Mixed { files } => mixed(&folder, files)?,
-            Kind::Video(scale) => drop(media::make(&folder, scale)?),
+            Kind::Random { mib } | Kind::Far { mib } => file("random.bin", 1, mib)?,
+            Kind::Mixed { files } => mixed(&folder, self.scaled(files))?,
+            Kind::Video => drop(media::make(&folder, if self.is_small() { Scale::Small } else { Scale::Normal })?),
+            Kind::Large { mib, library_mib } => {
+                file("large.bin", 1, mib)?;
+                file("library.bin", 2, library_mib)?;
+                fs::write(folder.join(".ditsattributes"), LIBRARY)?;
+            }
         }
         fs::write(whole, b"")?;
         Ok(folder)
+    }
+
+    /// Takes away what is too large to be kept for the next run.
+    pub fn put_away(&self, place: &Path) -> io::Result<()> {
+        if matches!(self.kind, Kind::Large { .. }) {
+            let folder = self.folder(place);
+            fs::remove_file(folder.with_extension("whole"))?;
+            fs::remove_dir_all(folder)?;
+        }
+        Ok(())
+    }
+
+    fn folder(&self, place: &Path) -> PathBuf {
+        // Per mille: with_extension takes a point for the beginning of one.
+        let share = if self.scale < 1.0 { format!("-{:.0}", self.scale * 1000.0) } else { String::new() };
+        place.join(format!("{}{share}", self.name))
+    }
+
+    fn scaled(&self, full: u64) -> u64 {
+        ((full as f64 * self.scale) as u64).max(1)
+    }
+
+    fn is_small(&self) -> bool {
+        self.scale < 0.5
+    }
+
+    /// About how large it is.
+    pub fn bytes(&self) -> u64 {
+        match self.kind {
+            Kind::Random { mib } | Kind::Far { mib } => self.scaled(mib) << 20,
+            Kind::Mixed { files } => self.scaled(files) * 85_000,
+            Kind::Video => VIDEO_BYTES[usize::from(!self.is_small())],
+            Kind::Large { mib, library_mib } => self.scaled(mib + library_mib) << 20,
+        }
+    }
+
+    /// About how many files it has.
+    pub fn files(&self) -> u64 {
+        if let Kind::Mixed { files } = self.kind { self.scaled(files) } else { 1 }
+    }
+
+    /// How often it is measured.
+    pub fn rounds(&self) -> usize {
+        if matches!(self.kind, Kind::Large { .. }) { 1 } else { 3 }
+    }
+
+    /// Whether there is room for a copy of it.
+    pub fn is_cloned(&self) -> bool {
+        !matches!(self.kind, Kind::Large { .. })
+    }
+
+    /// Whether client and server are far from each other.
+    pub fn is_far(&self) -> bool {
+        matches!(self.kind, Kind::Far { .. })
     }
 }
 

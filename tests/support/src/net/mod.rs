@@ -9,6 +9,7 @@
 
 mod forward;
 mod kernel;
+pub mod loopback;
 mod namespace;
 mod packet;
 mod port;
@@ -32,6 +33,7 @@ use namespace::Namespace;
 use packet::End;
 use wire::Wire;
 
+pub use loopback::Loopback;
 pub use port::Port;
 pub use settings::LinkSettings;
 pub use wire::Counters;
