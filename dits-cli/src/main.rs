@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod absent;
 mod alias;
 mod app;
 mod changes;

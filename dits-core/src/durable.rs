@@ -80,6 +80,34 @@ pub fn publish(temp: tempfile::NamedTempFile, path: &Path) -> Result<(), IoError
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// As [`write_atomic`], but durable only after [`sync_file_system`].
+///
+/// # Errors
+/// When any step fails; the file is then as it was before.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut temp = new_temp(dir, ".tmp-", 0o666).at("create a file in", dir)?;
+    temp.write_all(bytes).at("write", temp.path())?;
+    temp.persist(path).map_err(|e| e.error).at("rename into place", path)?;
+    Ok(())
+}
+
+/// Makes all that was written to the file system of a folder durable: one wait, where many files would take many.
+/// `false` where the system does not know how.
+///
+/// # Errors
+/// When the folder cannot be opened, or something could not be written.
+pub fn sync_file_system(dir: &Path) -> Result<bool, IoError> {
+    #[cfg(target_os = "linux")]
+    {
+        let folder = File::open(dir).at("open", dir)?;
+        rustix::fs::syncfs(&folder).at("sync the file system of", dir)?;
+        Ok(true)
+    }
+    #[cfg(not(target_os = "linux"))]
+    Ok(false)
+}
+
 /// Makes the names in a folder durable.
 ///
 /// # Errors

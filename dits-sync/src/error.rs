@@ -115,6 +115,12 @@ impl SyncError {
                 ErrorCode::Damaged,
                 format!("{kind} {digest} is damaged or lost there; whoever keeps that repository must run `dits fsck`"),
             ),
+            Self::Repo(RepoError::Store(StoreError::Absent { digest })) => told(
+                ErrorCode::Refused,
+                format!(
+                    "that is a partial clone, and does not have the content of chunk {digest}; ask where it is from"
+                ),
+            ),
             // Paths of this machine are nobody else's business.
             Self::Repo(RepoError::Store(error)) if error.is_corruption() => {
                 told(ErrorCode::Damaged, "the repository is damaged; whoever keeps it must run `dits fsck`".to_owned())

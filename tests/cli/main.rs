@@ -3,17 +3,21 @@
 #![allow(clippy::unwrap_used)]
 
 mod branches;
+mod carriers;
 mod config;
 mod damage;
 mod faults;
+mod faults_sharing;
 mod ghosts;
 mod git_twin;
 mod history;
 mod hostile;
 mod inspect;
+mod many_refs;
 mod media;
 mod merging;
 mod moving;
+mod nearby;
 mod partial;
 mod remote;
 mod restoring;

@@ -144,3 +144,62 @@ fn a_remote_that_holds_content_is_not_forgotten_by_accident() {
     s.dits("part", "remote remove --force studio").ok();
     s.dits("part", "fsck").exits(6);
 }
+
+#[test]
+fn absent_content_is_named_with_what_brings_it() {
+    let s = partial();
+    s.dits("part", "cat-file -p HEAD:film.mov")
+        .exits(2)
+        .warns("the content of `film.mov` is not here")
+        .warns("`dits fetch film.mov` brings it");
+    let first = s.id("part", "HEAD~1");
+    let older = s.dits("part", "cat-file -p HEAD~1:notes.txt").exits(2);
+    older.warns(&format!("the content of `notes.txt` in {} is not here", &first[..12])).warns("dits switch --detach");
+    // Who has the content needs nothing but the name.
+    s.dits("part", "push -q origin main:refs/branches/copy").ok();
+    s.dits(".", "init -q --bare other").ok();
+    for _ in 0..20 {
+        let pushed = s.dits("part", "push ../other main");
+        if pushed.code == Some(0) {
+            break;
+        }
+        // What is told to do helps.
+        let refused = pushed.exits(2).warns("is not here").warns("then push again").err();
+        let hint = refused.lines().find(|line| line.contains("dits fetch")).unwrap();
+        for command in hint.split('`').skip(1).step_by(2) {
+            s.dits("part", command.strip_prefix("dits ").unwrap()).ok();
+        }
+        s.dits("part", "switch -q main").ok();
+    }
+    s.dits("other", "fsck --full").ok();
+    assert_eq!(s.id("other", "main"), s.id("part", "main"));
+    s.dits(".", "clone -q --filter=none server another").ok();
+    s.dits(".", "clone another third").exits(5).warns("partial clone");
+}
+
+/// A recipe's node comes once, however many files it is of.
+#[test]
+fn a_small_file_that_begins_as_a_large_one_does_is_whole() {
+    let s = Studio::new();
+    s.dits(".", "clone -q server ada").ok();
+    s.dits("ada", "config core.chunking small").ok();
+    let small = bytes(70, 1_500_000);
+    let large = |seed| [&small[..], &bytes(seed, 3_000_000)].concat();
+    s.write("ada/folder/a.bin", &large(71));
+    s.write("ada/folder/m.bin", &small);
+    s.write("ada/folder/z.bin", &large(72));
+    s.write("ada/early.bin", &large(73));
+    s.commit("ada", "one");
+    s.dits("ada", "push -q").ok();
+    s.dits(".", "clone -q --filter=blob:limit=2M server part").ok();
+    assert_eq!(fs::read(s.path("part/folder/m.bin")).unwrap(), small);
+    assert!(is_ghost(&s, "part/folder/a.bin") && is_ghost(&s, "part/early.bin"));
+    // What they share may also have come with an earlier version.
+    let end = &bytes(73, 3_000_000)[1_000_000..2_500_000];
+    s.write("ada/late.bin", end);
+    s.commit("ada", "two");
+    s.dits("ada", "push -q").ok();
+    s.dits("part", "pull -q").ok();
+    assert_eq!(fs::read(s.path("part/late.bin")).unwrap(), end);
+    s.dits("part", "fsck --full").ok();
+}

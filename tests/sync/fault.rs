@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dits_sync::link::{Lane, Link, LinkError, Traffic, pair};
-use dits_sync::server::{Host, serve};
+use dits_sync::link::{Dial, Lane, Link, LinkError, Traffic, pair};
+use dits_sync::server::{Host, LocalHost, serve};
 
 /// What happens to a connection: it ends after so many messages or bytes, counted in both directions.
 pub struct Fault {
@@ -110,6 +110,27 @@ pub fn through<T>(host: &dyn Host, fault: &Arc<Fault>, talk: impl FnOnce(&dyn Li
         drop(near);
         result
     })
+}
+
+/// Leads to a host, over links of which each has a fault of its own.
+pub struct Breaking {
+    pub host: Box<dyn Fn() -> LocalHost + Send + Sync>,
+    pub fault: Box<dyn Fn() -> Arc<Fault> + Send + Sync>,
+    pub dialled: AtomicU64,
+}
+
+impl Dial for Breaking {
+    fn dial(&self) -> Result<Box<dyn Link>, LinkError> {
+        self.dialled.fetch_add(1, Ordering::Relaxed);
+        let ((near, far), fault, host) = (pair("test"), (self.fault)(), (self.host)());
+        let far = Faulty(far, Arc::clone(&fault));
+        thread::spawn(move || serve(&far, &host));
+        Ok(Box::new(Faulty(near, fault)))
+    }
+
+    fn describe(&self) -> String {
+        "a link that breaks".to_owned()
+    }
 }
 
 /// Fails if it takes longer: a hang is a failure, and tells where.

@@ -1,7 +1,7 @@
 //! Connections that end anywhere, processes that are killed, and disks that lie.
 
 use std::process::Command;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use dits_core::repo::Repository;
 use dits_core::store::StoreWriterOptions;
 use dits_core::store::frame::Header;
 use dits_sync::SyncError;
-use dits_sync::client::{Client, FetchRequest, Introduction, PushRequest, RemoteChunks, UpdateOutcome};
+use dits_sync::client::{Client, FetchRequest, Introduction, PushRequest, RemoteChunks, UpdateOutcome, converse};
 use dits_sync::server::LocalHost;
 use dits_testkit::SplitMix64;
 use dits_testkit::random::bytes;
 
-use crate::fault::{Fault, through, within};
+use crate::fault::{Breaking, Fault, through, within};
 use crate::rig::{Rig, environment};
 use crate::watched::Watched;
 
@@ -135,6 +135,48 @@ fn a_push_that_is_cut_anywhere_goes_on() {
         assert!(all_cuts > 8, "{all_cuts} cuts");
         from.assert_sound();
     });
+}
+
+/// Each try brings a part, and there are more tries than would be made without any success.
+#[test]
+fn a_link_that_breaks_often_is_dialled_as_long_as_something_gets_through() {
+    within(5 * MINUTE, "redial", || {
+        let from = Rig::new();
+        from.write("big.mov", &bytes(1, 20 << 20));
+        from.commit("one");
+        let to = Rig::bare();
+        let pushing = breaking(&to, 1_500_000);
+        let pushed = converse(&pushing, &Introduction::default(), &Silent, &mut |client| {
+            let listing = client.listing(None, &Silent)?;
+            let updates = vec![from.update(&listing, "main", false)];
+            client.push(&from.repo, &PushRequest { updates, ..PushRequest::default() }, &listing, &Silent)
+        });
+        assert_eq!(pushed.unwrap().0.outcomes, [UpdateOutcome::Done]);
+        let fetched_into = Rig::bare();
+        let fetching = breaking(&to, 1_500_000);
+        let fetched = converse(&fetching, &Introduction::default(), &Silent, &mut |client| {
+            let wants = client.listing(None, &Silent)?.refs.iter().map(|(_, id)| *id).collect();
+            client.fetch(&fetched_into.repo, FetchRequest { wants, ..FetchRequest::default() }, &Silent)
+        });
+        fetched_into.set("refs/branches/main", from.branch("main").unwrap());
+        drop(fetched.unwrap());
+        for dialled in [pushing.dialled, fetching.dialled] {
+            let dialled = dialled.into_inner();
+            assert!(dialled > 10, "{dialled} tries");
+        }
+        fetched_into.assert_sound();
+        to.assert_sound();
+    });
+}
+
+fn breaking(rig: &Rig, bytes: u64) -> Breaking {
+    let layout = rig.repo.layout().clone();
+    let open = move || Repository::open(layout.clone(), &environment()).unwrap();
+    Breaking {
+        host: Box::new(move || LocalHost::new(open(), "server".into(), "s@x".into())),
+        fault: Box::new(move || Fault::after(NO_LIMIT, bytes)),
+        dialled: AtomicU64::default(),
+    }
 }
 
 #[test]

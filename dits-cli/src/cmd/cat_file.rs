@@ -14,6 +14,7 @@ use dits_core::tag::Tag;
 use dits_core::tree::{Content, Tree};
 use serde::Serialize;
 
+use crate::absent;
 use crate::content_id::{id_of, kind_of};
 use crate::context::Context;
 use crate::error::CliError;
@@ -95,7 +96,10 @@ fn exists(repo: &Repository, shown: &Shown) -> Result<Exit, CliError> {
 fn size(repo: &Repository, shown: &Shown) -> Result<u64, CliError> {
     match shown {
         Shown::File(_, size) => Ok(*size),
-        Shown::Object(kind, digest) => Ok(repo.store().read(*kind, digest)?.len() as u64),
+        Shown::Object(kind, digest) => {
+            let bytes = repo.store().read(*kind, digest).map_err(|error| absent::explain(repo, error))?;
+            Ok(bytes.len() as u64)
+        }
     }
 }
 
@@ -105,7 +109,7 @@ fn print_content(cx: &Context, repo: &Repository, content: &Content) -> Result<(
         outcome = copy_to(repo.store(), content, out);
         Ok(())
     })?;
-    Ok(outcome?)
+    outcome.map_err(|error| absent::explain(repo, error))
 }
 
 fn print(cx: &Context, repo: &Repository, kind: ObjectKind, digest: Digest) -> Result<(), CliError> {
@@ -237,7 +241,7 @@ fn content_body(repo: &Repository, content: &Content) -> Result<Body, CliError> 
         Content::Manifest(id) => object_body(repo, ObjectKind::Manifest, *id.digest()),
         content => {
             let mut bytes = Vec::new();
-            copy_to(repo.store(), content, &mut bytes)?;
+            copy_to(repo.store(), content, &mut bytes).map_err(|error| absent::explain(repo, error))?;
             Ok(Body::Content { content: Bytes(bytes) })
         }
     }
@@ -287,6 +291,9 @@ fn object_body(repo: &Repository, kind: ObjectKind, digest: Digest) -> Result<Bo
                 message: tag.message,
             }
         }
-        ObjectKind::Chunk | ObjectKind::Tombstone => Body::Content { content: Bytes(read.read(kind, &digest)?) },
+        ObjectKind::Chunk | ObjectKind::Tombstone => {
+            let bytes = read.read(kind, &digest).map_err(|error| absent::explain(repo, error))?;
+            Body::Content { content: Bytes(bytes) }
+        }
     })
 }

@@ -191,13 +191,14 @@ impl Plan {
         Self { gone: self.gone, ..Self::default() }
     }
 
-    /// What is to be asked for.
+    /// What is to be asked for: branches before tags, which mostly name what branches bring.
     #[must_use]
     pub fn wants(&self) -> Vec<Digest> {
-        let mut wants: Vec<Digest> = self.arrivals.iter().map(|arrival| arrival.id).collect();
-        wants.sort();
-        wants.dedup();
-        wants
+        let mut seen = HashSet::new();
+        let tags_last = [false, true]
+            .into_iter()
+            .flat_map(|tags| self.arrivals.iter().filter(move |arrival| arrival.source.as_tag().is_some() == tags));
+        tags_last.map(|arrival| arrival.id).filter(|id| seen.insert(*id)).collect()
     }
 
     /// What becomes of each ref, once all objects are here; and what makes it so.

@@ -47,10 +47,11 @@ struct Candidate {
 }
 
 impl Repository {
-    /// What the selected files lack: those of the staging area, both sides of conflicts among them.
+    /// What the selected files lack, whether it was promised or is lost: those of the staging area, both sides of
+    /// conflicts among them.
     ///
     /// # Errors
-    /// When a chunk is absent that nobody promised, or something cannot be read.
+    /// When something cannot be read.
     pub fn absent(&self, selection: &dyn Selection, progress: &dyn Progress) -> Result<Absent, RepoError> {
         let files = self.candidates(&self.index()?, selection)?.into_iter();
         let files: Vec<_> = files.map(|file| (file.path, file.version)).collect();
@@ -63,21 +64,23 @@ impl Repository {
     /// As [`Repository::absent`].
     pub fn absent_of(&self, files: &[(RepoPath, FileVersion)], progress: &dyn Progress) -> Result<Absent, RepoError> {
         let (mut found, mut seen) = (Absent::default(), Reached::default());
-        let promised = self.promised()?;
         for (path, version) in files {
             progress.check()?;
-            if promised.is_here(path, version)? {
-                continue;
-            }
+            let mut whole = true;
             each_chunk(self.store(), &version.content, version.size, &mut |chunk| {
                 let digest = *chunk.id.digest();
-                if !self.store().content.contains(&digest)? && seen.insert(digest) {
-                    found.bytes += u64::from(chunk.len);
-                    found.chunks.push(chunk);
+                if !self.store().content.contains(&digest)? {
+                    whole = false;
+                    if seen.insert(digest) {
+                        found.bytes += u64::from(chunk.len);
+                        found.chunks.push(chunk);
+                    }
                 }
                 Ok(true)
             })?;
-            found.files.push((path.clone(), version.clone()));
+            if !whole {
+                found.files.push((path.clone(), version.clone()));
+            }
         }
         Ok(found)
     }

@@ -3,12 +3,14 @@
 
 mod absent;
 mod drop;
+mod nearby;
 mod promised;
 mod promises;
 mod shallow;
 mod source;
 #[cfg(test)]
 mod tests;
+mod whose;
 
 pub use absent::{Absent, Hydrated};
 pub use drop::{DropOptions, Dropped, KeptBack};
@@ -17,3 +19,4 @@ pub(crate) use promised::{each_chunk, id_of};
 pub use promises::{Promises, PromisesError};
 pub use shallow::{Cut, Shallow, ShallowError, cut};
 pub use source::{ChunkSource, Fetched, SourceError};
+pub use whose::Owner;

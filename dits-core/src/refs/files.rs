@@ -89,7 +89,11 @@ pub(super) fn append_at(path: &Path, at: u64, bytes: &[u8]) -> Result<(), IoErro
     let mut file = options.open(path).at("open", path)?;
     let len = file.metadata().at("look at", path)?.len();
     file.set_len(at.min(len)).at("cut", path)?;
-    file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(bytes)).at("append to", path)?;
-    file.sync_all().at("sync", path)?;
-    if len == 0 { sync_dir(path.parent().unwrap_or(Path::new("."))) } else { Ok(()) }
+    file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(bytes)).at("append to", path)
+}
+
+/// Makes durable what was appended at `at`.
+pub(super) fn sync_appended(path: &Path, at: u64) -> Result<(), IoError> {
+    File::open(path).and_then(|file| file.sync_all()).at("sync", path)?;
+    if at == 0 { sync_dir(path.parent().unwrap_or(Path::new("."))) } else { Ok(()) }
 }

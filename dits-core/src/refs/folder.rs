@@ -9,11 +9,15 @@ use std::time::Duration;
 use crate::durable::{self, IoContext, IoError, read_limited, sync_dir, write_atomic};
 use crate::lockfile::{FileLock, PATIENCE};
 use crate::object::Digest;
-use crate::refs::files::{append_at, dir_entries, is_absent, make_room, read_if_file, remove_if_empty, walk};
+use crate::refs::files::{
+    append_at, dir_entries, is_absent, make_room, read_if_file, remove_if_empty, sync_appended, walk,
+};
 use crate::refs::journal::{self, MAX_JOURNAL, Place, Step};
 use crate::refs::record::{self, MAX_RECORD};
 use crate::refs::{Change, Expected, LogEntry, RefEdit, RefError, RefName, RefStore, Target, reflog};
 
+/// With so many steps the file system is synced once, not each file and folder.
+const MANY: usize = 64;
 /// The longest log that is read, in bytes.
 const MAX_LOG: u64 = 1 << 30;
 
@@ -77,7 +81,7 @@ impl FolderRefs {
         let path = self.journal_file();
         if let Some(bytes) = read_limited(&path, (MAX_JOURNAL + 64) as u64)? {
             let steps = journal::decode(&bytes).map_err(|what| RefError::Corrupt { file: path.clone(), what })?;
-            self.carry_out(&steps)?;
+            self.carry_out_journal(&steps)?;
             durable::remove_file(&path)?;
         }
         Ok(lock)
@@ -129,7 +133,7 @@ impl FolderRefs {
         let mut edited = BTreeMap::new();
         let (mut steps, mut sets, mut logs) = (Vec::new(), Vec::new(), Vec::new());
         for edit in edits {
-            if edited.insert(&edit.name, &edit.change).is_some() {
+            if edited.insert(edit.name.as_str(), &edit.change).is_some() {
                 return Err(RefError::Twice(edit.name.clone()));
             }
             let place = self.place(&edit.name);
@@ -182,10 +186,10 @@ impl FolderRefs {
     }
 
     /// `a` and `a/b` cannot both be refs.
-    fn check_name_conflicts(&self, name: &RefName, edited: &BTreeMap<&RefName, &Change>) -> Result<(), RefError> {
+    fn check_name_conflicts(&self, name: &RefName, edited: &BTreeMap<&str, &Change>) -> Result<(), RefError> {
         let conflict = |other: RefName| Err(RefError::NameConflict { name: name.clone(), other });
         let stays = |other: &RefName| -> Result<bool, RefError> {
-            match edited.get(other) {
+            match edited.get(other.as_str()) {
                 Some(Change::Set(_)) => Ok(true),
                 Some(Change::Delete) => Ok(false),
                 Some(Change::Keep) | None => Ok(self.read_place(&self.place(other))?.is_some()),
@@ -203,7 +207,8 @@ impl FolderRefs {
         if dir.is_dir() {
             walk(&dir, &prefix, &mut below)?;
         }
-        below.extend(edited.keys().filter(|other| other.as_str().starts_with(&prefix)).map(|other| (*other).clone()));
+        let edited_below = edited.range(&prefix[..]..).take_while(|(other, _)| other.starts_with(&prefix));
+        below.extend(edited_below.filter_map(|(other, _)| RefName::parse(other).ok()));
         for other in below {
             if stays(&other)? {
                 return conflict(other);
@@ -226,9 +231,37 @@ impl FolderRefs {
             Step::Log { place, at, bytes } => {
                 let file = self.log_file(place);
                 make_room(&file)?;
-                append_at(&file, *at, bytes)
+                append_at(&file, *at, bytes)?;
+                sync_appended(&file, *at)
             }
         })
+    }
+
+    /// Carries out what is in the journal. It stays there until all is durable, so many steps are synced at once: after a
+    /// crash they are done again.
+    fn carry_out_journal(&self, steps: &[Step]) -> Result<(), IoError> {
+        if steps.len() < MANY {
+            return self.carry_out(steps);
+        }
+        for step in steps {
+            match step {
+                Step::Delete(_) => self.carry_out(std::slice::from_ref(step))?,
+                Step::Set(place, target) => {
+                    let file = self.ref_file(place);
+                    make_room(&file)?;
+                    durable::replace(&file, record::encode(target).as_bytes())?;
+                }
+                Step::Log { place, at, bytes } => {
+                    let file = self.log_file(place);
+                    make_room(&file)?;
+                    append_at(&file, *at, bytes)?;
+                }
+            }
+        }
+        match durable::sync_file_system(&self.common)? {
+            true => Ok(()),
+            false => self.carry_out(steps),
+        }
     }
 
     /// Removes a file and the folders that get empty, up to the one that holds all names of its kind.
@@ -283,7 +316,7 @@ impl RefStore for FolderRefs {
         write_atomic(&journal, &bytes).inspect_err(|_| {
             let _ = durable::remove_file(&journal); // it may be in place already, with only its folder not synced
         })?;
-        self.carry_out(&steps).map_err(RefError::Unfinished)?;
+        self.carry_out_journal(&steps).map_err(RefError::Unfinished)?;
         durable::remove_file(&journal).map_err(RefError::Unfinished)
     }
 

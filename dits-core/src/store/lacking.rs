@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::frame::Header;
 use super::{Store, StoreError};
 use crate::maintain::Reached;
 use crate::object::{CommitId, Digest, ObjectKind};
@@ -79,6 +80,14 @@ impl Store {
             StoreError::Absent { .. } => Ok(()),
             lost => Err(lost),
         }
+    }
+
+    /// Reads an object as it is stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] for a chunk that is not here and was promised; else as for [`super::Odb::read_frame`].
+    pub fn read_frame(&self, kind: ObjectKind, digest: &Digest, frame: &mut Vec<u8>) -> Result<Header, StoreError> {
+        self.odb(kind).read_frame(kind, digest, frame).map_err(|error| self.lacking.explain(self, error))
     }
 
     /// Reads a chunk, verified, into `out`, replacing what is there.

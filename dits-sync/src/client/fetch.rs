@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use dits_core::commit::Commit;
-use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
+use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead, TagId};
 use dits_core::progress::Progress;
 use dits_core::repo::Repository;
-use dits_core::store::{Store, WriterGuard};
+use dits_core::store::{Store, StoreWriter, WriterGuard};
+use dits_core::tag::Tag;
 
-use super::Client;
 use super::haves::{Haves, tips};
+use super::{Client, stored_new};
 use crate::error::SyncError;
 use crate::exchange::{self, Chunks, Receive, Received, Wanted};
 use crate::held;
@@ -47,6 +48,25 @@ pub struct Fetched {
     pub guard: Option<WriterGuard>,
 }
 
+/// One of the messages that a fetch of many refs takes.
+struct Part<'a> {
+    repository: &'a Repository,
+    request: &'a FetchRequest,
+    writer: &'a StoreWriter,
+    wants: &'a [Digest],
+    /// Whether an earlier fetch has left something.
+    adopted: bool,
+}
+
+/// What parts have brought.
+#[derive(Default)]
+struct Brought {
+    received: Received,
+    shallow: Vec<CommitId>,
+    /// What was wanted, as far as it is commits: they are here with everything they reach.
+    commits: Vec<CommitId>,
+}
+
 impl Client<'_> {
     /// Brings objects and proves that nothing is missing. Refs are the caller's: it moves them to what was wanted, and then
     /// drops the guard. What came before a failure stays in the store, and is not fetched again.
@@ -73,73 +93,91 @@ impl Client<'_> {
         // Many refs may name one commit.
         let mut distinct = HashSet::new();
         request.wants.retain(|want| distinct.insert(*want));
-        if request.wants.len() > MAX_WANTS {
-            let text = format!("more than {MAX_WANTS} branches and tags to fetch at once; name some of them");
+        if request.wants.len() > MAX_WANTS && request.depth != 0 {
+            let text = format!("more than {MAX_WANTS} branches and tags to a certain depth at once; name some of them");
             return Err(SyncError::refuse(ErrorCode::Limit, text));
         }
         let adopted = self.session.while_working("looking at what is here", || held::adopt(store))?;
         let writer = repository.writer().map_err(SyncError::Repo)?;
-        let (mut start, known) = self.negotiate(repository, &request, adopted, progress)?;
-        let known_shallow: HashSet<CommitId> = request.shallow.iter().copied().collect();
-        // Where the edges of history lie from now on.
-        let cut: HashSet<CommitId> = match request.depth {
-            0 => known_shallow.iter().chain(&start.shallow).copied().collect(),
-            _ => start.shallow.iter().copied().collect(),
-        };
-        let mut wants: Vec<Wanted> = request.wants.iter().map(|digest| (None, *digest)).collect();
-        wants.extend(beyond(store, &known_shallow, &cut)?);
-        progress.stage("Receiving", None, None);
-        let received = exchange::receive(
-            &self.session,
-            Receive {
-                store,
-                writer: &writer,
-                wants: &wants,
-                known: &known,
-                known_shallow: &known_shallow,
-                cut: &cut,
-                filter: request.filter,
-                alternates: &request.alternates,
-                quota: None,
-                chunks: if request.dry_run { Chunks::Count } else { Chunks::Receive },
-                threads: repository.threads(),
-                progress,
-            },
-        );
-        let received = match received {
-            Ok(received) => received,
-            Err(error) => {
-                // Also when the user stopped it: who comes back goes on from there.
-                // Where it cannot be kept, it comes again.
-                let _ = held::keep(store, writer);
-                return Err(error);
+        let mut brought = Brought::default();
+        let parts = request.wants.chunks(MAX_WANTS).chain(request.wants.is_empty().then_some(&[][..]));
+        let result = parts.enumerate().try_for_each(|(number, wants)| {
+            if number > 0 {
+                self.session.control(&Message::Complete)?;
             }
-        };
+            let part = Part { repository, request: &request, writer: &writer, wants, adopted };
+            self.fetch_part(&part, &mut brought, progress)
+        });
+        self.lasting.stored += stored_new(&writer);
+        if let Err(error) = result {
+            // Also when the user stopped it: who comes back goes on from there.
+            // Where it cannot be kept, it comes again.
+            let _ = held::keep(store, writer);
+            return Err(error);
+        }
+        let Brought { received, mut shallow, .. } = brought;
         let mut guard = None;
         if !request.dry_run {
             progress.stage("Making it durable", None, None);
             guard = Some(self.session.while_working("making it durable", || writer.finish())?.guard);
             held::forget(store)?;
             let mut unknown = Vec::new();
-            for id in &start.shallow {
+            for id in &shallow {
                 unknown.extend((!store.meta.contains(id.digest())?).then_some(*id));
             }
             // An edge of history that is not here is none.
-            start.shallow.retain(|id| !unknown.contains(id));
+            shallow.retain(|id| !unknown.contains(id));
         }
         self.session.control(&Message::Complete)?;
-        Ok(Fetched { received, shallow: start.shallow, guard })
+        Ok(Fetched { received, shallow, guard })
+    }
+
+    /// Brings as many wants as one message holds.
+    fn fetch_part(&mut self, part: &Part<'_>, brought: &mut Brought, progress: &dyn Progress) -> Result<(), SyncError> {
+        let Part { repository, request, writer, wants, .. } = *part;
+        let store = repository.store();
+        let (start, known) = self.negotiate(part, &brought.commits, progress)?;
+        let known_shallow: HashSet<CommitId> = request.shallow.iter().copied().collect();
+        // Where the edges of history lie from now on.
+        let cut: HashSet<CommitId> = match request.depth {
+            0 => known_shallow.iter().chain(&start.shallow).copied().collect(),
+            _ => start.shallow.iter().copied().collect(),
+        };
+        let mut all: Vec<Wanted> = wants.iter().map(|digest| (None, *digest)).collect();
+        all.extend(beyond(store, &known_shallow, &cut)?);
+        progress.stage("Receiving", None, None);
+        let received = exchange::receive(
+            &self.session,
+            Receive {
+                store,
+                writer,
+                wants: &all,
+                known: &known,
+                known_shallow: &known_shallow,
+                cut: &cut,
+                filter: request.filter.again(),
+                alternates: &request.alternates,
+                quota: None,
+                chunks: if request.dry_run { Chunks::Count } else { Chunks::Receive },
+                threads: repository.threads(),
+                progress,
+            },
+        )?;
+        brought.received.add(&received);
+        brought.shallow.extend(start.shallow);
+        brought.commits.extend(wants.iter().filter_map(|want| peel(writer, *want)));
+        Ok(())
     }
 
     /// Finds what both know. Gives the server's answer, and the commits below which nothing needs to be looked at.
     fn negotiate(
         &mut self,
-        repository: &Repository,
-        request: &FetchRequest,
-        adopted: bool,
+        part: &Part<'_>,
+        arrived: &[CommitId],
         progress: &dyn Progress,
     ) -> Result<(Start, Vec<CommitId>), SyncError> {
-        let mut haves = Haves::of(repository, &request.likely)?;
+        let Part { repository, request, wants, adopted, .. } = *part;
+        let mut haves = Haves::of(repository, arrived, &request.likely)?;
         let mut is_first = haves.has_more();
         loop {
             let some = haves.next()?;
@@ -150,7 +188,7 @@ impl Client<'_> {
             let held = self.session.while_working("looking at what is here", filter)?.flatten();
             is_first = false;
             self.session.control(&Message::Fetch(Fetch {
-                wants: request.wants.clone(),
+                wants: wants.to_vec(),
                 haves: some,
                 more,
                 shallow: request.shallow.clone(),
@@ -158,12 +196,21 @@ impl Client<'_> {
                 held,
             }))?;
             match self.recv(progress)? {
-                Message::Start(start) => return Ok((start, tips(repository)?)),
+                Message::Start(start) => return Ok((start, [arrived, &tips(repository)?].concat())),
                 Message::More if more => {}
                 other => return Err(Violation(format!("{} instead of Start", other.name())).into()),
             }
         }
     }
+}
+
+/// The commit that a want names, through tags.
+fn peel(read: &dyn ObjectRead, mut digest: Digest) -> Option<CommitId> {
+    while let Ok(tag) = Tag::read(read, TagId::from_digest(digest)) {
+        digest = tag.target;
+    }
+    let id = CommitId::from_digest(digest);
+    Commit::read(read, id).is_ok().then_some(id)
 }
 
 /// The parents of commits that were edges of history and are so no more: they come although the commits are here.

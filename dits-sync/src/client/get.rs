@@ -5,7 +5,7 @@ use dits_core::progress::Progress;
 use dits_core::repo::Repository;
 use dits_core::store::{Store, StoreWriter};
 
-use super::Client;
+use super::{Client, stored_new};
 use crate::error::SyncError;
 use crate::exchange::{self, Chunks, Receive, Received};
 use crate::transfer::ContentFilter;
@@ -50,6 +50,9 @@ impl Client<'_> {
             threads: repository.threads(),
             progress,
         };
-        exchange::receive_named(&self.session, job, wanted.chunks).map_err(|error| self.give_up(error))
+        let before = stored_new(writer);
+        let received = exchange::receive_named(&self.session, job, wanted.chunks);
+        self.lasting.stored += stored_new(writer) - before;
+        received.map_err(|error| self.give_up(error))
     }
 }

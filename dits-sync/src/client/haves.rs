@@ -29,15 +29,19 @@ pub(super) struct Haves<'a> {
 }
 
 impl<'a> Haves<'a> {
-    /// What refs name: those in `first` before others, and then their ancestors at growing distances.
-    pub(super) fn of(repository: &'a Repository, first: &[CommitId]) -> Result<Self, SyncError> {
+    /// What came in this conversation; then what refs name, those in `first` before others; and then their ancestors at
+    /// growing distances.
+    pub(super) fn of(repository: &'a Repository, arrived: &[CommitId], first: &[CommitId]) -> Result<Self, SyncError> {
         let tips = tips(repository)?;
         let complete: HashSet<CommitId> = tips.iter().copied().collect();
         let mut seen = HashSet::new();
         let likely = first.iter().copied().filter(|id| complete.contains(id));
-        let all = likely.chain(tips.iter().copied()).filter(|id| seen.insert(*id)).collect();
+        let all = arrived.iter().copied().chain(likely).chain(tips.iter().copied());
+        let all = all.filter(|id| seen.insert(*id)).collect();
         let walked = tips.is_empty();
-        Ok(Self { repository, tips, all, told: 0, next: FIRST, walked })
+        // What came is known to be common: the more is told of it, the less comes twice.
+        let next = if arrived.is_empty() { FIRST } else { MAX_HAVES };
+        Ok(Self { repository, tips, all, told: 0, next, walked })
     }
 
     /// The next few.

@@ -16,6 +16,7 @@ mod push;
 mod redial;
 
 use dits_core::progress::Progress;
+use dits_core::store::StoreWriter;
 
 pub use fetch::{FetchRequest, Fetched};
 pub use get::RemoteChunks;
@@ -48,6 +49,22 @@ pub struct Introduction {
 pub struct Client<'l> {
     session: Session<'l>,
     welcome: Option<Welcome>,
+    lasting: Lasting,
+}
+
+/// What a conversation has led to that stays if the link breaks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lasting {
+    /// Objects that are here now and were not before.
+    stored: u64,
+    /// Objects that the server turned out to have when they were named to it. If they are more than the time before,
+    /// something has come there meanwhile.
+    spared: u64,
+}
+
+/// Objects that a writer was given and that were not there before.
+fn stored_new(writer: &StoreWriter) -> u64 {
+    writer.content.stats().objects_new + writer.meta.stats().objects_new
 }
 
 impl<'l> Client<'l> {
@@ -65,7 +82,7 @@ impl<'l> Client<'l> {
             repository: introduction.repository.clone(),
             token: introduction.token.clone(),
         }))?;
-        Ok(Self { session, welcome: None })
+        Ok(Self { session, welcome: None, lasting: Lasting::default() })
     }
 
     /// Bytes through the socket so far.

@@ -1,6 +1,7 @@
 //! Bringing to the server what its refs are to name.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
 
 use dits_core::closure::Request;
 use dits_core::object::{CommitId, ObjectKind};
@@ -33,7 +34,7 @@ pub struct PushRequest {
 }
 
 /// What became of a push.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PushedRefs {
     /// What became of each update, in their order. In a dry run, what would.
     pub outcomes: Vec<UpdateOutcome>,
@@ -56,7 +57,25 @@ impl Client<'_> {
         listing: &Listing,
         progress: &dyn Progress,
     ) -> Result<PushedRefs, SyncError> {
-        self.try_push(repository, request, listing, progress).map_err(|error| self.give_up(error))
+        if request.updates.len() > MAX_WANTS && request.atomic {
+            let text = format!("more than {MAX_WANTS} branches and tags cannot move together; push some of them");
+            return Err(SyncError::refuse(ErrorCode::Limit, text));
+        }
+        let (mut listing, mut whole) = (listing.clone(), PushedRefs::default());
+        // One part after the other, if there are many: what moved stays moved.
+        for updates in request.updates.chunks(MAX_WANTS) {
+            let part = PushRequest { updates: updates.to_vec(), ..request.clone() };
+            let pushed = self.try_push(repository, &part, &listing, progress);
+            let PushedRefs { outcomes, text, sent } = pushed.map_err(|error| self.give_up(error))?;
+            if !request.dry_run {
+                let done = updates.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == UpdateOutcome::Done);
+                listing.refs.extend(done.filter_map(|(update, _)| Some((update.name.clone(), update.new?))));
+            }
+            whole.outcomes.extend(outcomes);
+            whole.text.push_str(&text);
+            whole.sent.add(&sent);
+        }
+        Ok(whole)
     }
 
     fn try_push(
@@ -67,10 +86,6 @@ impl Client<'_> {
         progress: &dyn Progress,
     ) -> Result<PushedRefs, SyncError> {
         let store = repository.store();
-        if request.updates.len() > MAX_WANTS {
-            let text = format!("more than {MAX_WANTS} branches and tags to push at once; name some of them");
-            return Err(SyncError::refuse(ErrorCode::Limit, text));
-        }
         progress.stage("Looking for what is new", None, None);
         let mut known = Vec::new();
         for (_, digest) in &listing.refs {
@@ -101,7 +116,7 @@ impl Client<'_> {
     }
 
     fn send_objects(
-        &self,
+        &mut self,
         repository: &Repository,
         request: &PushRequest,
         start: Start,
@@ -122,11 +137,14 @@ impl Client<'_> {
             held: start.held,
             progress,
             dry_run: request.dry_run,
+            spared: AtomicU64::default(),
         };
-        exchange::send(&self.session, &job, &mut |message| match message {
+        let sent = exchange::send(&self.session, &job, &mut |message| match message {
             Message::Pushed(pushed) => Ok(pushed),
             other => Err(Violation(format!("{} in the middle of a transfer", other.name())).into()),
-        })
+        });
+        self.lasting.spared += job.spared.into_inner();
+        sent
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use crossbeam_channel::{Sender, bounded};
 use dits_core::closure::{self, Met, Request};
 use dits_core::maintain::{Reached, references};
-use dits_core::object::{CommitId, Digest, ObjectKind};
+use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
 use dits_core::progress::Progress;
 use dits_core::repo::RepoError;
 use dits_core::store::frame::{Header, MAX_FRAME};
@@ -86,6 +86,19 @@ pub struct Received {
     pub known: (u64, u64),
     /// Chunks that were found in alternates, and their plain bytes.
     pub borrowed: (u64, u64),
+}
+
+impl Received {
+    /// Adds what another transfer brought.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { metadata, chunks, plain, stored, known, borrowed } = other;
+        self.metadata += metadata;
+        self.chunks += chunks;
+        self.plain += plain;
+        self.stored += stored;
+        self.known = (self.known.0 + known.0, self.known.1 + known.1);
+        self.borrowed = (self.borrowed.0 + borrowed.0, self.borrowed.1 + borrowed.1);
+    }
 }
 
 /// Takes what the sender names until nothing is missing.
@@ -369,8 +382,33 @@ impl Receiver<'_, '_> {
             Ok(())
         });
         walked.map_err(blame)?;
+        self.look_below(filter.not_met(), &mut chunks, &mut missing)?;
         missing.truncate(MISSING_AT_ONCE);
         Ok(missing)
+    }
+
+    /// Adds what is missing of the chunks below nodes of recipes, all of which are wanted.
+    fn look_below(
+        &self,
+        mut nodes: Vec<Digest>,
+        seen: &mut Reached,
+        missing: &mut Vec<(ObjectKind, Digest)>,
+    ) -> Result<(), SyncError> {
+        while let Some(node) = nodes.pop().filter(|_| missing.len() < MISSING_AT_ONCE) {
+            let bytes = match Kept(self.job.writer).read(ObjectKind::Manifest, &node) {
+                // Whatever else is missing has been found by the walk.
+                Err(StoreError::Missing { .. }) => continue,
+                read => read?,
+            };
+            let names = references(ObjectKind::Manifest, &node, &bytes)?;
+            nodes.extend(names.nodes);
+            for (chunk, len) in names.chunks {
+                if !has_length(self.job.writer, &chunk, len)? && seen.insert(chunk) {
+                    missing.push((ObjectKind::Chunk, chunk));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

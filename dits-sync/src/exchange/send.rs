@@ -30,6 +30,8 @@ pub(crate) struct Send<'a> {
     pub progress: &'a dyn Progress,
     /// Whether chunks are only to be counted.
     pub dry_run: bool,
+    /// How many objects the receiver turned out to have: known also if the transfer fails.
+    pub spared: AtomicU64,
 }
 
 /// What was sent.
@@ -45,6 +47,18 @@ pub struct SendStats {
     pub plain: u64,
     /// Bytes of their frames.
     pub stored: u64,
+}
+
+impl SendStats {
+    /// Adds what another transfer sent.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { metadata, named, chunks, plain, stored } = other;
+        self.metadata += metadata;
+        self.named += named;
+        self.chunks += chunks;
+        self.plain += plain;
+        self.stored += stored;
+    }
 }
 
 #[derive(Default)]
@@ -142,7 +156,10 @@ impl Shared<'_, '_> {
             })?;
             match message {
                 Message::Want(want) => {
-                    let chunks = self.machine().want(&want)?;
+                    let mut machine = self.machine();
+                    let chunks = machine.want(&want)?;
+                    self.job.spared.store(machine.spared(), Ordering::Relaxed);
+                    drop(machine);
                     // Nobody is left to take it only if the thread has failed, which the next look says.
                     let _ = jobs.send(Job::Segment(want.segment, chunks));
                 }
@@ -301,7 +318,9 @@ pub(crate) fn get(session: &Session<'_>, store: &Store, request: &Get) -> Result
         let found = match found {
             None => false,
             // An object of another kind is none of that name.
-            Some((_, Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }))) => false,
+            Some((_, Err(StoreError::Missing { .. } | StoreError::Absent { .. } | StoreError::WrongKind { .. }))) => {
+                false
+            }
             Some((kind, read)) => read.map(|_| true).map_err(|error| unreadable(kind, digest, error))?,
         };
         if !found {
@@ -334,12 +353,11 @@ fn read_for(
     features: Features,
     frame: &mut Vec<u8>,
 ) -> Result<Header, StoreError> {
-    let odb = store.odb(kind);
-    let header = odb.read_frame(kind, digest, frame)?;
+    let header = store.read_frame(kind, digest, frame)?;
     if header.encoding == Encoding::Raw as u8 || features.has(Features::ZSTD) {
         return Ok(header);
     }
-    let plain = odb.read(kind, digest)?;
+    let plain = store.odb(kind).read(kind, digest)?;
     let header = Header::new(kind, Encoding::Raw, *digest, &plain, plain.len());
     frame.clear();
     frame.extend_from_slice(&header.encode());

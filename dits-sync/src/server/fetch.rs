@@ -1,6 +1,7 @@
 //! A client fetches.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
 
 use dits_core::closure::Request;
 use dits_core::commit::Commit;
@@ -44,6 +45,7 @@ impl Conversation<'_> {
             held: fetch.held,
             progress: &UntilCutOff(&*self.access),
             dry_run: false,
+            spared: AtomicU64::default(),
         };
         let ((), sent) = exchange::send(&self.session, &job, &mut |message| match message {
             Message::Complete => Ok(()),

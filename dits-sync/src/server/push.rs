@@ -1,6 +1,7 @@
 //! A client pushes: what is decided before and after the objects come.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use dits_core::history;
 use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
@@ -35,10 +36,11 @@ impl Conversation<'_> {
         if !push.updates.iter().all(|update| named.insert(&update.name)) {
             return Err(Violation("a push that moves a ref twice".to_owned()).into());
         }
+        let in_use = self.repository().branches_in_use().map_err(SyncError::Repo)?;
         for update in &push.updates {
             let Update { name, old, new, force } = update.clone();
             let mut decision = Decision { update: RefUpdate { name, old, new, force }, outcome: None };
-            self.decide_early(&mut decision)?;
+            self.decide_early(&mut decision, &in_use)?;
             decisions.push(decision);
         }
         refuse_the_rest(&mut decisions, push.atomic);
@@ -72,7 +74,7 @@ impl Conversation<'_> {
     }
 
     /// Refuses what can be refused without any object.
-    fn decide_early(&self, decision: &mut Decision) -> Result<(), SyncError> {
+    fn decide_early(&self, decision: &mut Decision, in_use: &HashMap<RefName, PathBuf>) -> Result<(), SyncError> {
         let RefUpdate { name, old, new, .. } = &decision.update;
         let found = match self.repository().refs().read(name)? {
             Some(Target::Id(digest)) => Some(digest),
@@ -88,7 +90,7 @@ impl Conversation<'_> {
             decision.outcome = Some(UpdateOutcome::Changed);
         } else if name.as_branch().is_none() && name.as_tag().is_none() {
             decision.refuse("only branches and tags can be pushed");
-        } else if let Some(worktree) = self.repository().branches_in_use().map_err(SyncError::Repo)?.get(name) {
+        } else if let Some(worktree) = in_use.get(name) {
             let at = worktree.display();
             decision.refuse(format!("it is checked out in {at}; push to another branch, or make that repository bare"));
         } else if new.is_none() && self.is_head(name)? {
@@ -146,10 +148,10 @@ impl Conversation<'_> {
                 return Ok(String::new());
             }
         };
-        if atomic {
-            let edits = updates.iter().map(|update| self.edit(update)).collect();
-            let outcome = self.transaction(edits)?;
-            decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.outcome = Some(outcome.clone()));
+        // Together, as that costs one transaction; each by itself where one of them stands in the others' way.
+        let together = self.transaction(updates.iter().map(|update| self.edit(update)).collect())?;
+        if atomic || together == UpdateOutcome::Done {
+            decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.outcome = Some(together.clone()));
         } else {
             for decision in decisions.iter_mut().filter(|d| d.outcome.is_none()) {
                 decision.outcome = Some(self.transaction(vec![self.edit(&decision.update)])?);

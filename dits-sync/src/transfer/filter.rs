@@ -49,6 +49,13 @@ impl ContentFilter {
         Self { limit: self.limit, wanted: HashSet::new() }
     }
 
+    /// Nodes of recipes that are wanted and were not met after what names them: they came before, with a file that is
+    /// left out, or are here from another time.
+    #[must_use]
+    pub fn not_met(self) -> Vec<Digest> {
+        self.wanted.into_iter().collect()
+    }
+
     /// Whether everything is wanted.
     #[must_use]
     pub fn is_all(&self) -> bool {

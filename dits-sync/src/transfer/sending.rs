@@ -43,6 +43,7 @@ pub struct Sending {
     /// Requests by name that are not answered.
     gets: usize,
     finished: bool,
+    spared: u64,
 }
 
 impl Sending {
@@ -101,6 +102,8 @@ impl Sending {
         for (list, runs) in open.held.iter().zip(&want.held) {
             chunks.extend(select(list, runs)?);
         }
+        let named = open.sent.len() + open.held.iter().map(Vec::len).sum::<usize>();
+        self.spared += (open.held.len() + named.saturating_sub(chunks.len())) as u64;
         self.serving.insert(want.segment);
         Ok(chunks)
     }
@@ -122,6 +125,12 @@ impl Sending {
     /// A request by name is answered.
     pub fn got(&mut self) {
         self.gets = self.gets.saturating_sub(1);
+    }
+
+    /// How many objects the receiver turned out to have.
+    #[must_use]
+    pub fn spared(&self) -> u64 {
+        self.spared
     }
 
     /// Whether everything was named, answered and served.

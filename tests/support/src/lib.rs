@@ -8,6 +8,7 @@
 
 pub mod background;
 pub mod bounded;
+pub mod built;
 pub mod edit;
 pub mod media;
 pub mod mount;
@@ -20,6 +21,7 @@ pub mod strace;
 
 pub use background::Background;
 pub use bounded::Finished;
+pub use built::built;
 pub use random::SplitMix64;
 pub use sandbox::Sandbox;
 pub use snapshot::{Node, Snapshot};

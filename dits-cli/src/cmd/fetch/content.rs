@@ -6,13 +6,14 @@ use std::ffi::OsString;
 use dits_core::chunk::ChunkRef;
 use dits_core::commit::Commit;
 use dits_core::diff::{self, FileVersion};
-use dits_core::object::{CommitId, Digest, ObjectKind};
+use dits_core::object::{CommitId, ObjectKind};
+use dits_core::partial::Absent;
 use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
 use dits_core::refs::{BRANCHES, REMOTES, RefStore};
 use dits_core::remote::Remote;
 use dits_core::repo::RepoError;
-use dits_core::store::WriterGuard;
+use dits_core::store::{StoreWriter, WriterGuard};
 use dits_core::worktree::Selection;
 use dits_sync::client::{FetchStats, RemoteChunks};
 use serde::Serialize;
@@ -24,7 +25,7 @@ use crate::output::size::{format_bytes, plural};
 use crate::repository::Opened;
 use crate::sharing::amounts::Amounts;
 use crate::sharing::patterns::Patterns;
-use crate::sharing::peer::{Carried, Peer, Surroundings};
+use crate::sharing::peer::{Carried, Peer, Surroundings, default_remote};
 
 /// What was brought, in JSON.
 #[derive(Serialize, Default)]
@@ -63,7 +64,8 @@ impl Content<'_> {
         let specs = opened.select(paths)?;
         let index = opened.repo.index()?;
         let is_tracked = |path: &RepoPath| specs.includes(path);
-        if !index.entries().map(|entry| entry.repo_path()).any(|path| is_tracked(&path)) {
+        // All are asked about: which paths name something is told afterwards.
+        if index.entries().filter(|entry| is_tracked(&entry.repo_path())).count() == 0 {
             let shown: Vec<_> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
             return Err(CliError::new(
                 Exit::Difference,
@@ -88,25 +90,19 @@ impl Content<'_> {
         let (repo, cx) = (&self.opened.repo, self.cx);
         let progress = cx.progress();
         progress.stage("Looking for what is absent", None, None);
-        let absent = repo.absent(selection, &progress)?;
+        let mut absent = repo.absent(selection, &progress)?;
         let mut answer = Answer::default();
         let logical: u64 = absent.files.iter().map(|(_, version)| version.size).sum();
+        // The guard keeps what came from garbage collection until files need it.
+        let ((stats, carried), _guard) = self.receive(&mut absent, &progress)?;
         if self.dry_run {
-            let chunks = absent.chunks.len() as u64;
-            let stats = FetchStats {
-                chunks,
-                plain: absent.bytes,
-                known: (0, logical.saturating_sub(absent.bytes)),
-                ..FetchStats::default()
-            };
-            answer.amounts = Amounts::fetched(&stats, Carried::default(), true);
+            let stats = FetchStats { known: (0, logical.saturating_sub(stats.plain)), ..stats };
+            answer.amounts = Amounts::fetched(&stats, carried, true);
             answer.files = absent.files.len() as u64;
             drop(progress);
             tell(cx, &answer, "Would come");
             return Ok(answer);
         }
-        // The guard keeps what came from garbage collection until files need it.
-        let ((stats, carried), _guard) = self.receive(&absent.chunks, &progress)?;
         let hydrated = repo.hydrate(selection, &progress)?;
         drop(progress);
         let stats = FetchStats { known: (0, logical.saturating_sub(stats.plain)), ..stats };
@@ -116,42 +112,67 @@ impl Content<'_> {
         Ok(answer)
     }
 
-    /// Brings chunks from the remotes that promised them, those of the default one first.
-    fn receive(&self, chunks: &[ChunkRef], progress: &dyn Progress) -> Result<Received, CliError> {
-        if chunks.is_empty() {
-            return Ok(((FetchStats::default(), Carried::default()), None));
+    /// Brings chunks: from files of worktrees, and then from remotes.
+    fn receive(&self, absent: &mut Absent, progress: &dyn Progress) -> Result<Received, CliError> {
+        if absent.chunks.is_empty() {
+            return Ok(<_>::default());
         }
         let repo = &self.opened.repo;
-        let wanted: Vec<(Digest, u64)> =
-            chunks.iter().map(|chunk| (*chunk.id.digest(), u64::from(chunk.len))).collect();
         let writer = repo.writer()?;
+        repo.take_from_worktrees(absent, &writer, progress)?;
+        if self.dry_run {
+            let chunks = absent.chunks.len() as u64;
+            let stats = FetchStats { chunks, plain: absent.bytes, ..FetchStats::default() };
+            return Ok(((stats, Carried::default()), None));
+        }
+        let asked = self.ask(&absent.chunks, &writer, progress);
+        // Also after a failure: what came need not come again.
+        let guard = writer.finish()?.guard;
+        Ok((asked?, Some(guard)))
+    }
+
+    /// Brings chunks from the remotes that should have them, one after the other until one has them all.
+    fn ask(
+        &self,
+        chunks: &[ChunkRef],
+        writer: &StoreWriter,
+        progress: &dyn Progress,
+    ) -> Result<(FetchStats, Carried), CliError> {
+        if chunks.is_empty() {
+            return Ok(<_>::default());
+        }
+        let repo = &self.opened.repo;
+        let wanted: Vec<_> = chunks.iter().map(|chunk| (*chunk.id.digest(), u64::from(chunk.len))).collect();
         let mut failed = None;
-        for peer in self.promisers()? {
+        for peer in self.holders()? {
             let talked = peer.talk(progress, |client, progress| {
                 let request = RemoteChunks { chunks: &wanted, alternates: &[], dry_run: false };
-                client.get(repo, &writer, &request, progress)
+                client.get(repo, writer, &request, progress)
             });
             match talked {
-                Ok((stats, carried)) => return Ok(((stats, carried), Some(writer.finish()?.guard))),
+                Ok(carried) => return Ok(carried),
                 Err(error) => failed = failed.or(Some(error)),
             }
             if progress.interrupted() {
                 break;
             }
         }
-        // What came before the failure need not come again.
-        drop(writer.finish()?);
         Err(failed.unwrap_or_else(|| CliError::usage("no remote has promised this content")))
     }
 
-    /// The remotes that have promised content.
-    fn promisers(&self) -> Result<Vec<Peer>, CliError> {
+    /// The remotes that have promised content. What nobody promised is lost, and may be where fetches go.
+    fn holders(&self) -> Result<Vec<Peer>, CliError> {
         let Self { opened, cx, limit, .. } = *self;
         let repo = &opened.repo;
         let promises = repo.promises()?;
         let names: BTreeSet<&str> = promises.iter().map(|(name, _)| name).collect();
         let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)?, limit };
         let (mut peers, mut unknown) = (Vec::new(), None);
+        if names.is_empty() {
+            let lost = "content is lost here that no worktree has";
+            let remote = default_remote(repo, "fetch").map_err(|_| CliError::new(Exit::Corruption, lost))?;
+            peers.push(Peer::named(&around, remote, false)?);
+        }
         for name in names {
             match Remote::find(repo.config(), name).map_err(RepoError::from)? {
                 Some(remote) => peers.push(Peer::named(&around, remote, false)?),
@@ -206,17 +227,11 @@ impl Content<'_> {
         }
         files.dedup();
         let progress = cx.progress();
-        let absent = repo.absent_of(&files, &progress)?;
-        if self.dry_run {
-            let stats = FetchStats { chunks: absent.chunks.len() as u64, plain: absent.bytes, ..FetchStats::default() };
-            drop(progress);
-            cx.note(format!("recent branches: {}", Amounts::fetched(&stats, Carried::default(), true)));
-            return Ok(());
-        }
-        let ((stats, carried), _guard) = self.receive(&absent.chunks, &progress)?;
+        let mut absent = repo.absent_of(&files, &progress)?;
+        let ((stats, carried), _guard) = self.receive(&mut absent, &progress)?;
         drop(progress);
-        if !absent.chunks.is_empty() {
-            cx.note(format!("recent branches: {}", Amounts::fetched(&stats, carried, false)));
+        if self.dry_run || stats.chunks > 0 {
+            cx.note(format!("recent branches: {}", Amounts::fetched(&stats, carried, self.dry_run)));
         }
         Ok(())
     }

@@ -4,6 +4,8 @@ use dits_core::refs::{Expected, LogLine, RefEdit, RefName, RefStore, Target};
 use dits_core::remote::{Follow, Refspec};
 use dits_core::repo::RepoError;
 use dits_core::signature::Signature;
+use dits_core::store::StoreError;
+use dits_sync::SyncError;
 use dits_sync::client::{PushRequest, PushStats, Update, UpdateOutcome};
 use serde::Serialize;
 
@@ -147,7 +149,7 @@ fn send(
     progress: &dyn dits_core::progress::Progress,
 ) -> Result<(Sent, Carried), CliError> {
     let leases: Vec<Lease> = args.force_with_lease.iter().map(|text| Lease::parse(text)).collect();
-    let mut refused = None;
+    let (mut refused, mut absent) = (None, None);
     let talked = peer.talk(progress, |client, progress| {
         let listing = seen::listing(&opened.repo, peer, client, progress)?;
         let planned = departures::plan(&departures::Request {
@@ -174,7 +176,11 @@ fn send(
             return Ok(Some(sent));
         }
         let request = PushRequest { updates, likely: Vec::new(), atomic: args.atomic, dry_run: args.dry_run };
-        let pushed = client.push(&opened.repo, &request, &listing, progress)?;
+        let pushed = client.push(&opened.repo, &request, &listing, progress).inspect_err(|error| {
+            if let SyncError::Repo(RepoError::Store(StoreError::Absent { digest })) = error {
+                absent = Some(*digest);
+            }
+        })?;
         let going = sent.departures.iter_mut().filter(|departure| departure.goes());
         going.zip(pushed.outcomes).for_each(|(departure, outcome)| settle(&mut departure.moved, outcome));
         (sent.text, sent.stats) = (pushed.text, pushed.sent);
@@ -183,7 +189,12 @@ fn send(
     if let Some(error) = refused {
         return Err(error);
     }
-    let (sent, carried) = talked?;
+    let (sent, carried) = talked.map_err(|error| match absent {
+        Some(chunk) => {
+            crate::absent::of_chunk(&opened.repo, &chunk).hint("then push again: the remote does not have it either")
+        }
+        None => error,
+    })?;
     Ok((sent.ok_or_else(|| CliError::usage("the remote answered nothing"))?, carried))
 }
 

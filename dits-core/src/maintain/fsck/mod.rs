@@ -80,8 +80,9 @@ impl FsckReport {
 }
 
 /// What to do about an object that is damaged or lost.
-const RESTORE: &str = "run `dits fsck --repair`; what is lost comes back from another copy of the repository, or with \
-                       `touch FILE` and `dits add FILE` from a file that still has the content";
+const RESTORE: &str = "run `dits fsck --repair`, then `dits fetch FILE`: content comes back from a worktree or a remote \
+                       that still has it. The rest does with `touch FILE` and `dits add FILE` from a file that has \
+                       it, or from another copy of the repository";
 
 impl Repository {
     /// Checks the whole repository. Changes nothing unless it is to repair.
