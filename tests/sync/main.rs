@@ -12,6 +12,7 @@ mod net;
 mod pairs;
 mod race;
 mod rig;
+mod shallow;
 mod ssh;
 mod unruly;
 mod watched;

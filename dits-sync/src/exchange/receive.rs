@@ -86,12 +86,15 @@ pub struct Received {
     pub known: (u64, u64),
     /// Chunks that were found in alternates, and their plain bytes.
     pub borrowed: (u64, u64),
+    /// The new commits whose parents stay away.
+    pub edges: Vec<CommitId>,
 }
 
 impl Received {
     /// Adds what another transfer brought.
     pub(crate) fn add(&mut self, other: &Self) {
-        let Self { metadata, chunks, plain, stored, known, borrowed } = other;
+        let Self { metadata, chunks, plain, stored, known, borrowed, edges } = other;
+        self.edges.extend(edges);
         self.metadata += metadata;
         self.chunks += chunks;
         self.plain += plain;
@@ -363,11 +366,15 @@ impl Receiver<'_, '_> {
         let request = Request { tips: &tips, known, known_shallow, cut };
         let mut filter = self.sources.filter.again();
         let (mut chunks, mut sizes) = (Reached::default(), Sizes::default());
+        let edges = &mut self.sources.stats.edges;
+        edges.clear();
         let walked = closure::walk::<SyncError>(&Kept(writer), &request, progress, &mut |met| {
             match met {
                 Met::Missing { kind, digest } => missing.push((kind, digest)),
                 Met::Entry { folder, entry } => sizes.check(&Kept(writer), folder, &entry)?,
                 Met::Object { kind, digest, bytes, references } => {
+                    let commit = CommitId::from_digest(digest);
+                    edges.extend((kind == ObjectKind::Commit && cut.contains(&commit)).then_some(commit));
                     for chunk in filter.chunks(kind, &digest, &bytes, &references)? {
                         if chunk.wanted
                             && missing.len() < MISSING_AT_ONCE

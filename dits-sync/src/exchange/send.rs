@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use dits_core::closure::{self, Met, Request};
-use dits_core::object::{Digest, ObjectKind};
+use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
 use dits_core::progress::Progress;
 use dits_core::repo::RepoError;
 use dits_core::store::frame::{Encoding, Header};
@@ -19,7 +19,7 @@ use crate::error::SyncError;
 use crate::link::{BULK_LANES, Lane};
 use crate::session::{Heartbeat, Session};
 use crate::transfer::{Named, Sending};
-use crate::wire::{BatchBuilder, Features, Get, Got, IdFilter, Message};
+use crate::wire::{BatchBuilder, ErrorCode, Features, Get, Got, IdFilter, Message};
 
 /// What is to be sent, and from where.
 pub(crate) struct Send<'a> {
@@ -268,6 +268,7 @@ impl Naming<'_, '_, '_> {
             return Err(SyncError::Repo(RepoError::Interrupted(dits_core::progress::Interrupted)));
         }
         let job = self.shared.job;
+        self.check_edge(kind, digest)?;
         // What names other metadata is sent in any case: the filter may be wrong, and what comes next must be expected.
         let may_be_held = references.meta.is_empty();
         let held = may_be_held && job.held.as_ref().is_some_and(|held| held.may_contain(&digest));
@@ -287,6 +288,19 @@ impl Naming<'_, '_, '_> {
             Some(segment) => self.close(&Message::Segment(segment)),
             None => Ok(()),
         }
+    }
+
+    /// A commit whose parents are not here goes only to somebody who knows that.
+    fn check_edge(&self, kind: ObjectKind, digest: Digest) -> Result<(), SyncError> {
+        let (job, commit) = (self.shared.job, CommitId::from_digest(digest));
+        if kind != ObjectKind::Commit || job.request.cut.contains(&commit) || !job.store.is_shallow(&commit)? {
+            return Ok(());
+        }
+        let text = format!(
+            "history ends here at {commit} (this repository is shallow), and the other side does not have that commit; \
+             `dits fetch --unshallow` brings what comes before it"
+        );
+        Err(SyncError::refuse(ErrorCode::Refused, text))
     }
 
     fn send(&self, messages: Vec<Bytes>) -> Result<(), SyncError> {
