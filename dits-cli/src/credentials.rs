@@ -106,6 +106,12 @@ pub fn checked(text: &str, from: &str) -> Result<Secret, CliError> {
     Ok(Secret(token.to_owned()))
 }
 
+/// Whether it looks like what `dits-server token create` makes. Other servers may have other tokens.
+pub fn is_of_dits_server(token: &Secret) -> bool {
+    let digits = token.0.strip_prefix("dits_");
+    digits.is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 fn from_file(cx: &Context, repo: Option<&Repository>, path: &str) -> Result<Secret, CliError> {
     let path = match (path.strip_prefix("~/"), &cx.env.home) {
         (Some(rest), Some(home)) => home.join(rest),

@@ -14,7 +14,7 @@ use crate::root::Root;
 
 /// Hosts dits repositories: one program, one folder, no other service
 #[derive(Debug, Parser)]
-#[command(name = "dits-server", version, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(name = "dits-server", version, arg_required_else_help = true)]
 #[command(max_term_width = 100, args_conflicts_with_subcommands = false)]
 #[command(after_help = "Examples:
   dits-server repo create film --root /srv/dits

@@ -26,6 +26,11 @@ pub fn text(text: &str) -> Result<(), CliError> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| CliError::output(&e))
 }
 
+/// Warns on standard error. Whoever closed it wants none.
+pub fn warning(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "warning: {text}");
+}
+
 /// Writes the answer of `command` on one line.
 ///
 /// # Errors

@@ -1,5 +1,8 @@
 //! Why repositories could not exchange what they were asked to.
 
+use std::error::Error;
+use std::io;
+
 use dits_core::object::{Digest, ObjectKind};
 use dits_core::progress::Interrupted;
 use dits_core::refs::RefError;
@@ -128,7 +131,18 @@ impl SyncError {
             Self::Repo(RepoError::Interrupted(_)) => {
                 told(ErrorCode::GoingAway, "the other side was stopped; try again later".to_owned())
             }
+            Self::Repo(error) if is_for_want_of_room(error) => {
+                told(ErrorCode::Limit, "there is no room left where the repository is kept; try again later".to_owned())
+            }
             Self::Repo(_) => told(ErrorCode::Internal, "something failed on this side; its log tells more".to_owned()),
         }
     }
+}
+
+/// Whether the disk, or what its owner may use of it, is full.
+fn is_for_want_of_room(error: &RepoError) -> bool {
+    let errors = std::iter::successors(Some(error as &(dyn Error + 'static)), |error| (*error).source());
+    errors
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }

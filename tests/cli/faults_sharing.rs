@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use dits_core::refs::RefStore;
+use dits_core::repo::{Environment, Repository};
 use dits_testkit::random::bytes;
 use dits_testkit::strace::{self, Fault};
 
@@ -66,7 +68,10 @@ impl Rig {
     /// What both hold: their refs, and bob's files.
     fn outcome(&self, at: &Path) -> String {
         let bob = at.join("bob");
-        let refs = |at: &Path| self.in_copy(at, "branch -a -v --no-abbrev") + &self.in_copy(at, "tag");
+        let refs = |at: &Path| {
+            let repo = Repository::discover(at, &Environment::default()).unwrap();
+            format!("{:?}\n", repo.refs().list("refs/").unwrap())
+        };
         let files = self.in_copy(&bob, "ls-files -s") + &self.in_copy(&bob, "status --porcelain -b");
         format!("{}{}{files}", refs(&at.join("server")), refs(&bob))
     }

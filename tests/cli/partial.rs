@@ -39,7 +39,7 @@ fn history_works_without_content() {
     s.dits("part", "fsck").ok();
     s.dits("part", "add -A").ok();
     s.dits("part", "commit -m nothing").exits(1);
-    s.dits("part", "cat-file -p HEAD:notes.txt").exits(2).warns("is not here").warns("dits fetch PATH");
+    s.dits("part", "cat-file -p HEAD:notes.txt").exits(2).warns("is not here").warns("dits fetch notes.txt");
     s.dits("part", "gc --prune=now").ok();
     s.dits("part", "switch -q --detach HEAD~1").ok();
     s.dits("part", "switch -q main").ok();

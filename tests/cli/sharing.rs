@@ -141,7 +141,7 @@ fn a_lease_protects_what_was_not_seen() {
 fn what_a_push_or_pull_lacks_is_said_with_the_command_to_type() {
     let s = Studio::new();
     s.dits(".", "init -q one").ok();
-    s.dits("one", "push").exits(2).warns("no remote repository specified to push").warns("dits remote add origin URL");
+    s.dits("one", "push").exits(2).warns("no remote repository specified for `dits push`").warns("dits remote add origin URL");
     s.dits("one", "remote add origin ../server").ok();
     s.dits("one", "push").exits(2).warns("has no commits yet");
     s.write("one/a", b"a");
@@ -184,7 +184,7 @@ fn a_branch_that_somebody_works_on_is_not_pushed_to() {
     s.dits("bob", "push")
         .exits(5)
         .warns(" ! [remote rejected] main -> main (it is checked out in ")
-        .warns("the remote says: ");
+        .warns("hint: the remote's reasons stand beside the names");
     s.dits("bob", "push origin main:review").ok().warns(" * [new branch]      main -> review");
     s.dits("ada", "merge review").ok().says("Fast-forward");
 }

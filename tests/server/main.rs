@@ -5,6 +5,7 @@
 mod audit;
 mod commands;
 mod crowd;
+mod faults;
 mod rig;
 mod serving;
 mod settings;

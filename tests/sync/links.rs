@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dits_sync::link::{Carrier, Lane, Limited, Link, LinkError, ListenOptions};
+use dits_sync::identity::ServerIdentity;
+use dits_sync::link::{Carrier, Lane, Limited, Link, LinkError, ListenOptions, Listener};
 use dits_sync::wire::{MAX_HELLO, MAX_MESSAGE};
 
 use crate::pairs::{LONG, Pair, Relay, Server, accepting, dial_to, is_over};
@@ -278,6 +279,26 @@ fn a_server_that_vanishes_is_an_error_and_no_hang() {
     assert!(ends.iter().all(|end| matches!(end, LinkError::Broken(_))), "{ends:?}");
     assert!(client.send(Lane::Bulk(0), message(0, 4)).is_err());
     client.close();
+}
+
+#[test]
+fn a_restarted_server_says_that_it_has_forgotten() {
+    let idle = Duration::from_secs(3600);
+    let listen = ListenOptions { idle, ..ListenOptions::default() };
+    let server = Server::start_with(&listen);
+    let relay = Relay::to(server.listener.address());
+    let options = accepting(server.state.path());
+    let dialer = dial_to(relay.address, dits_sync::link::DialOptions { carrier: Carrier::Quic, idle, ..options });
+    let (client, there) = (dialer.dial().unwrap(), server.accept());
+    there.admitted();
+    exchange(&*client, &*there, &[4]);
+    // The same key, and no memory of what was before.
+    let identity = ServerIdentity::load_or_create(server.state.path()).unwrap();
+    let again = Listener::bind("127.0.0.1:0".parse().unwrap(), &identity, &listen).unwrap();
+    relay.lead_to(again.address());
+    client.send(Lane::Control, message(0, 100)).unwrap();
+    let end = client.recv(LONG).unwrap_err();
+    assert!(matches!(&end, LinkError::Broken(why) if why.contains("restarted")), "{end:?}");
 }
 
 #[test]

@@ -153,7 +153,12 @@ impl Relay {
 
     /// From now on the server sees another address.
     pub fn change_address(&self) {
-        let socket = connect(self.server);
+        self.lead_to(self.server);
+    }
+
+    /// From now on another server hears the client.
+    pub fn lead_to(&self, server: SocketAddr) {
+        let socket = connect(server);
         (self.back)(socket.try_clone().unwrap());
         *self.server_side.lock().unwrap() = socket;
     }

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dits_core::maintain::GcOptions;
+use dits_core::maintain::{GcOptions, GcReport};
 use dits_core::progress::Silent;
-use dits_core::repo::Repository;
-use dits_sync::client::{FetchRequest, UpdateOutcome};
+use dits_core::refs::{Expected, RefEdit, RefName, RefStore};
+use dits_core::repo::{RepoError, Repository};
+use dits_sync::client::{Client, FetchRequest, Introduction, UpdateOutcome};
 use dits_sync::server::LocalHost;
 use dits_testkit::random::bytes;
 
@@ -18,10 +19,16 @@ use crate::rig::Rig;
 const MINUTES: Duration = Duration::from_secs(180);
 
 fn gc(repository: &Repository) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    // It may find that somebody else collects, or writes.
+    let _ = gc_after(repository, Duration::ZERO, Duration::ZERO);
+}
+
+/// Collects as if this much time had passed.
+fn gc_after(repository: &Repository, passed: Duration, grace: Duration) -> Result<GcReport, RepoError> {
+    let now = SystemTime::now() + passed;
     let options = GcOptions {
-        now,
-        grace: Duration::ZERO,
+        now: now.duration_since(UNIX_EPOCH).unwrap().as_secs() as i64,
+        grace,
         reflog_expire: None,
         dry_run: false,
         max_packs: 2,
@@ -29,8 +36,7 @@ fn gc(repository: &Repository) {
         pack_limit: 1 << 30,
         wait: Duration::from_secs(5),
     };
-    // It may find that somebody else collects, or writes.
-    let _ = repository.gc(&options, &Silent);
+    repository.gc(&options, &Silent)
 }
 
 #[test]
@@ -134,5 +140,36 @@ fn a_receiver_is_collected_while_it_receives() {
             gc(&to.reopen());
             to.assert_sound();
         }
+    });
+}
+
+#[test]
+fn what_is_condemned_is_received_again() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    within(MINUTES, "condemned", || {
+        let (from, to) = (Rig::new(), Rig::new());
+        from.write("big", &bytes(1, 3 << 20)).write("more", &bytes(2, 300_000)).commit("0");
+        to.fetch(&from).unwrap();
+        let name = RefName::parse("refs/remotes/origin/main").unwrap();
+        to.repo.refs().transaction(vec![RefEdit::delete(name.clone(), Expected::Any)]).unwrap();
+        // After a transfer that stopped, the sender is told what is held.
+        let host = LocalHost::new(from.reopen(), "server".into(), "s@x".into());
+        let cut = Fault::after(3, 1 << 60);
+        through(&host, &cut, |link| to.fetch_over(link, FetchRequest::default())).unwrap_err();
+        let condemned = gc_after(&to.reopen(), Duration::ZERO, DAY).unwrap();
+        assert!(condemned.waiting > 0 && condemned.removed == 0, "{condemned:?}");
+        let wanted = *from.branch("main").as_ref().unwrap();
+        let fetched = from.serve(|link| {
+            let mut client = Client::new(link, &Introduction::default())?;
+            client.listing(None, &Silent)?;
+            client.fetch(&to.repo, FetchRequest { wants: vec![wanted], ..FetchRequest::default() }, &Silent)
+        });
+        let fetched = fetched.unwrap();
+        // Nothing refers to it yet, and the grace period ends.
+        let collected = gc_after(&to.reopen(), 2 * DAY, DAY).unwrap();
+        assert!(collected.removed > 0 && collected.writers == 0, "{collected:?}");
+        to.set(name.as_str(), wanted);
+        drop(fetched);
+        to.assert_sound();
     });
 }

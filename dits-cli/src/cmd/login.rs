@@ -39,6 +39,9 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         None if std::io::stdin().is_terminal() => ask(&url)?,
         None => read_from(std::io::stdin().lock(), Path::new("standard input"))?,
     };
+    if !credentials::is_of_dits_server(&token) {
+        cx.warn("this does not look like a token of dits-server: `dits_` and 64 hexadecimal digits");
+    }
     let file = credentials::keep(cx, &url, token)?;
     if cx.json() {
         cx.out().json("login", &serde_json::json!({ "url": url, "file": file.display().to_string() }))?;

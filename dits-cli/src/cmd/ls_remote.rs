@@ -53,7 +53,7 @@ struct Ref {
 /// Lists them.
 pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let place = Place::new(cx)?;
-    let peer = place.peer(args.from.as_deref(), "list")?;
+    let peer = place.peer(args.from.as_deref(), "ls-remote")?;
     let progress = cx.progress();
     let (listing, _) = peer.talk(&progress, |client, progress| client.listing(None, progress))?;
     drop(progress);

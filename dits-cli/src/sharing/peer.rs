@@ -14,6 +14,7 @@ use dits_sync::client::{Client, Introduction, converse, open_local};
 use dits_sync::identity::{NewHost, Trust};
 use dits_sync::link::{Carrier, Dial, DialOptions, Limited, Link, LinkError, Traffic, dialer};
 use dits_sync::url::{RemoteUrl, Target};
+use dits_sync::wire::ErrorCode;
 
 use crate::context::Context;
 use crate::credentials;
@@ -115,7 +116,15 @@ impl Peer {
 
     fn explain(&self, error: SyncError) -> CliError {
         let is_about_us = matches!(error, SyncError::Repo(_));
+        let not_let_in = matches!(&error, SyncError::Peer(failure) if failure.code == ErrorCode::NotFound);
         let mut error = CliError::from(error);
+        if not_let_in && self.introduction.token.is_some() {
+            error.hints = vec![
+                "check the address, and the token that is kept for it: it may have expired or been revoked, or be for others"
+                    .into(),
+                "`dits login URL` keeps another token".into(),
+            ];
+        }
         if error.exit == Exit::Interrupted {
             return error.hint("what has arrived is kept: run the same command again to go on");
         }
@@ -225,7 +234,7 @@ pub fn default_remote(repo: &Repository, what: &str) -> Result<Remote, CliError>
     };
     let found = Remote::find(config, &name).map_err(RepoError::from)?;
     found.ok_or_else(|| {
-        let error = CliError::usage(format!("no remote repository specified to {what}"));
+        let error = CliError::usage(format!("no remote repository specified for `dits {what}`"));
         match names.is_empty() {
             true => error.hint("dits remote add origin URL").hint(format!("or name an address: dits {what} URL …")),
             false => error.hint(format!("name one of {}: dits {what} REMOTE", names.join(", "))),

@@ -12,6 +12,8 @@ use crate::env;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output;
+use crate::pattern::Pattern;
+use crate::repositories::Repositories;
 use crate::root::Root;
 use crate::token::{Rights, Secret, State, Token, TokenFile};
 
@@ -107,14 +109,33 @@ fn create(args: Create, cx: &Context) -> Result<Exit, CliError> {
     let note = describe(&rights, expires);
     let (name, hash) = (args.name, secret.hash());
     let root = cx.root_or_new()?;
+    let odd = oddities(&rights, &Repositories::new(&root, &cx.env))?;
     let token = Token { name: name.clone(), hash, created: now, expires, revoked: None, rights };
     TokenFile::new(root.tokens()).add(token, now)?;
     record(&root, "token-create", &name, Some(note))?;
+    odd.iter().for_each(|odd| output::warning(odd));
     match cx.json() {
         true => output::json("token create", &Made { name: &name, token: secret.reveal(), expires })?,
         false => output::text(&format!("{}\n", secret.reveal()))?,
     }
     Ok(Exit::Ok)
+}
+
+/// What is allowed and may be a mistake all the same.
+fn oddities(rights: &Rights, repositories: &Repositories) -> Result<Vec<String>, CliError> {
+    let names = repositories.list()?;
+    let none = |pattern: &&String| !names.iter().any(|name| Pattern::parse(pattern).matches(name.as_str()));
+    let mut odd: Vec<String> = rights
+        .repositories
+        .iter()
+        .filter(none)
+        .map(|pattern| format!("no repository matches `{pattern}` yet"))
+        .collect();
+    let methods = rights.method_names();
+    if methods.contains(&"write") && !methods.contains(&"read") {
+        odd.push("without `read` it can push, and neither clone nor fetch".to_owned());
+    }
+    Ok(odd)
 }
 
 fn expiry(text: &str, now: i64) -> Result<Option<i64>, CliError> {

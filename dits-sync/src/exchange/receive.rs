@@ -26,8 +26,8 @@ use crate::session::{Heartbeat, Session};
 use crate::transfer::{ContentFilter, Holdings, OPEN_GETS, Receiving, Violation};
 use crate::wire::{ErrorCode, MAX_GET, Message, Part};
 
-/// How many messages of chunks wait to be verified.
-const WAITING: usize = 16;
+/// How many messages of chunks wait to be verified. What waits comes again if this process dies.
+const WAITING: usize = 2;
 /// How often what is missing in the end may be asked for: more than what a false positive of a filter hides, below one
 /// another, and what a crash left of an earlier transfer.
 const ROUNDS: usize = 64;

@@ -10,6 +10,7 @@ mod trust;
 
 pub use fingerprint::Fingerprint;
 pub use known_hosts::{KnownHosts, KnownHostsError};
+pub(crate) use server::ResetSecret;
 pub use server::{IdentityError, ServerIdentity};
 pub(crate) use trust::Verifier;
 pub use trust::{NewHost, Tell, Trust};

@@ -46,6 +46,17 @@ pub enum IdentityError {
 pub struct ServerIdentity {
     config: Arc<rustls::ServerConfig>,
     fingerprint: Fingerprint,
+    resets: ResetSecret,
+}
+
+/// What a server proves with that it has forgotten a connection. It is the same after a restart, and nobody else's.
+#[derive(Clone, Copy)]
+pub(crate) struct ResetSecret(pub(crate) [u8; 32]);
+
+impl std::fmt::Debug for ResetSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ResetSecret")
+    }
 }
 
 impl ServerIdentity {
@@ -73,6 +84,7 @@ impl ServerIdentity {
         let key = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|e| unusable(format!(": {e}")))?;
         let leaf = chain.first().ok_or_else(|| unusable(String::new()))?;
         let fingerprint = Fingerprint::of(leaf).map_err(|e| unusable(format!(": {e}")))?;
+        let resets = ResetSecret(blake3::derive_key("dits 2026 server connection resets v1", key.secret_der()));
         let mut config = rustls::ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
@@ -80,7 +92,7 @@ impl ServerIdentity {
         config.alpn_protocols = vec![ALPN.to_vec()];
         // Nobody resumes sessions, so nobody needs tickets.
         config.send_tls13_tickets = 0;
-        Ok(Self { config: Arc::new(config), fingerprint })
+        Ok(Self { config: Arc::new(config), fingerprint, resets })
     }
 
     /// What clients are to see.
@@ -91,6 +103,10 @@ impl ServerIdentity {
 
     pub(crate) fn tls(&self) -> Arc<rustls::ServerConfig> {
         self.config.clone()
+    }
+
+    pub(crate) fn resets(&self) -> ResetSecret {
+        self.resets
     }
 }
 

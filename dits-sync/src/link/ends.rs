@@ -72,10 +72,11 @@ pub(super) struct Ends {
 }
 
 impl Ends {
+    /// With bounds of what waits to be sent.
     pub fn new(bounds: Bounds, admitted: bool) -> Self {
         let ends = Self {
             outbox: Mailbox::new(bounds),
-            inbox: Mailbox::new(bounds),
+            inbox: Mailbox::new(Bounds::COME),
             admitted: Latch::default(),
             left: Latch::default(),
             done: Latch::default(),

@@ -95,7 +95,7 @@ impl Listener {
             tcp = Some(socket);
         }
         if options.quic {
-            let accepting = quic::accepting(address, identity.tls(), options.idle, runtime)?;
+            let accepting = quic::accepting(address, identity, options.idle, runtime)?;
             address = accepting.address()?;
             stoppers.push(Box::new(accepting.stopper()));
             let sender = sender.clone();

@@ -30,10 +30,12 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Where the carrier keeps little itself.
+    /// What waits to be sent, where the carrier keeps little itself.
     pub const WHOLE: Self = Self { urgent: 4 << 20, bulk: 8 << 20 };
-    /// Where the carrier has windows of its own.
+    /// What waits to be sent, where the carrier has windows of its own.
     pub const HALF: Self = Self { urgent: 4 << 20, bulk: 4 << 20 };
+    /// What has come and waits to be taken. It is lost, and comes again, if this process dies.
+    pub const COME: Self = Self { urgent: 4 << 20, bulk: 1 << 20 };
 }
 
 struct State {

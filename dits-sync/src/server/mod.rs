@@ -1,6 +1,7 @@
 //! The server's end: answers for one repository per link.
 
 mod fetch;
+mod incoming;
 mod local;
 mod push;
 mod receive_push;

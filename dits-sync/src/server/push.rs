@@ -9,7 +9,7 @@ use dits_core::refs::{Expected, LogLine, RefEdit, RefError, RefName, RefStore, T
 use dits_core::store::StoreError;
 
 use super::receive_push::Taken;
-use super::serve::{Conversation, UntilCutOff};
+use super::serve::Conversation;
 use super::{Event, RefUpdate};
 use crate::error::SyncError;
 use crate::session::shortened;
@@ -208,11 +208,6 @@ impl Conversation<'_> {
             self.access.observe(&event);
         }
         self.session.control(&Message::Pushed(Pushed { outcomes, text }))
-    }
-
-    /// Stops when the server cannot wait any more.
-    pub(super) fn until_cut_off(&self) -> UntilCutOff<'_> {
-        UntilCutOff(&*self.access)
     }
 }
 

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 
 use dits_core::commit::Commit;
 use dits_core::object::{CommitId, Digest, ObjectKind};
+use dits_core::repo::RepoError;
 use dits_core::store::{Store, StoreError, StoreWriter, WriterGuard};
 
+use super::incoming::Incoming;
 use super::push::Decision;
 use super::serve::{Conversation, listing};
 use crate::error::SyncError;
@@ -35,6 +37,9 @@ impl Conversation<'_> {
             .filter(|decision| decision.outcome.is_none())
             .filter_map(|decision| Some((None, decision.update.new?)))
             .collect();
+        let new = || wants.iter().map(|(_, digest)| *digest).filter(|_| !push.dry_run);
+        let incoming =
+            self.session.while_working("looking at what is here", || Incoming::begin(store.dits_dir(), new()));
         let adopted = self.session.while_working("looking at what is here", || held::adopt(store))?;
         let writer = repository.writer().map_err(SyncError::Repo)?;
         let known = self.known()?;
@@ -45,7 +50,7 @@ impl Conversation<'_> {
         let edges = repository.shallow().map_err(SyncError::Repo)?;
         let shallow = edges.iter().take(MAX_SHALLOW).collect();
         self.session.control(&Message::Start(Start { common, shallow, lifted: Vec::new(), held }))?;
-        let progress = self.until_cut_off();
+        let progress = incoming.until_ended(&*self.access, &self.session);
         let received = exchange::receive(
             &self.session,
             Receive {
@@ -71,8 +76,8 @@ impl Conversation<'_> {
             }
             Ok(_) => Ok(Taken::Pretended(Box::new(writer))),
             Err(error) => {
-                // What came is not asked for again if the client comes back.
-                if error.is_transient() {
+                // What came is not asked for again if the client comes back, or is back already.
+                if error.is_transient() || matches!(error, SyncError::Repo(RepoError::Interrupted(_))) {
                     // Where it cannot be kept, it comes again.
                     let _ = held::keep(store, writer);
                 }

@@ -125,9 +125,18 @@ impl Mounted {
     /// # Errors
     /// When the system refuses.
     pub fn power_cut(&mut self) -> io::Result<()> {
-        // Without -f the log is not flushed either.
-        system(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(self.path()))?;
+        self.cut_power()?;
         self.remount()
+    }
+
+    /// The first half of [`Mounted::power_cut`], where programs that run on the file system have to be killed before the
+    /// second, [`Mounted::remount`].
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn cut_power(&self) -> io::Result<()> {
+        // Without -f the log is not flushed either.
+        system(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(self.path()))
     }
 
     fn unmount(&mut self) -> io::Result<()> {

@@ -43,8 +43,8 @@ pub fn address(cx: &Context, given: &str) -> Result<String, CliError> {
     })
 }
 
-/// The folder that an address names: `film` of `dits://host/films/film`, `x` of `/x/.dits`.
-pub fn folder_of(url: &str) -> Result<PathBuf, CliError> {
+/// The folder that an address names: `film` of `dits://host/films/film`, `x` of `/x/.dits`; `film.dits` for a bare one.
+pub fn folder_of(url: &str, bare: bool) -> Result<PathBuf, CliError> {
     let path = url.split_once("://").map_or(url, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
     let path = path.trim_end_matches('/');
     let path = path.strip_suffix("/.dits").unwrap_or(path).trim_end_matches('/');
@@ -54,6 +54,7 @@ pub fn folder_of(url: &str) -> Result<PathBuf, CliError> {
         "" | "." | ".." => {
             Err(CliError::usage(format!("`{url}` names no folder")).hint("say which: dits clone URL FOLDER"))
         }
+        name if bare => Ok(PathBuf::from(format!("{name}.dits"))),
         name => Ok(PathBuf::from(name)),
     }
 }
@@ -108,8 +109,9 @@ mod tests {
             ("/x/film/.dits", "film"),
             ("../film/", "film"),
         ] {
-            assert_eq!(folder_of(url).unwrap(), PathBuf::from(folder), "{url}");
+            assert_eq!(folder_of(url, false).unwrap(), PathBuf::from(folder), "{url}");
         }
-        assert!(folder_of("dits://host").is_err());
+        assert_eq!(folder_of("dits://host/film", true).unwrap(), PathBuf::from("film.dits"));
+        assert!(folder_of("dits://host", false).is_err());
     }
 }

@@ -115,7 +115,7 @@ struct Done {
 pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     dits_core::remote::Remote::check_name(&args.origin).map_err(dits_core::repo::RepoError::from)?;
     let url = begin::address(cx, &args.url)?;
-    let path = cx.cwd.join(args.folder.clone().map_or_else(|| begin::folder_of(&args.url), Ok)?);
+    let path = cx.cwd.join(args.folder.clone().map_or_else(|| begin::folder_of(&args.url, args.bare), Ok)?);
     let folder = Folder::look(&path, args.bare, &url)?;
     let around = Surroundings {
         cx,

@@ -309,8 +309,9 @@ fn refusal(opened: &Opened, peer: &Peer, departures: &[Departure]) -> Option<Cli
     if of("already exists").is_some() {
         return Some(conflict.hint("tags do not move; take another name, or replace it there with --force"));
     }
-    let reasons: Vec<&str> = refused.iter().filter_map(|d| d.moved.reason.as_deref()).collect();
-    Some(CliError::new(Exit::Network, message).hint(format!("the remote says: {}", reasons.join("; "))))
+    let hint =
+        "the remote's reasons stand beside the names; another branch may be open to you: dits push REMOTE HERE:THERE";
+    Some(CliError::new(Exit::Network, message).hint(hint))
 }
 
 /// The commits that are there have to be here first.

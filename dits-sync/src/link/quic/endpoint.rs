@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, Endpoint, Incoming, ServerConfig, TokioRuntime, TransportConfig};
+use quinn::{ClientConfig, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, TransportConfig};
 use rustix::net::sockopt;
 use tokio::runtime::Handle;
 
 use super::super::LinkError;
-use super::{QuicLink, Side, settings, why};
+use super::{QuicLink, Side, reset, settings, why};
+use crate::identity::ServerIdentity;
 
 /// From so many unfinished handshakes on, clients have to prove their address first.
 const CROWD: usize = 64;
@@ -59,15 +60,16 @@ pub(in super::super) struct Accepting {
 /// When the address is taken or not this machine's.
 pub(in super::super) fn accepting(
     address: SocketAddr,
-    tls: Arc<rustls::ServerConfig>,
+    identity: &ServerIdentity,
     idle: Duration,
     runtime: &Handle,
 ) -> io::Result<Accepting> {
-    let crypto = QuicServerConfig::try_from(tls).map_err(unsuitable)?;
+    let crypto = QuicServerConfig::try_from(identity.tls()).map_err(unsuitable)?;
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     config.migration(true).max_incoming(WAITING);
     let _context = runtime.enter();
-    let endpoint = Endpoint::new(settings::endpoint(), Some(config.clone()), socket(address)?, Arc::new(TokioRuntime))?;
+    let settings = settings::endpoint(reset::endpoint(identity.resets()));
+    let endpoint = Endpoint::new(settings, Some(config.clone()), socket(address)?, Arc::new(TokioRuntime))?;
     Ok(Accepting { endpoint, config, idle, runtime: runtime.clone() })
 }
 
@@ -144,7 +146,8 @@ impl Dialling {
         let crypto = QuicClientConfig::try_from(tls).map_err(|e| broken(&e))?;
         let mut config = ClientConfig::new(Arc::new(crypto));
         config.transport_config(self.transport);
-        let endpoint = Endpoint::new(settings::endpoint(), None, self.socket, Arc::new(TokioRuntime));
+        let endpoint =
+            Endpoint::new(settings::endpoint(EndpointConfig::default()), None, self.socket, Arc::new(TokioRuntime));
         let endpoint = endpoint.map_err(|e| broken(&e))?;
         let connecting = endpoint.connect_with(config, self.remote, name).map_err(|e| broken(&e))?;
         let connection = connecting.await.map_err(|e| why(&e))?;

@@ -3,6 +3,7 @@
 mod endpoint;
 mod lanes;
 mod rate;
+mod reset;
 mod settings;
 
 use std::sync::Arc;

@@ -32,8 +32,7 @@ const LONGEST_DATAGRAM: u16 = 6400;
 pub(super) const SOCKET_BUFFER: usize = 4 << 20;
 
 /// For an endpoint, which serves connections over any path.
-pub(super) fn endpoint() -> EndpointConfig {
-    let mut config = EndpointConfig::default();
+pub(super) fn endpoint(mut config: EndpointConfig) -> EndpointConfig {
     // Only values below 1200 or above 65 527 are refused.
     let _ = config.max_udp_payload_size(LONGEST_DATAGRAM);
     config
