@@ -98,7 +98,7 @@ impl Conversation<'_> {
         for (kind, digest) in tips {
             commits.extend(self.peel(*kind, *digest)?);
         }
-        let part = partial::cut(store, &commits, depth, &self.until_cut_off()).map_err(SyncError::Repo)?;
+        let part = partial::cut(store, &commits, depth, &UntilCutOff(&*self.access)).map_err(SyncError::Repo)?;
         ends.cut.extend(&part.edge);
         ends.said = part.edge.iter().copied().filter(|id| !shallow.contains(id)).collect();
         ends.said.sort_unstable();
