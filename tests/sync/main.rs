@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod busy;
 mod exchange;
 mod fault;
 mod faults;

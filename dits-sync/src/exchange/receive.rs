@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{SendTimeoutError, Sender, bounded};
 use dits_core::closure::{self, Met, Request};
 use dits_core::maintain::{Reached, references};
 use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
@@ -23,11 +23,13 @@ use super::verify::{Batch, ChunkCounters, open, store_batches};
 use crate::error::SyncError;
 use crate::link::Lane;
 use crate::session::{Heartbeat, Session};
-use crate::transfer::{ContentFilter, Holdings, OPEN_GETS, Receiving, Violation};
+use crate::transfer::{ContentFilter, Holdings, NAMES, OPEN_GETS, Receiving, Violation};
 use crate::wire::{ErrorCode, MAX_GET, Message, Part};
 
 /// How many messages of chunks wait to be verified. What waits comes again if this process dies.
 const WAITING: usize = 2;
+/// How often who waits for the threads looks up.
+const LOOK_UP: Duration = Duration::from_millis(100);
 /// How often what is missing in the end may be asked for: more than what a false positive of a filter hides, below one
 /// another, and what a crash left of an earlier transfer.
 const ROUNDS: usize = 64;
@@ -233,14 +235,8 @@ impl Receiver<'_, '_> {
 
     /// Takes one message.
     fn step(&mut self) -> Result<(), SyncError> {
-        let (failure, job, session) = (self.failure, self.job, self.session);
-        let heartbeat = &mut self.heartbeat;
-        let (lane, message) = session.recv(&mut || {
-            job.progress.check()?;
-            // Chunks may come for a long time before there is anything to be said about them.
-            heartbeat.beat(session, "receiving")?;
-            failure.check()
-        })?;
+        let session = self.session;
+        let (lane, message) = session.recv(&mut || self.look_up())?;
         match message {
             Message::Objects(_) if self.parts.contains_key(&lane) => {
                 return Err(Violation("a frame in the middle of another".to_owned()).into());
@@ -261,6 +257,14 @@ impl Receiver<'_, '_> {
             other => return Err(Violation(format!("{} in the middle of a transfer", other.name())).into()),
         }
         self.check_quota()
+    }
+
+    /// What is to be seen to now and then: chunks may come, or be on their way to a slow disk, for a long time before there
+    /// is anything to be said about them.
+    fn look_up(&mut self) -> Result<(), SyncError> {
+        self.job.progress.check()?;
+        self.heartbeat.beat(self.session, "receiving")?;
+        self.failure.check()
     }
 
     fn part(&mut self, lane: Lane, part: &Part) -> Result<(), SyncError> {
@@ -310,10 +314,19 @@ impl Receiver<'_, '_> {
             at = end;
         }
         if !frames.is_empty() {
-            self.given += 1;
-            // The threads live as long as this sender does.
-            let _ = self.batches.send(Batch { message: message.clone(), frames });
+            self.give(Batch { message: message.clone(), frames })?;
         }
+        Ok(())
+    }
+
+    /// Gives chunks to the threads, which may be busy.
+    fn give(&mut self, mut batch: Batch) -> Result<(), SyncError> {
+        self.given += 1;
+        while let Err(SendTimeoutError::Timeout(back)) = self.batches.send_timeout(batch, LOOK_UP) {
+            batch = back;
+            self.look_up()?;
+        }
+        // The threads live as long as this sender does.
         Ok(())
     }
 
@@ -332,6 +345,10 @@ impl Receiver<'_, '_> {
             let chunks = self.sources.filter.chunks(kind, &digest, &plain, &names).map_err(bad)?;
             let meta: Vec<Digest> = names.meta.iter().map(|(_, digest)| *digest).collect();
             self.machine.metadata(&digest, &meta, &chunks)?;
+            if self.machine.names() > NAMES {
+                let text = format!("more than {NAMES} objects are named that have not come; send less at once");
+                return Err(SyncError::refuse(ErrorCode::Limit, text));
+            }
         }
         if self.wants.contains(&digest) {
             self.kinds.insert(digest, kind);
@@ -341,9 +358,9 @@ impl Receiver<'_, '_> {
         Ok(())
     }
 
-    fn wait_for_threads(&self) -> Result<(), SyncError> {
+    fn wait_for_threads(&mut self) -> Result<(), SyncError> {
         while self.done.load(Ordering::Acquire) < self.given {
-            self.job.progress.check()?;
+            self.look_up()?;
             thread::sleep(Duration::from_millis(1));
         }
         self.failure.check()
