@@ -154,7 +154,7 @@ fn rev_parse_answers_scripts() {
     assert_eq!(run(&s, "rev-parse --show-toplevel").ok().out().trim(), top.to_str().unwrap());
     assert_eq!(run(&s, "rev-parse --dits-dir").ok().out().trim(), top.join(".dits").to_str().unwrap());
     assert_eq!(json(&s, "rev-parse HEAD")["revisions"][0], head);
-    run(&s, "rev-parse nowhere").exits(2).warns("`nowhere` is not a branch");
+    run(&s, "rev-parse nowhere").exits(1).warns("`nowhere` is not a branch");
     assert_eq!(run(&s, "rev-parse -q --verify nowhere").exits(1).err(), "");
 }
 

@@ -193,8 +193,8 @@ fn log_in_json_is_a_line_for_each_commit() {
 #[test]
 fn versions_and_files_are_told_apart() {
     let sandbox = project();
-    sandbox.dits(["log", "nope"]).exits(2).warns("`nope` is neither a version nor a file");
-    sandbox.dits(["log", "nope", "--", "a.txt"]).exits(2).warns("`nope` is not a branch");
+    sandbox.dits(["log", "nope"]).exits(1).warns("`nope` is neither a version nor a file");
+    sandbox.dits(["log", "nope", "--", "a.txt"]).exits(1).warns("`nope` is not a branch");
     assert_eq!(out(&sandbox, &["log", "--", "nope"]), "");
     sandbox.write("cut", "a file that is called like the branch");
     sandbox.dits(["log", "cut"]).exits(2).warns("both a version and a file");
@@ -229,7 +229,7 @@ fn show_what_a_name_stands_for() {
     assert_eq!(sandbox.dits(["show", "cut:shots/x.bin"]).ok().stdout, random::bytes(1, 400_000));
     assert_eq!(out(&sandbox, &["show", "HEAD:"]), "tree HEAD:\n\na.txt\nb.txt\nshots/\n");
     assert_eq!(out(&sandbox, &["show", "HEAD~1:a.txt"]), "one\n2\nthree\nfour\n");
-    sandbox.dits(["show", "HEAD:gone"]).exits(2).warns("`gone` is not in `HEAD`");
+    sandbox.dits(["show", "HEAD:gone"]).exits(1).warns("`gone` is not in `HEAD`");
     let shown = json(&sandbox, &["show", "--json", "HEAD", "HEAD:shots", "HEAD:a.txt"]);
     let kinds: Vec<&str> = shown["objects"].as_array().unwrap().iter().map(|o| o["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["commit", "tree", "file"]);
@@ -313,7 +313,7 @@ fn diff_compares_what_it_is_told_to() {
     assert_eq!(out(&sandbox, &["diff", "cut", "--name-only", "-z"]), "");
     sandbox.dits(["diff", "--exit-code"]).exits(1);
     assert_eq!(sandbox.dits(["-q", "diff"]).exits(1).out(), "");
-    sandbox.dits(["diff", "a", "b", "c"]).exits(2);
+    sandbox.dits(["diff", "a", "b", "c"]).exits(1);
     sandbox.dits(["diff", "HEAD", "cut", "HEAD~1"]).exits(2).warns("two versions");
 }
 
@@ -391,7 +391,7 @@ fn inspect_describes_a_file() {
     let list = file["chunk_list"].as_array().unwrap();
     assert_eq!(list.len() as u64, file["chunks"]["count"].as_u64().unwrap());
     let shared: Vec<_> = file["shared"].as_array().unwrap().iter().map(|s| s["path"].as_str().unwrap()).collect();
-    assert_eq!(shared, ["copy.bin", "a.bin"]);
+    assert_eq!(shared, ["a.bin"], "a file shares nothing with itself");
     // The same of a version, whose chunks are not read.
     let stored = json(&sandbox, &["inspect", "HEAD:copy.bin", "--chunks", "--json"]);
     assert_eq!(stored["files"][0]["chunks"], file["chunks"]);
@@ -401,6 +401,6 @@ fn inspect_describes_a_file() {
     assert!(text.contains("all of it, ") && text.contains("with copy.bin"), "{text}");
     sandbox.write("new.bin", random::bytes(9, 5000));
     assert!(out(&sandbox, &["inspect", "new.bin"]).contains("not tracked"));
-    sandbox.dits(["inspect", "nope"]).exits(2).warns("there is no file `nope`");
-    sandbox.dits(["inspect", "HEAD:nope"]).exits(2);
+    sandbox.dits(["inspect", "nope"]).exits(1).warns("there is no file `nope`");
+    sandbox.dits(["inspect", "HEAD:nope"]).exits(1);
 }

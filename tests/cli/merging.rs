@@ -85,7 +85,7 @@ fn a_conflict_is_told_decided_and_committed() {
     assert_eq!((&conflict["path"], &conflict["kind"]), (&"shot.mov".into(), &"both-changed".into()));
     assert_eq!(conflict["beside"], "shot.theirs.mov");
     sandbox.dits(["resolve"]).exits(2).warns("--all");
-    sandbox.dits(["resolve", "new.txt"]).exits(2).warns("`new.txt` is not in conflict");
+    sandbox.dits(["resolve", "new.txt"]).exits(1).warns("`new.txt` is not in conflict");
     let done = sandbox.dits(["resolve", "--theirs", "shot.mov"]).ok();
     insta::assert_snapshot!(done.out(), @"Decided 1 file; nothing is left in conflict: finish with `dits merge --continue`");
     let done = sandbox.dits(["merge", "--continue"]).ok();
@@ -165,7 +165,7 @@ fn stash_puts_aside_and_brings_back() {
     assert_eq!(sandbox.dits(["stash", "list"]).ok().out(), "stash@{0}: On main: new cut\n");
     let shown = sandbox.dits(["stash", "show"]).ok().out();
     assert_eq!(shown, "M\tshot.mov (4 B -> 16 B)\nA\tloose (11 B)\n");
-    sandbox.dits(["stash", "drop", "7"]).exits(2).warns("there is no stash entry 7");
+    sandbox.dits(["stash", "drop", "7"]).exits(1).warns("there is no stash entry 7");
     let done = sandbox.dits(["stash", "pop"]).ok();
     assert!(done.out().starts_with("Brought back stash@{0}: 2 written, 0 removed\nDropped stash@{0} ("), "{done}");
     assert_eq!(sandbox.read("shot.mov"), b"work in progress");

@@ -59,7 +59,7 @@ fn add_goes_by_what_is_named() {
     }
     sandbox.write(".ditsignore", "*.tmp\n");
     sandbox.dits(["add"]).exits(2).warns("hint: `dits add .`");
-    sandbox.dits(["add", "z", "nothing"]).exits(2).warns("error: `nothing` matches no file");
+    sandbox.dits(["add", "z", "nothing"]).exits(1).warns("error: there is no file `nothing`");
     sandbox.dits(["add", "z", "dir/c.tmp"]).exits(2).warns("dir/c.tmp is ignored").warns("`dits add -f`");
     assert_eq!(short(&sandbox), "?? .ditsignore\n?? a\n?? dir/\n?? z\n", "nothing is half staged");
     sandbox.dits(["add", "-n", "."]).ok().says("add 'dir/b'\n");

@@ -34,7 +34,7 @@ impl Repository {
         let lacking = absent.chunks.iter().map(|chunk| *chunk.id.digest()).collect();
         let mut taking = Taking { repo: self, into, progress, lacking, done: Fetched::default(), buffer: Vec::new() };
         for worktree in self.worktrees()? {
-            let Some(top) = worktree.path.filter(|_| !worktree.missing) else { continue };
+            let Some(top) = worktree.path.filter(|_| !worktree.missing && !worktree.mount) else { continue };
             let private = worktree
                 .id
                 .map_or_else(|| self.layout().common.clone(), |id| self.layout().linked_worktrees().join(id));
@@ -45,7 +45,7 @@ impl Repository {
                 let of_use =
                     id_of(&entry.content).is_some_and(|id| contents.contains(&id) || paths.contains(entry.path));
                 if of_use && !taking.lacking.is_empty() {
-                    taking.from_file(&dirs, &entry)?;
+                    taking.look_into(&dirs, &entry)?;
                 }
             }
         }
@@ -66,7 +66,7 @@ struct Taking<'a> {
 }
 
 impl Taking<'_> {
-    fn from_file(&mut self, dirs: &WorkDirs, entry: &EntryView<'_>) -> Result<(), RepoError> {
+    fn look_into(&mut self, dirs: &WorkDirs, entry: &EntryView<'_>) -> Result<(), RepoError> {
         let path = entry.repo_path();
         let opened: OnceCell<Option<File>> = OnceCell::new();
         let mut next = 0;

@@ -184,7 +184,6 @@ fn killed(doing: Doing, test: &str) {
                 let at = random.below(all);
                 let again = scene.kill(victim, at, number, &mut server).saturating_sub(all);
                 assert!(again <= BATCH, "{again} bytes crossed twice: {doing:?} over {carrier}, {victim:?} at {at}");
-                println!("{doing:?} over {carrier}, {victim:?} at {at} of {all}: {again} bytes twice");
             }
         }
     }
