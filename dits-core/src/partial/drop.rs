@@ -16,6 +16,9 @@ use crate::repo::{Layout, RepoError, Repository};
 use crate::store::{Condemned, CondemnedSet, DigestSet, Removed};
 use crate::worktree::{Scan, ScanOptions, Selection, entry, scan, write_ghost};
 
+/// Which of these chunks a remote does not have, or is about to remove.
+pub type Lacking<'a> = dyn Fn(&[Digest]) -> Result<Vec<Digest>, SourceError> + 'a;
+
 /// On whose word, and how, content is dropped.
 #[derive(Clone, Copy)]
 pub struct DropOptions<'a> {
@@ -23,8 +26,8 @@ pub struct DropOptions<'a> {
     pub remote: &'a str,
     /// Commits that the remote has confirmed, just now, its refs to reach, and that it lacks nothing of on purpose.
     pub confirmed: &'a [CommitId],
-    /// Asks the remote which chunks it does not have, or is about to remove.
-    pub lacking: &'a dyn Fn(&[Digest]) -> Result<Vec<Digest>, SourceError>,
+    /// Asks the remote.
+    pub lacking: &'a Lacking<'a>,
     /// Files that are passed over.
     pub pinned: &'a dyn Selection,
     /// Changes nothing.

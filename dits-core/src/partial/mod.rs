@@ -13,7 +13,7 @@ mod tests;
 mod whose;
 
 pub use absent::{Absent, Hydrated};
-pub use drop::{DropOptions, Dropped, KeptBack};
+pub use drop::{DropOptions, Dropped, KeptBack, Lacking};
 pub use promised::{Promised, first_missing, travels_with_metadata};
 pub(crate) use promised::{each_chunk, id_of};
 pub use promises::{Promises, PromisesError};
