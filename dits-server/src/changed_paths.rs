@@ -100,7 +100,8 @@ impl Look<'_> {
         let mut changed: Option<BTreeSet<RepoPath>> = None;
         for parent in parents {
             let before = changed.take();
-            let found = self.outside(Some(*parent), Some(new), |p| before.as_ref().is_none_or(|b| b.contains(p)), false)?;
+            let found =
+                self.outside(Some(*parent), Some(new), |p| before.as_ref().is_none_or(|b| b.contains(p)), false)?;
             if found.is_empty() {
                 return Ok(());
             }

@@ -141,7 +141,10 @@ fn a_lease_protects_what_was_not_seen() {
 fn what_a_push_or_pull_lacks_is_said_with_the_command_to_type() {
     let s = Studio::new();
     s.dits(".", "init -q one").ok();
-    s.dits("one", "push").exits(2).warns("no remote repository specified for `dits push`").warns("dits remote add origin URL");
+    s.dits("one", "push")
+        .exits(2)
+        .warns("no remote repository specified for `dits push`")
+        .warns("dits remote add origin URL");
     s.dits("one", "remote add origin ../server").ok();
     s.dits("one", "push").exits(2).warns("has no commits yet");
     s.write("one/a", b"a");

@@ -122,9 +122,8 @@ fn refuse_this_one(opened: &Opened, peer: &Peer) -> Result<(), CliError> {
 
 /// The commits here that the remote's refs name, and whose content it means to have.
 fn confirmed(opened: &Opened, peer: &Peer, progress: &dyn Progress) -> Result<Vec<CommitId>, CliError> {
-    let asked = peer.talk(progress, |client, progress| {
-        Ok((client.listing(None, progress)?, client.welcome(progress)?.partial))
-    });
+    let asked = peer
+        .talk(progress, |client, progress| Ok((client.listing(None, progress)?, client.welcome(progress)?.partial)));
     let ((listing, partial), _) = asked?;
     if partial {
         return Err(CliError::new(Exit::Conflict, "the remote itself lacks content on purpose; nothing was dropped")

@@ -133,7 +133,8 @@ impl Job<'_> {
             return Ok(());
         }
         let text = "the remote itself lacks content on purpose, and cannot promise what would be left out here";
-        Err(CliError::new(Exit::Conflict, text).hint("bring it from a remote that has everything, or leave nothing out"))
+        Err(CliError::new(Exit::Conflict, text)
+            .hint("bring it from a remote that has everything, or leave nothing out"))
     }
 
     fn plan(&self, listing: &Listing) -> Result<Plan, CliError> {

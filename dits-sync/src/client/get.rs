@@ -74,7 +74,8 @@ impl Client<'_> {
                 other => return Err(Violation(format!("{} instead of an answer to Has", other.name())).into()),
             };
             for at in missing {
-                let chunk = some.get(at as usize).ok_or_else(|| Violation("a chunk that was not asked about".into()))?;
+                let chunk =
+                    some.get(at as usize).ok_or_else(|| Violation("a chunk that was not asked about".into()))?;
                 lacking.push(*chunk);
             }
         }

@@ -15,8 +15,8 @@ use dits_core::codec;
 pub use filter::IdFilter;
 pub use hello::{Features, Hello, Limits, PROTOCOL, Welcome};
 pub use negotiate::{
-    ALL, Fetch, Get, Got, Has, MAX_GET, MAX_HAVES, MAX_HELD, MAX_SHALLOW, MAX_WANTS, Push, Pushed, Segment, Start, Update,
-    UpdateOutcome, Want,
+    ALL, Fetch, Get, Got, Has, MAX_GET, MAX_HAVES, MAX_HELD, MAX_SHALLOW, MAX_WANTS, Push, Pushed, Segment, Start,
+    Update, UpdateOutcome, Want,
 };
 pub use objects::{BatchBuilder, Part};
 pub use refs::{Listing, MAX_REFS, Refs};

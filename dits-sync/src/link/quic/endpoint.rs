@@ -158,7 +158,8 @@ impl Dialling {
         let connection = connecting.await.map_err(|e| why(&e))?;
         let shown = connection.peer_identity().and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
         let certificate = shown.and_then(|all| all.first().cloned());
-        let certificate = certificate.ok_or_else(|| LinkError::Identity("the server has shown no certificate".into()))?;
+        let certificate =
+            certificate.ok_or_else(|| LinkError::Identity("the server has shown no certificate".into()))?;
         Ok((QuicLink::start(connection, Side::Client, &Handle::current()), certificate))
     }
 }
