@@ -12,10 +12,11 @@ use std::collections::{HashMap, HashSet};
 use crate::commit::Commit;
 use crate::history::topological_order;
 use crate::maintain::{Reached, References, references};
-use crate::object::{CommitId, Digest, ObjectKind, ObjectRead};
+use crate::object::{CommitId, Digest, ObjectKind, ObjectRead, TreeId};
 use crate::progress::Progress;
 use crate::repo::RepoError;
 use crate::store::StoreError;
+use crate::tree::TreeEntry;
 
 /// How many commits that the other side knows are compared with one that has no parents to be compared with.
 const MAX_BASES: usize = 4;
@@ -46,6 +47,14 @@ pub enum Met {
         bytes: Vec<u8>,
         /// What it refers to. Chunks among it are new or not: that is for the listener to find out.
         references: References,
+    },
+    /// A file with a recipe, or a folder, that the versions compared with do not have in this way: its folder says how
+    /// long it is. It may be that what it names is not there.
+    Entry {
+        /// The folder.
+        folder: TreeId,
+        /// What the folder says.
+        entry: TreeEntry,
     },
     /// An object of metadata that is not there.
     Missing {

@@ -261,7 +261,7 @@ fn over_standard_input_and_output() {
     let rig = Rig::new();
     rig.run("repo create film").ok();
     std::fs::write(rig.root("repos/film.dits/config"), "receive.protect = ['main: ada']\n").unwrap();
-    rig.hook("film", "pre-receive", "cat >told; echo welcome");
+    rig.hook("film", "pre-receive", "ls /proc/$$/fd >open; cat >told; echo welcome");
     let ada = own();
     let commit = ada.commit("take.mov", &bytes(7, 2_000_000));
     for (user, expected) in [("eve", false), ("ada", true)] {
@@ -274,6 +274,10 @@ fn over_standard_input_and_output() {
     }
     let told = std::fs::read_to_string(rig.root("repos/film.dits/told")).unwrap();
     assert!(told.contains(r#""who":{"kind":"user","name":"ada"}"#), "{told}");
+    // What a hook has open of the conversation is nothing: a shell reads its script through a descriptor of its own.
+    let open = std::fs::read_to_string(rig.root("repos/film.dits/open")).unwrap();
+    let more: Vec<&str> = open.split_whitespace().filter(|fd| !matches!(*fd, "0" | "1" | "2" | "10" | "255")).collect();
+    assert!(more.is_empty(), "{open}");
     let bob = own();
     let (link, child) = stdio(&rig, &rig.root("repos/film.dits"), "bob");
     bob.fetch(&*link, &Introduction::default()).unwrap();

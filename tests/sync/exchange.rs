@@ -2,8 +2,10 @@
 
 use dits_core::object::Digest;
 use dits_sync::client::{ContentFilter, FetchRequest, UNLIMITED_DEPTH, UpdateOutcome};
+use dits_sync::server::{LocalHost, serve};
 use dits_testkit::random::bytes;
 
+use crate::pairs::Pair;
 use crate::rig::Rig;
 
 const MB: usize = 1 << 20;
@@ -73,6 +75,28 @@ fn a_push_an_edit_a_move_and_a_copy() {
     assert_ne!(before, to.branch("main"));
     assert_eq!((dry.sent.chunks, dry.sent.stored), (edited.sent.chunks, edited.sent.stored));
     assert!(edited.sent.chunks <= 3 && traffic.sent < edited.sent.stored + 64_000, "{edited:?} {traffic:?}");
+    to.assert_sound();
+}
+
+#[test]
+fn chunks_that_are_longer_than_a_message() {
+    let from = Rig::new();
+    from.write(".ditsattributes", b"*.mov preset=1M/4M/8M\n").write("big.mov", &bytes(1, 20 * MB)).commit("one");
+    for pair in Pair::all() {
+        let to = Rig::new();
+        std::thread::scope(|scope| {
+            let host = LocalHost::new(from.reopen(), "server".into(), "s@x".into());
+            let server = &*pair.server;
+            scope.spawn(move || serve(server, &host));
+            let fetched = to.fetch_over(&*pair.client, FetchRequest::default());
+            pair.client.close();
+            let received = fetched.unwrap().0.received;
+            assert!(received.plain as usize > 20 * MB && received.chunks < 12, "{}: {received:?}", pair.name);
+        });
+        to.assert_sound();
+    }
+    let to = Rig::bare();
+    assert_eq!(from.push(&to, "main").unwrap().0.outcomes, [UpdateOutcome::Done]);
     to.assert_sound();
 }
 

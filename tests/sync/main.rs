@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod busy;
 mod exchange;
 mod fault;
 mod faults;
@@ -12,6 +13,7 @@ mod net;
 mod pairs;
 mod race;
 mod rig;
+mod shallow;
 mod ssh;
 mod unruly;
 mod watched;

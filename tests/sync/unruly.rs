@@ -2,6 +2,7 @@
 //! goes on to serve others.
 
 mod client;
+mod lengths;
 mod server;
 
 use std::collections::HashMap;

@@ -64,7 +64,9 @@ pub struct Brought {
 struct Arrived {
     plan: Plan,
     stats: FetchStats,
+    /// Where history ends from now on, and where it ended before.
     shallow: Vec<CommitId>,
+    lifted: Vec<CommitId>,
     transferred: bool,
     /// Whether the remote lacks content on purpose: then it promises none.
     partial: bool,
@@ -151,8 +153,15 @@ impl Job<'_> {
 
     fn receive(&self, client: &mut Client<'_>, progress: &dyn Progress, plan: Plan) -> Result<Arrived, SyncError> {
         let wants = self.missing(plan.wants())?;
-        let (stats, shallow) = (FetchStats::default(), Vec::new());
-        let mut arrived = Arrived { plan, stats, shallow, transferred: false, partial: false, guard: None };
+        let mut arrived = Arrived {
+            plan,
+            stats: FetchStats::default(),
+            shallow: Vec::new(),
+            lifted: Vec::new(),
+            transferred: false,
+            partial: false,
+            guard: None,
+        };
         if wants.is_empty() {
             return Ok(arrived);
         }
@@ -169,6 +178,7 @@ impl Job<'_> {
         let fetched = client.fetch(self.repo, request, progress)?;
         arrived.stats = fetched.received;
         arrived.shallow = fetched.shallow;
+        arrived.lifted = fetched.lifted;
         arrived.guard = fetched.guard;
         arrived.transferred = true;
         Ok(arrived)
@@ -198,7 +208,7 @@ impl Job<'_> {
             return Ok(moves);
         }
         if arrived.transferred {
-            self.record_edges(&arrived.shallow)?;
+            self.repo.move_edges(&arrived.shallow, &arrived.lifted)?;
             if !arrived.partial {
                 self.record_promises(&arrived.plan)?;
             }
@@ -206,16 +216,6 @@ impl Job<'_> {
         edits.extend(self.fetch_head(&arrived.plan)?);
         self.repo.refs().transaction(edits).map_err(RepoError::from)?;
         Ok(moves)
-    }
-
-    fn record_edges(&self, edges: &[CommitId]) -> Result<(), CliError> {
-        let deepens = self.depth != 0;
-        self.repo.edit_shallow(|shallow| {
-            let before: Vec<CommitId> = if deepens { shallow.iter().collect() } else { Vec::new() };
-            shallow.edit(&[], &before);
-            shallow.edit(edges, &[]);
-        })?;
-        Ok(())
     }
 
     /// What was left out now, or may have been before, is promised by the remote.

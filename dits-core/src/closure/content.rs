@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Walk;
+use super::{Met, Walk};
 use crate::manifest::Chunks;
 use crate::merkle::{self, Visitor};
-use crate::object::{Digest, ObjectKind};
+use crate::object::{Digest, ObjectKind, TreeId};
 use crate::repo::RepoError;
 use crate::store::StoreError;
 use crate::tree::{self, Content, TreeEntry};
@@ -79,6 +79,9 @@ impl<E: From<RepoError>> Walk<'_, E> {
             found.gone.extend(content_digest(&entry.content));
         }
         for entry in &items.new {
+            if content_digest(&entry.content).is_some() {
+                (self.visit)(Met::Entry { folder: TreeId::from_digest(folder.new), entry: entry.clone() })?;
+            }
             let before = old.get(&entry.name[..]).map_or(&[][..], |contents| contents);
             let counterparts: Vec<Digest> = before
                 .iter()

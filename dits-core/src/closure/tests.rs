@@ -65,6 +65,7 @@ fn visit(store: &dyn ObjectRead, tips: &[CommitId], known: &[CommitId], cut: &Ha
                 visited.bytes += bytes.len();
                 visited.objects.push(digest);
             }
+            Met::Entry { .. } => {}
             Met::Missing { digest, .. } => _ = visited.missing.insert(digest),
         }
         Ok(())
@@ -120,7 +121,8 @@ fn a_history_of_some_depth() {
         let parents: Vec<CommitId> = commits.last().copied().into_iter().collect();
         commits.push(commit(&store, &files, &parents, i64::from(i)));
     }
-    let cut: HashSet<CommitId> = crate::partial::cut(&store, &[commits[5]], 2).unwrap().edge.into_iter().collect();
+    let cut: HashSet<CommitId> =
+        crate::partial::cut(&store, &[commits[5]], 2, &Silent).unwrap().edge.into_iter().collect();
     assert_eq!(cut, HashSet::from([commits[4]]));
     let visited = visit(&store, &[commits[5]], &[], &cut);
     assert!(visited.objects.contains(commits[4].digest()) && !visited.objects.contains(commits[3].digest()));

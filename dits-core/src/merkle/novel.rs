@@ -4,8 +4,8 @@
 
 use std::collections::HashSet;
 
-use super::node::{Node, decode_node};
-use super::{Entry, Shape};
+use super::node::{Node, decode_node, malformed};
+use super::{Entry, Link, Shape};
 use crate::object::{Digest, ObjectRead};
 use crate::store::StoreError;
 
@@ -26,10 +26,10 @@ struct Frontier<S: Shape> {
 }
 
 impl<S: Shape> Frontier<S> {
-    fn links(self) -> impl Iterator<Item = Digest> {
+    fn links(self) -> impl Iterator<Item = Link<S>> {
         let mut opened = HashSet::new();
         self.entries.into_iter().filter_map(move |entry| match entry {
-            Entry::Link(link) => opened.insert(link.child).then_some(link.child),
+            Entry::Link(link) => opened.insert(link.clone()).then_some(link),
             Entry::Item(_) => None,
         })
     }
@@ -49,8 +49,8 @@ pub(crate) struct Difference<S: Shape> {
     pub old: Vec<S::Item>,
 }
 
-/// Visits every node of `new` that no tree of `old` has and that was not met before, from the root down. Items are given
-/// back if `items` says so. A node of `old` that is not there is taken to have nothing in common.
+/// Visits every node of `new` that no tree of `old` has and that was not met before, from the root down; each holds what the
+/// link to it says. Items are given back if `items` says so. A node of `old` that is not there is taken to have nothing in common.
 pub(crate) fn novel<S: Shape, E: From<StoreError>>(
     read: &dyn ObjectRead,
     new: Digest,
@@ -61,7 +61,7 @@ pub(crate) fn novel<S: Shape, E: From<StoreError>>(
     if old.contains(&new) {
         return Ok(Difference { new: Vec::new(), old: Vec::new() });
     }
-    let mut new = open_new(read, [new].into_iter(), None, items, visitor)?;
+    let mut new = open_new(read, [(new, None)].into_iter(), None, items, visitor)?;
     let mut olds = Vec::new();
     for root in old {
         olds.extend(open_old(read, [*root].into_iter(), None)?);
@@ -80,14 +80,15 @@ pub(crate) fn novel<S: Shape, E: From<StoreError>>(
         let mut below = Vec::new();
         for old in olds {
             if old.level == level {
-                below.extend(open_old(read, old.links(), Some(level))?);
+                below.extend(open_old(read, old.links().map(|link| link.child), Some(level))?);
             } else {
                 below.push(old);
             }
         }
         olds = below;
         if new.level == level {
-            new = open_new(read, new.links(), Some(level), items, visitor)?;
+            let links = new.links().map(|link| (link.child, Some(link.sum)));
+            new = open_new(read, links, Some(level), items, visitor)?;
         }
     }
 }
@@ -104,14 +105,15 @@ fn drop_shared<S: Shape>(new: &mut Frontier<S>, mut olds: Vec<&mut Frontier<S>>)
 
 fn open_new<S: Shape, E: From<StoreError>>(
     read: &dyn ObjectRead,
-    nodes: impl Iterator<Item = Digest>,
+    nodes: impl Iterator<Item = (Digest, Option<S::Sum>)>,
     above: Option<u8>,
     items: bool,
     visitor: &mut dyn Visitor<E>,
 ) -> Result<Frontier<S>, E> {
     let mut below = Frontier { level: above.map_or(0, |above| above - 1), entries: Vec::new() };
-    for digest in nodes {
-        if visitor.seen(&digest) {
+    for (digest, said) in nodes {
+        let seen = visitor.seen(&digest);
+        if seen && said.is_none() {
             continue;
         }
         let bytes = match read.read(S::KIND, &digest) {
@@ -122,6 +124,12 @@ fn open_new<S: Shape, E: From<StoreError>>(
             read => read?,
         };
         let node = child::<S>(&digest, &bytes, above)?;
+        if said.is_some_and(|said| node.sum() != Ok(Some(said))) {
+            return Err(malformed::<S>(&digest, "it does not hold what the node above says").into());
+        }
+        if seen {
+            continue;
+        }
         visitor.node(digest, bytes)?;
         below.level = node.level;
         if items || node.level > 0 {
@@ -152,7 +160,7 @@ fn open_old<S: Shape>(
 fn child<S: Shape>(digest: &Digest, bytes: &[u8], above: Option<u8>) -> Result<Node<S>, StoreError> {
     let node = decode_node::<S>(digest, bytes)?;
     if above.is_some_and(|above| node.level + 1 != above) {
-        return Err(super::node::malformed::<S>(digest, "its level does not fit the node above"));
+        return Err(malformed::<S>(digest, "its level does not fit the node above"));
     }
     Ok(node)
 }

@@ -8,6 +8,7 @@ use crate::codec;
 use crate::commit::Commit;
 use crate::lockfile::{FileLock, PATIENCE};
 use crate::object::{CommitId, ObjectKind, ObjectRead};
+use crate::progress::Progress;
 use crate::record::{RecordError, RecordKind};
 use crate::repo::{RepoError, Repository};
 use crate::store::StoreError;
@@ -140,6 +141,23 @@ impl Repository {
         Ok(after)
     }
 
+    /// Adds the edges of history that a fetch brought, and takes out those that it lifted: whose parents have come. One
+    /// whose parents are not here stays, and one that is not here itself is none.
+    ///
+    /// # Errors
+    /// As [`Repository::edit_shallow`], and when a commit cannot be read.
+    pub fn move_edges(&self, add: &[CommitId], lift: &[CommitId]) -> Result<Shallow, RepoError> {
+        let mut lifted = Vec::new();
+        for id in lift {
+            let mut parents = self.true_parents(*id)?.into_iter();
+            let here = |parent: CommitId| self.store().meta.contains(parent.digest());
+            if parents.try_fold(true, |all, parent| Ok::<_, StoreError>(all && here(parent)?))? {
+                lifted.push(*id);
+            }
+        }
+        self.edit_shallow(|shallow| shallow.edit(add, &lifted))
+    }
+
     /// Replaces the list of commits whose parents are absent.
     ///
     /// # Errors
@@ -171,15 +189,19 @@ pub struct Cut {
 /// shallow, its edge is an edge of the part too. A commit that is not here is left out.
 ///
 /// # Errors
-/// When a commit cannot be read.
-pub fn cut(read: &dyn ObjectRead, tips: &[CommitId], depth: u32) -> Result<Cut, StoreError> {
+/// When a commit cannot be read, and [`RepoError::Interrupted`].
+pub fn cut(read: &dyn ObjectRead, tips: &[CommitId], depth: u32, progress: &dyn Progress) -> Result<Cut, RepoError> {
     let mut seen: HashSet<CommitId> = HashSet::new();
     let mut level: Vec<CommitId> = tips.iter().copied().filter(|tip| seen.insert(*tip)).collect();
     let mut found = Cut::default();
     let mut last = Vec::new();
     for distance in 1..=depth {
+        if level.is_empty() {
+            break;
+        }
         let mut next = Vec::new();
         for id in level {
+            progress.check()?;
             let commit = match Commit::read(read, id) {
                 Err(StoreError::Missing { .. }) => continue,
                 commit => commit?,

@@ -191,6 +191,24 @@ impl Writer {
         Ok(loose.is_some())
     }
 
+    /// How long an object is in plain bytes, if it is there as [`Writer::contains`] says.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn plain_len(&self, digest: &Digest) -> Result<Option<u32>, StoreError> {
+        if !self.contains(digest)? {
+            return Ok(None);
+        }
+        let mut entry = self.pending.read().unwrap_or_else(PoisonError::into_inner).get(digest);
+        if entry.is_none() {
+            entry = self.in_sealed(digest)?.map(|(_, entry)| entry);
+        }
+        if let Some(entry) = entry {
+            return Ok(Some(entry.plain_len));
+        }
+        Ok(self.odb.info(digest)?.map(|info| info.plain_len))
+    }
+
     fn in_hand(&self, digest: &Digest) -> Result<bool, StoreError> {
         let pending = self.pending.read().unwrap_or_else(PoisonError::into_inner).contains(digest);
         Ok(pending || self.in_sealed(digest)?.is_some())

@@ -3,19 +3,20 @@
 use std::collections::HashSet;
 
 use dits_core::commit::Commit;
-use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead, TagId};
+use dits_core::object::{CommitId, Digest, ObjectRead, TagId};
 use dits_core::progress::Progress;
 use dits_core::repo::Repository;
 use dits_core::store::{Store, StoreWriter, WriterGuard};
 use dits_core::tag::Tag;
 
+use super::edges::Edges;
 use super::haves::{Haves, tips};
 use super::{Client, stored_new};
 use crate::error::SyncError;
 use crate::exchange::{self, Chunks, Receive, Received, Wanted};
 use crate::held;
 use crate::transfer::{ContentFilter, Violation};
-use crate::wire::{ErrorCode, Fetch, MAX_WANTS, Message, Start};
+use crate::wire::{ErrorCode, Fetch, MAX_SHALLOW, MAX_WANTS, Message, Start};
 
 /// What to fetch.
 #[derive(Default)]
@@ -44,6 +45,8 @@ pub struct Fetched {
     pub received: Received,
     /// Commits whose parents did not come. They are to be recorded before refs move.
     pub shallow: Vec<CommitId>,
+    /// Those of the request's shallow commits whose parents came: they are edges of history no more.
+    pub lifted: Vec<CommitId>,
     /// Keeps garbage collection away from what came. Drop it once refs name that.
     pub guard: Option<WriterGuard>,
 }
@@ -63,6 +66,7 @@ struct Part<'a> {
 struct Brought {
     received: Received,
     shallow: Vec<CommitId>,
+    lifted: Vec<CommitId>,
     /// What was wanted, as far as it is commits: they are here with everything they reach.
     commits: Vec<CommitId>,
 }
@@ -97,6 +101,10 @@ impl Client<'_> {
             let text = format!("more than {MAX_WANTS} branches and tags to a certain depth at once; name some of them");
             return Err(SyncError::refuse(ErrorCode::Limit, text));
         }
+        if request.shallow.len() > MAX_SHALLOW {
+            let text = format!("history ends in more than {MAX_SHALLOW} places here; make a new clone");
+            return Err(SyncError::refuse(ErrorCode::Limit, text));
+        }
         let adopted = self.session.while_working("looking at what is here", || held::adopt(store))?;
         let writer = repository.writer().map_err(SyncError::Repo)?;
         let mut brought = Brought::default();
@@ -115,36 +123,26 @@ impl Client<'_> {
             let _ = held::keep(store, writer);
             return Err(error);
         }
-        let Brought { received, mut shallow, .. } = brought;
+        let Brought { received, shallow, lifted, .. } = brought;
         let mut guard = None;
         if !request.dry_run {
             progress.stage("Making it durable", None, None);
             guard = Some(self.session.while_working("making it durable", || writer.finish())?.guard);
             held::forget(store)?;
-            let mut unknown = Vec::new();
-            for id in &shallow {
-                unknown.extend((!store.meta.contains(id.digest())?).then_some(*id));
-            }
-            // An edge of history that is not here is none.
-            shallow.retain(|id| !unknown.contains(id));
         }
         self.session.control(&Message::Complete)?;
-        Ok(Fetched { received, shallow, guard })
+        Ok(Fetched { received, shallow, lifted, guard })
     }
 
     /// Brings as many wants as one message holds.
     fn fetch_part(&mut self, part: &Part<'_>, brought: &mut Brought, progress: &dyn Progress) -> Result<(), SyncError> {
         let Part { repository, request, writer, wants, .. } = *part;
         let store = repository.store();
-        let (start, known) = self.negotiate(part, &brought.commits, progress)?;
-        let known_shallow: HashSet<CommitId> = request.shallow.iter().copied().collect();
-        // Where the edges of history lie from now on.
-        let cut: HashSet<CommitId> = match request.depth {
-            0 => known_shallow.iter().chain(&start.shallow).copied().collect(),
-            _ => start.shallow.iter().copied().collect(),
-        };
+        let shallow = [&request.shallow[..], &brought.shallow].concat();
+        let (start, known) = self.negotiate(part, &brought.commits, &shallow, progress)?;
+        let edges = Edges::of(shallow.into_iter().collect(), &start, request.depth)?;
         let mut all: Vec<Wanted> = wants.iter().map(|digest| (None, *digest)).collect();
-        all.extend(beyond(store, &known_shallow, &cut)?);
+        all.extend(edges.beyond(store)?);
         progress.stage("Receiving", None, None);
         let received = exchange::receive(
             &self.session,
@@ -153,8 +151,8 @@ impl Client<'_> {
                 writer,
                 wants: &all,
                 known: &known,
-                known_shallow: &known_shallow,
-                cut: &cut,
+                known_shallow: &edges.known,
+                cut: &edges.cut,
                 filter: request.filter.again(),
                 alternates: &request.alternates,
                 quota: None,
@@ -164,8 +162,11 @@ impl Client<'_> {
             },
         )?;
         brought.received.add(&received);
-        brought.shallow.extend(start.shallow);
-        brought.commits.extend(wants.iter().filter_map(|want| peel(writer, *want)));
+        let commits: Vec<CommitId> = wants.iter().filter_map(|want| peel(writer, *want)).collect();
+        let believe = || edges.believed(writer, &commits, request.depth, &received.edges, progress);
+        brought.shallow.extend(self.session.while_working("looking where history ends", believe)?);
+        brought.lifted.extend(edges.lifted);
+        brought.commits.extend(commits);
         Ok(())
     }
 
@@ -174,6 +175,7 @@ impl Client<'_> {
         &mut self,
         part: &Part<'_>,
         arrived: &[CommitId],
+        shallow: &[CommitId],
         progress: &dyn Progress,
     ) -> Result<(Start, Vec<CommitId>), SyncError> {
         let Part { repository, request, wants, adopted, .. } = *part;
@@ -191,7 +193,7 @@ impl Client<'_> {
                 wants: wants.to_vec(),
                 haves: some,
                 more,
-                shallow: request.shallow.clone(),
+                shallow: shallow.to_vec(),
                 depth: request.depth,
                 held,
             }))?;
@@ -211,16 +213,4 @@ fn peel(read: &dyn ObjectRead, mut digest: Digest) -> Option<CommitId> {
     }
     let id = CommitId::from_digest(digest);
     Commit::read(read, id).is_ok().then_some(id)
-}
-
-/// The parents of commits that were edges of history and are so no more: they come although the commits are here.
-fn beyond(store: &Store, shallow: &HashSet<CommitId>, cut: &HashSet<CommitId>) -> Result<Vec<Wanted>, SyncError> {
-    let mut wants = Vec::new();
-    for id in shallow.difference(cut) {
-        // Not through what hides the parents of edges.
-        let bytes = ObjectRead::read(store, ObjectKind::Commit, id.digest())?;
-        let parents = Commit::from_bytes(*id, &bytes)?.parents;
-        wants.extend(parents.iter().map(|parent| (Some(ObjectKind::Commit), *parent.digest())));
-    }
-    Ok(wants)
 }

@@ -8,6 +8,7 @@
 //! drop(fetched.guard);
 //! ```
 
+mod edges;
 mod fetch;
 mod get;
 mod haves;

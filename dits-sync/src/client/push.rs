@@ -131,9 +131,10 @@ impl Client<'_> {
         }
         progress.stage("Sending", None, None);
         let none = HashSet::new();
+        let known_shallow = start.shallow.into_iter().collect();
         let job = Send {
             store,
-            request: Request { tips: &wants, known, known_shallow: &none, cut: &none },
+            request: Request { tips: &wants, known, known_shallow: &known_shallow, cut: &none },
             held: start.held,
             progress,
             dry_run: request.dry_run,

@@ -11,6 +11,8 @@ use crate::link::{Dial, Traffic};
 
 /// How often in a row the link may break without an object having got through for good.
 const TRIES: u32 = 10;
+/// How long it may go on without that altogether.
+const LIMIT: Duration = Duration::from_secs(120);
 /// How long is waited before the second try; each further time twice as long,
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// but no longer than this.
@@ -28,7 +30,7 @@ pub fn converse<T>(
     talk: &mut dyn FnMut(&mut Client<'_>) -> Result<T, SyncError>,
 ) -> Result<(T, Traffic), SyncError> {
     let mut traffic = Traffic::default();
-    let mut patience = Patience::default();
+    let (mut patience, began) = (Patience::default(), Instant::now());
     loop {
         let (result, through, lasting) = try_once(dial, introduction, talk, traffic == Traffic::default());
         traffic.sent += through.sent;
@@ -38,7 +40,7 @@ pub fn converse<T>(
             Err(Failed::ForGood(error)) => return Err(error),
             Err(Failed::Broken(error)) => error,
         };
-        let Some(pause) = patience.after_a_break(lasting) else { return Err(error) };
+        let Some(pause) = patience.after_a_break(lasting, began.elapsed()) else { return Err(error) };
         progress.stage("Connecting again", None, None);
         wait(pause, progress)?;
     }
@@ -52,18 +54,21 @@ struct Patience {
     failures: u32,
     /// The most that the server had at any try.
     spared: u64,
+    /// When it led somewhere for the last time.
+    since: Duration,
 }
 
 impl Patience {
-    /// How long to wait after the link broke in a try that led this far; `None` when it has broken too often.
-    fn after_a_break(&mut self, lasting: Lasting) -> Option<Duration> {
+    /// How long to wait after the link broke at `now` in a try that led this far; `None` when it has broken too often, or
+    /// has led nowhere for too long.
+    fn after_a_break(&mut self, lasting: Lasting, now: Duration) -> Option<Duration> {
         if lasting.stored > 0 || lasting.spared > self.spared {
-            self.failures = 0;
+            (self.failures, self.since) = (0, now);
         }
         self.spared = self.spared.max(lasting.spared);
         self.failures += 1;
         let pause = FIRST_PAUSE * 2u32.pow(self.failures - 1);
-        (self.failures < TRIES).then(|| pause.min(LONGEST_PAUSE))
+        (self.failures < TRIES && now.saturating_sub(self.since) < LIMIT).then(|| pause.min(LONGEST_PAUSE))
     }
 }
 
@@ -116,7 +121,15 @@ mod tests {
     use super::*;
 
     fn breaks(patience: &mut Patience, stored: u64, spared: u64) -> Option<Duration> {
-        patience.after_a_break(Lasting { stored, spared })
+        patience.after_a_break(Lasting { stored, spared }, Duration::ZERO)
+    }
+
+    #[test]
+    fn what_leads_nowhere_for_long_ends_too() {
+        let mut patience = Patience::default();
+        let mut breaks = |stored, at| patience.after_a_break(Lasting { stored, spared: 0 }, at).is_some();
+        assert!(breaks(0, LIMIT / 2) && breaks(1, LIMIT) && breaks(0, LIMIT + LIMIT / 2));
+        assert!(!breaks(0, LIMIT * 2));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod failure;
 mod receive;
 mod send;
+mod sizes;
+mod sources;
 mod verify;
 
 pub use receive::Received;

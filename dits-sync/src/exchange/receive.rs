@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{SendTimeoutError, Sender, bounded};
 use dits_core::closure::{self, Met, Request};
 use dits_core::maintain::{Reached, references};
 use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
@@ -17,15 +17,19 @@ use dits_core::store::frame::{Header, MAX_FRAME};
 use dits_core::store::{Store, StoreError, StoreWriter};
 
 use super::failure::FirstFailure;
+use super::sizes::Sizes;
+use super::sources::{Kept, Sources, has_length};
 use super::verify::{Batch, ChunkCounters, open, store_batches};
 use crate::error::SyncError;
 use crate::link::Lane;
 use crate::session::{Heartbeat, Session};
-use crate::transfer::{ContentFilter, FilteredChunk, Holdings, OPEN_GETS, Receiving, Violation};
+use crate::transfer::{ContentFilter, Holdings, NAMES, OPEN_GETS, Receiving, Violation};
 use crate::wire::{ErrorCode, MAX_GET, Message, Part};
 
 /// How many messages of chunks wait to be verified. What waits comes again if this process dies.
 const WAITING: usize = 2;
+/// How often who waits for the threads looks up.
+const LOOK_UP: Duration = Duration::from_millis(100);
 /// How often what is missing in the end may be asked for: more than what a false positive of a filter hides, below one
 /// another, and what a crash left of an earlier transfer.
 const ROUNDS: usize = 64;
@@ -84,12 +88,15 @@ pub struct Received {
     pub known: (u64, u64),
     /// Chunks that were found in alternates, and their plain bytes.
     pub borrowed: (u64, u64),
+    /// The new commits whose parents stay away.
+    pub edges: Vec<CommitId>,
 }
 
 impl Received {
     /// Adds what another transfer brought.
     pub(crate) fn add(&mut self, other: &Self) {
-        let Self { metadata, chunks, plain, stored, known, borrowed } = other;
+        let Self { metadata, chunks, plain, stored, known, borrowed, edges } = other;
+        self.edges.extend(edges);
         self.metadata += metadata;
         self.chunks += chunks;
         self.plain += plain;
@@ -228,14 +235,8 @@ impl Receiver<'_, '_> {
 
     /// Takes one message.
     fn step(&mut self) -> Result<(), SyncError> {
-        let (failure, job, session) = (self.failure, self.job, self.session);
-        let heartbeat = &mut self.heartbeat;
-        let (lane, message) = session.recv(&mut || {
-            job.progress.check()?;
-            // Chunks may come for a long time before there is anything to be said about them.
-            heartbeat.beat(session, "receiving")?;
-            failure.check()
-        })?;
+        let session = self.session;
+        let (lane, message) = session.recv(&mut || self.look_up())?;
         match message {
             Message::Objects(_) if self.parts.contains_key(&lane) => {
                 return Err(Violation("a frame in the middle of another".to_owned()).into());
@@ -256,6 +257,14 @@ impl Receiver<'_, '_> {
             other => return Err(Violation(format!("{} in the middle of a transfer", other.name())).into()),
         }
         self.check_quota()
+    }
+
+    /// What is to be seen to now and then: chunks may come, or be on their way to a slow disk, for a long time before there
+    /// is anything to be said about them.
+    fn look_up(&mut self) -> Result<(), SyncError> {
+        self.job.progress.check()?;
+        self.heartbeat.beat(self.session, "receiving")?;
+        self.failure.check()
     }
 
     fn part(&mut self, lane: Lane, part: &Part) -> Result<(), SyncError> {
@@ -305,10 +314,19 @@ impl Receiver<'_, '_> {
             at = end;
         }
         if !frames.is_empty() {
-            self.given += 1;
-            // The threads live as long as this sender does.
-            let _ = self.batches.send(Batch { message: message.clone(), frames });
+            self.give(Batch { message: message.clone(), frames })?;
         }
+        Ok(())
+    }
+
+    /// Gives chunks to the threads, which may be busy.
+    fn give(&mut self, mut batch: Batch) -> Result<(), SyncError> {
+        self.given += 1;
+        while let Err(SendTimeoutError::Timeout(back)) = self.batches.send_timeout(batch, LOOK_UP) {
+            batch = back;
+            self.look_up()?;
+        }
+        // The threads live as long as this sender does.
         Ok(())
     }
 
@@ -327,6 +345,10 @@ impl Receiver<'_, '_> {
             let chunks = self.sources.filter.chunks(kind, &digest, &plain, &names).map_err(bad)?;
             let meta: Vec<Digest> = names.meta.iter().map(|(_, digest)| *digest).collect();
             self.machine.metadata(&digest, &meta, &chunks)?;
+            if self.machine.names() > NAMES {
+                let text = format!("more than {NAMES} objects are named that have not come; send less at once");
+                return Err(SyncError::refuse(ErrorCode::Limit, text));
+            }
         }
         if self.wants.contains(&digest) {
             self.kinds.insert(digest, kind);
@@ -336,9 +358,9 @@ impl Receiver<'_, '_> {
         Ok(())
     }
 
-    fn wait_for_threads(&self) -> Result<(), SyncError> {
+    fn wait_for_threads(&mut self) -> Result<(), SyncError> {
         while self.done.load(Ordering::Acquire) < self.given {
-            self.job.progress.check()?;
+            self.look_up()?;
             thread::sleep(Duration::from_millis(1));
         }
         self.failure.check()
@@ -360,21 +382,30 @@ impl Receiver<'_, '_> {
         let Receive { writer, known, known_shallow, cut, progress, .. } = *self.job;
         let request = Request { tips: &tips, known, known_shallow, cut };
         let mut filter = self.sources.filter.again();
-        let mut chunks = Reached::default();
-        closure::walk::<SyncError>(&Kept(writer), &request, progress, &mut |met| {
+        let (mut chunks, mut sizes) = (Reached::default(), Sizes::default());
+        let edges = &mut self.sources.stats.edges;
+        edges.clear();
+        let walked = closure::walk::<SyncError>(&Kept(writer), &request, progress, &mut |met| {
             match met {
                 Met::Missing { kind, digest } => missing.push((kind, digest)),
+                Met::Entry { folder, entry } => sizes.check(&Kept(writer), folder, &entry)?,
                 Met::Object { kind, digest, bytes, references } => {
+                    let commit = CommitId::from_digest(digest);
+                    edges.extend((kind == ObjectKind::Commit && cut.contains(&commit)).then_some(commit));
                     for chunk in filter.chunks(kind, &digest, &bytes, &references)? {
-                        let look = chunk.wanted && missing.len() < MISSING_AT_ONCE;
-                        if look && !writer.content.contains(&chunk.digest)? && chunks.insert(chunk.digest) {
+                        if chunk.wanted
+                            && missing.len() < MISSING_AT_ONCE
+                            && !has_length(writer, &chunk.digest, chunk.len)?
+                            && chunks.insert(chunk.digest)
+                        {
                             missing.push((ObjectKind::Chunk, chunk.digest));
                         }
                     }
                 }
             }
             Ok(())
-        })?;
+        });
+        walked.map_err(blame)?;
         self.look_below(filter.not_met(), &mut chunks, &mut missing)?;
         missing.truncate(MISSING_AT_ONCE);
         Ok(missing)
@@ -395,8 +426,8 @@ impl Receiver<'_, '_> {
             };
             let names = references(ObjectKind::Manifest, &node, &bytes)?;
             nodes.extend(names.nodes);
-            for (chunk, _) in names.chunks {
-                if !self.job.writer.content.contains(&chunk)? && seen.insert(chunk) {
+            for (chunk, len) in names.chunks {
+                if !has_length(self.job.writer, &chunk, len)? && seen.insert(chunk) {
                     missing.push((ObjectKind::Chunk, chunk));
                 }
             }
@@ -405,80 +436,12 @@ impl Receiver<'_, '_> {
     }
 }
 
-/// Reads what will stay: what garbage collection has condemned counts as missing, because it may go before refs move.
-struct Kept<'a>(&'a StoreWriter);
-
-impl ObjectRead for Kept<'_> {
-    fn read(&self, kind: ObjectKind, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        if !self.0.half(kind).contains(digest)? {
-            return Err(StoreError::Missing { kind, digest: *digest });
+/// Objects whose bytes are what their names say, and that do not fit together, were made by somebody who sent them.
+fn blame(error: SyncError) -> SyncError {
+    match error {
+        SyncError::Repo(RepoError::Store(StoreError::Malformed { kind, digest, what })) => {
+            SyncError::DamagedObject { kind, digest, what }
         }
-        self.0.read(kind, digest)
-    }
-
-    fn is_shallow(&self, commit: &CommitId) -> Result<bool, StoreError> {
-        self.0.is_shallow(commit)
-    }
-}
-
-/// Where objects can be had without asking the sender.
-struct Sources<'a> {
-    job: &'a Receive<'a>,
-    filter: ContentFilter,
-    stats: Received,
-    frame: Vec<u8>,
-    /// In a dry run, what was counted.
-    counted: Reached,
-}
-
-impl Sources<'_> {
-    /// Copies a chunk from an alternate; one that is damaged there is none.
-    fn borrow(&mut self, digest: &Digest) -> Result<bool, SyncError> {
-        let mut plain = Vec::new();
-        for store in self.job.alternates {
-            let Ok(header) = store.content.read_frame(ObjectKind::Chunk, digest, &mut self.frame) else { continue };
-            if header.open(&self.frame, &mut plain).is_ok() {
-                self.job.writer.content.put_frame(&header, &self.frame)?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-}
-
-impl Holdings<SyncError> for Sources<'_> {
-    fn has_chunk(&mut self, digest: &Digest, len: u64) -> Result<bool, SyncError> {
-        let count = |(chunks, bytes): &mut (u64, u64)| {
-            *chunks += 1;
-            *bytes += len;
-        };
-        if self.job.writer.content.contains(digest)? {
-            count(&mut self.stats.known);
-            return Ok(true);
-        }
-        if self.job.chunks == Chunks::Count {
-            if self.counted.insert(*digest) {
-                self.stats.chunks += 1;
-                self.stats.plain += len;
-            }
-            return Ok(true);
-        }
-        let borrowed = self.borrow(digest)?;
-        if borrowed {
-            count(&mut self.stats.borrowed);
-        }
-        Ok(borrowed)
-    }
-
-    fn held(&mut self, kind: ObjectKind, digest: &Digest) -> Result<Option<Vec<FilteredChunk>>, SyncError> {
-        let bytes = match Kept(self.job.writer).read(kind, digest) {
-            Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }) => return Ok(None),
-            read => read?,
-        };
-        let names = references(kind, digest, &bytes)?;
-        if !names.meta.is_empty() {
-            return Err(Violation(format!("{kind} {digest} names metadata, and was not sent")).into());
-        }
-        Ok(Some(self.filter.chunks(kind, digest, &bytes, &names)?))
+        other => other,
     }
 }

@@ -5,9 +5,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use dits_core::closure::{self, Met, Request};
-use dits_core::object::{Digest, ObjectKind};
+use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
 use dits_core::progress::Progress;
 use dits_core::repo::RepoError;
 use dits_core::store::frame::{Encoding, Header};
@@ -18,7 +19,7 @@ use crate::error::SyncError;
 use crate::link::{BULK_LANES, Lane};
 use crate::session::{Heartbeat, Session};
 use crate::transfer::{Named, Sending};
-use crate::wire::{BatchBuilder, Features, Get, Got, IdFilter, Message};
+use crate::wire::{BatchBuilder, ErrorCode, Features, Get, Got, IdFilter, Message};
 
 /// What is to be sent, and from where.
 pub(crate) struct Send<'a> {
@@ -223,9 +224,8 @@ impl Shared<'_, '_> {
             let header = read_for(self.job.store, ObjectKind::Chunk, digest, self.session.features, &mut frame);
             let header = header.map_err(|error| unreadable(ObjectKind::Chunk, digest, error))?;
             let (plain, stored) = (u64::from(header.plain_len), frame.len() as u64);
-            for message in if self.job.dry_run { Vec::new() } else { batch.push(&frame) } {
-                self.session.send_encoded(Lane::Bulk(*lane), message)?;
-                *lane = (*lane + 1) % BULK_LANES;
+            if !self.job.dry_run {
+                self.send_bulk(batch.push(&frame), lane)?;
             }
             self.counters.chunks.fetch_add(1, Ordering::Relaxed);
             self.counters.plain.fetch_add(plain, Ordering::Relaxed);
@@ -235,11 +235,18 @@ impl Shared<'_, '_> {
                 return Ok(());
             }
         }
-        if let Some(message) = batch.finish() {
-            self.session.send_encoded(Lane::Bulk(*lane), message)?;
-            *lane = (*lane + 1) % BULK_LANES;
+        self.send_bulk(batch.finish(), lane)
+    }
+
+    /// Sends messages on one lane, as the parts of one frame must be, and the next ones on the next lane.
+    fn send_bulk(&self, messages: impl IntoIterator<Item = Bytes>, lane: &mut u8) -> Result<(), SyncError> {
+        let mut messages = messages.into_iter().peekable();
+        if messages.peek().is_none() {
+            return Ok(());
         }
-        Ok(())
+        let this = Lane::Bulk(*lane);
+        *lane = (*lane + 1) % BULK_LANES;
+        messages.try_for_each(|message| self.session.send_encoded(this, message))
     }
 }
 
@@ -254,12 +261,14 @@ impl Naming<'_, '_, '_> {
     fn met(&mut self, met: Met) -> Result<(), SyncError> {
         let (kind, digest, references) = match met {
             Met::Object { kind, digest, references, .. } => (kind, digest, references),
+            Met::Entry { .. } => return Ok(()),
             Met::Missing { kind, digest } => return Err(StoreError::Missing { kind, digest }.into()),
         };
         if !self.shared.wait_for_room() {
             return Err(SyncError::Repo(RepoError::Interrupted(dits_core::progress::Interrupted)));
         }
         let job = self.shared.job;
+        self.check_edge(kind, digest)?;
         // What names other metadata is sent in any case: the filter may be wrong, and what comes next must be expected.
         let may_be_held = references.meta.is_empty();
         let held = may_be_held && job.held.as_ref().is_some_and(|held| held.may_contain(&digest));
@@ -281,7 +290,20 @@ impl Naming<'_, '_, '_> {
         }
     }
 
-    fn send(&self, messages: Vec<bytes::Bytes>) -> Result<(), SyncError> {
+    /// A commit whose parents are not here goes only to somebody who knows that.
+    fn check_edge(&self, kind: ObjectKind, digest: Digest) -> Result<(), SyncError> {
+        let (job, commit) = (self.shared.job, CommitId::from_digest(digest));
+        if kind != ObjectKind::Commit || job.request.cut.contains(&commit) || !job.store.is_shallow(&commit)? {
+            return Ok(());
+        }
+        let text = format!(
+            "history ends here at {commit} (this repository is shallow), and the other side does not have that commit; \
+             `dits fetch --unshallow` brings what comes before it"
+        );
+        Err(SyncError::refuse(ErrorCode::Refused, text))
+    }
+
+    fn send(&self, messages: Vec<Bytes>) -> Result<(), SyncError> {
         messages.into_iter().try_for_each(|message| self.shared.session.send_encoded(Lane::Control, message))
     }
 

@@ -23,6 +23,9 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// How long dialling may take altogether.
 const DIALLING: Duration = Duration::from_secs(20);
 
+/// How long QUIC may be silent once TCP was refused everywhere: then nobody listens there, most likely.
+const REFUSED: Duration = Duration::from_secs(2);
+
 /// How a server is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Carrier {
@@ -226,20 +229,36 @@ async fn race(
     let mut ways = ways.into_iter().peekable();
     let mut running = JoinSet::new();
     let mut failures = Vec::new();
+    let (mut by_tcp, mut refused) = (0, 0);
     loop {
         if let Some(way) = ways.next() {
             let (host, tls) = (host.clone(), tls.clone());
             match Attempt::prepare(way, idle) {
-                Ok(attempt) => drop(running.spawn(async move { (way, attempt.go(host, tls).await) })),
+                Ok(attempt) => {
+                    by_tcp += usize::from(matches!(way, Way::Tcp(_)));
+                    drop(running.spawn(async move { (way, attempt.go(host, tls).await) }));
+                }
                 Err(error) => failures.push(format!("{} {error}", name(way))),
             }
         }
         // The next way gets its turn when one has failed, or all have been silent for too long.
-        let patience = if ways.peek().is_some() { HEAD_START } else { DIALLING };
+        let nobody_listens = by_tcp > 0 && refused == by_tcp;
+        let patience = match ways.peek() {
+            Some(_) => HEAD_START,
+            None if nobody_listens => REFUSED,
+            None => DIALLING,
+        };
         match tokio::time::timeout(patience, running.join_next()).await {
             Ok(Some(Ok((way, Ok(link))))) => return Ok((way, link)),
-            Ok(Some(Ok((way, Err(error))))) => failures.push(format!("{} {error}", name(way))),
+            Ok(Some(Ok((way, Err(failed))))) => {
+                refused += usize::from(failed.refused);
+                failures.push(format!("{} {}", name(way), failed.error));
+            }
             Ok(Some(Err(error))) => failures.push(error.to_string()),
+            Err(_) if nobody_listens && ways.peek().is_none() => {
+                failures.push("UDP: no answer".to_owned());
+                return Err(LinkError::Broken(failures.join("; ")));
+            }
             Ok(None) | Err(_) => {}
         }
         if verifier.refusal().is_some() {
@@ -273,7 +292,7 @@ impl Attempt {
         }
     }
 
-    async fn go(self, host: String, tls: Arc<rustls::ClientConfig>) -> Result<Dialled, LinkError> {
+    async fn go(self, host: String, tls: Arc<rustls::ClientConfig>) -> Result<Dialled, Failed> {
         match self {
             Self::Quic(dialling) => {
                 let (link, certificate) = dialling.go(&host, tls).await?;
@@ -287,19 +306,36 @@ impl Attempt {
     }
 }
 
+/// Why a way leads nowhere.
+struct Failed {
+    error: LinkError,
+    /// Whether the machine there said that nobody listens.
+    refused: bool,
+}
+
+impl From<LinkError> for Failed {
+    fn from(error: LinkError) -> Self {
+        Self { error, refused: false }
+    }
+}
+
 async fn dial_tcp(
     socket: TcpSocket,
     address: SocketAddr,
     host: String,
     tls: Arc<rustls::ClientConfig>,
-) -> Result<(TlsLink, CertificateDer<'static>), LinkError> {
+) -> Result<(TlsLink, CertificateDer<'static>), Failed> {
     let broken = |error: std::io::Error| LinkError::Broken(error.to_string());
     let name = ServerName::try_from(host).map_err(|e| LinkError::Unusable(e.to_string()))?;
-    let socket = socket.connect(address).await.map_err(broken)?;
+    let refused = |error: std::io::Error| {
+        let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
+        Failed { error: broken(error), refused }
+    };
+    let socket = socket.connect(address).await.map_err(refused)?;
     tls::tune(&socket);
     let stream = TlsConnector::from(tls).connect(name, Counted::new(socket)).await.map_err(broken)?;
     if stream.get_ref().1.alpn_protocol().is_none() {
-        return Err(LinkError::Unusable("what answers there is no dits-server".into()));
+        return Err(LinkError::Unusable("what answers there is no dits-server".into()).into());
     }
     let shown = stream.get_ref().1.peer_certificates().and_then(|all| all.first()).cloned();
     let certificate = shown.ok_or_else(|| LinkError::Identity("the server has shown no certificate".into()))?;
@@ -309,6 +345,19 @@ async fn dial_tcp(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_tcp_is_refused_quic_is_not_waited_for() {
+        // A port that is taken and on which nobody listens; datagrams to it go unanswered.
+        let dark = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let state = tempfile::tempdir().unwrap();
+        let new_host = crate::identity::NewHost::Accept(Arc::new(|_, _| {}));
+        let known_hosts = state.path().join("known_hosts");
+        let url = RemoteUrl::parse(&format!("dits://{}/x", dark.local_addr().unwrap())).unwrap();
+        let dial = dialer(&url, DialOptions::new(Trust::Pinned { known_hosts, new_host })).unwrap();
+        let Err(LinkError::Broken(why)) = dial.dial() else { panic!("it is not told that nobody listens") };
+        assert!(why.contains("UDP: no answer"), "{why}");
+    }
 
     #[test]
     fn what_worked_before_is_tried_first() {

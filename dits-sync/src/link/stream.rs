@@ -53,8 +53,9 @@ pub fn over(
 /// # Errors
 /// When they are closed, or the system does not give threads.
 pub fn stdio(peer: &str) -> io::Result<Box<dyn Link>> {
-    let input = File::from(rustix::io::dup(rustix::stdio::stdin())?);
-    let output = File::from(rustix::io::dup(rustix::stdio::stdout())?);
+    // What this process starts, such as hooks, has no part in them.
+    let input = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
+    let output = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?);
     widen(&input);
     widen(&output);
     over(input, Output(output), peer, false)

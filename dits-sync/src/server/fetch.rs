@@ -15,7 +15,7 @@ use super::serve::{Conversation, UntilCutOff, listing};
 use crate::error::SyncError;
 use crate::exchange::{self, Send};
 use crate::transfer::Violation;
-use crate::wire::{ALL, ErrorCode, Fetch, Message, Start};
+use crate::wire::{ALL, ErrorCode, Fetch, MAX_SHALLOW, Message, Start};
 
 impl Conversation<'_> {
     pub(super) fn fetch(&mut self, fetch: Fetch) -> Result<(), SyncError> {
@@ -33,12 +33,11 @@ impl Conversation<'_> {
         }
         let known: Vec<CommitId> = common.iter().map(|(_, id)| *id).collect();
         let known_shallow: HashSet<CommitId> = fetch.shallow.iter().copied().collect();
-        let (cut, beyond) = self.depth(&tips, &fetch, &known_shallow)?;
+        let ends = || self.ends(&tips, &fetch, &known_shallow);
+        let Ends { cut, said, lifted, beyond } = self.session.while_working("looking where history ends", ends)?;
         let tips: Vec<_> = tips.into_iter().chain(beyond).collect();
-        let mut shallow: Vec<CommitId> = cut.iter().copied().collect();
-        shallow.sort_unstable();
         let common = common.into_iter().map(|(i, _)| i).collect();
-        self.session.control(&Message::Start(Start { common, shallow, held: None }))?;
+        self.session.control(&Message::Start(Start { common, shallow: said, lifted, held: None }))?;
         let job = Send {
             store: &store,
             request: Request { tips: &tips, known: &known, known_shallow: &known_shallow, cut: &cut },
@@ -81,37 +80,44 @@ impl Conversation<'_> {
         Ok(tips)
     }
 
-    /// Where history is cut off, and what lies beyond the client's own edges that it now asks for.
-    #[allow(clippy::type_complexity)] // private, and spelt out above
-    fn depth(
+    /// Where history ends for this client: as deep as it asks for, where it ends here, and where it ended for the client
+    /// before, unless that lies inside.
+    fn ends(
         &self,
         tips: &[(ObjectKind, Digest)],
         fetch: &Fetch,
         shallow: &HashSet<CommitId>,
-    ) -> Result<(HashSet<CommitId>, Vec<(ObjectKind, Digest)>), SyncError> {
-        if fetch.depth == 0 {
-            return Ok((HashSet::new(), Vec::new()));
-        }
+    ) -> Result<Ends, SyncError> {
         let store = self.repository().store();
-        let cut = match fetch.depth {
-            ALL => HashSet::new(),
-            depth => {
-                let mut commits = Vec::new();
-                for (kind, digest) in tips {
-                    commits.extend(self.peel(*kind, *digest)?);
-                }
-                partial::cut(store, &commits, depth)?.edge.into_iter().collect()
-            }
+        let ends_here = !self.repository().shallow().map_err(SyncError::Repo)?.is_empty();
+        let mut ends = Ends { cut: shallow.clone(), ..Ends::default() };
+        let depth = match fetch.depth {
+            0 | ALL if !ends_here && (fetch.depth == 0 || shallow.is_empty()) => return Ok(ends),
+            0 => ALL,
+            depth => depth,
         };
-        let mut beyond = Vec::new();
-        for id in shallow.iter().filter(|id| !cut.contains(id)) {
-            match Commit::read(store, *id) {
-                Ok(commit) => beyond.extend(commit.parents.iter().map(|id| (ObjectKind::Commit, *id.digest()))),
-                Err(StoreError::Missing { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let mut commits = Vec::new();
+        for (kind, digest) in tips {
+            commits.extend(self.peel(*kind, *digest)?);
         }
-        Ok((cut, beyond))
+        let part = partial::cut(store, &commits, depth, &UntilCutOff(&*self.access)).map_err(SyncError::Repo)?;
+        ends.cut.extend(&part.edge);
+        ends.said = part.edge.iter().copied().filter(|id| !shallow.contains(id)).collect();
+        ends.said.sort_unstable();
+        if ends.said.len() > MAX_SHALLOW {
+            let text =
+                format!("history would end in more than {MAX_SHALLOW} places; fetch fewer branches, or all history");
+            return Err(SyncError::refuse(ErrorCode::Limit, text));
+        }
+        let edge: HashSet<CommitId> = part.edge.into_iter().collect();
+        let lifts = |id: &CommitId| fetch.depth != 0 && shallow.contains(id) && !edge.contains(id);
+        for id in part.commits.into_iter().filter(lifts) {
+            ends.cut.remove(&id);
+            ends.lifted.push(id);
+            let parents = Commit::read(store, id)?.parents;
+            ends.beyond.extend(parents.iter().map(|id| (ObjectKind::Commit, *id.digest())));
+        }
+        Ok(ends)
     }
 
     /// The commit that a tip leads to.
@@ -127,4 +133,17 @@ impl Conversation<'_> {
             }
         }
     }
+}
+
+/// Where history ends for a client.
+#[derive(Default)]
+struct Ends {
+    /// All commits that are not followed to their parents.
+    cut: HashSet<CommitId>,
+    /// Those of them that the client does not know of.
+    said: Vec<CommitId>,
+    /// What was an edge of the client's and is so no more.
+    lifted: Vec<CommitId>,
+    /// The parents of those.
+    beyond: Vec<(ObjectKind, Digest)>,
 }

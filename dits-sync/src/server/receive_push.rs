@@ -14,7 +14,7 @@ use crate::error::SyncError;
 use crate::exchange::{self, Chunks, Receive, Wanted};
 use crate::held;
 use crate::transfer::ContentFilter;
-use crate::wire::{Message, Push, Start};
+use crate::wire::{MAX_SHALLOW, Message, Push, Start};
 
 /// How many commits are looked at in search of those that the client names as known here.
 const SEARCHED: usize = 10_000;
@@ -47,7 +47,9 @@ impl Conversation<'_> {
         let related = !push.unrelated || !common.is_empty();
         let filter = || (!related || adopted).then(|| held::filter(store)).transpose();
         let held = self.session.while_working("looking at what is here", filter)?.flatten();
-        self.session.control(&Message::Start(Start { common, shallow: Vec::new(), held }))?;
+        let edges = repository.shallow().map_err(SyncError::Repo)?;
+        let shallow = edges.iter().take(MAX_SHALLOW).collect();
+        self.session.control(&Message::Start(Start { common, shallow, lifted: Vec::new(), held }))?;
         let progress = incoming.until_ended(&*self.access, &self.session);
         let received = exchange::receive(
             &self.session,
@@ -56,7 +58,7 @@ impl Conversation<'_> {
                 writer: &writer,
                 wants: &wants,
                 known: &known,
-                known_shallow: &HashSet::new(),
+                known_shallow: &edges.iter().collect(),
                 cut: &HashSet::new(),
                 filter: ContentFilter::all(),
                 alternates: &[],

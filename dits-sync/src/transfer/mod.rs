@@ -26,6 +26,10 @@ pub const OPEN_GETS: usize = 4;
 /// stays far below, so a receiver's memory is bounded by it.
 pub const OUTSTANDING: usize = 1 << 20;
 
+/// How many names a receiver remembers: of metadata that something names and that has not come, most of which it has
+/// already, and of chunks that were asked for, which in a dry run never come.
+pub const NAMES: usize = 1 << 24;
+
 /// The other side broke the rules of a transfer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the other side broke the protocol: {0}")]

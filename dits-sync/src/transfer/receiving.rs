@@ -102,8 +102,8 @@ impl Receiving {
         for (kind, digest) in &segment.held {
             let kind = ObjectKind::from_code(*kind).filter(|kind| !kind.is_content());
             let kind = kind.ok_or_else(|| Violation::new("held metadata of no known kind"))?;
-            if !self.expected.contains(digest) {
-                return Err(Violation::new(format!("object {digest} is said to be held, and nothing named it")).into());
+            if !self.expected.remove(digest) {
+                return Err(Violation::new(format!("object {digest} is said to be held, and was not asked for")).into());
             }
             // A false positive of the filter is asked for in the end, when everything is checked.
             let list = holdings.held(kind, digest)?.unwrap_or_default();
@@ -199,6 +199,12 @@ impl Receiving {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.sent && (self.chunks.is_empty() || self.pretends) && self.gets.is_empty()
+    }
+
+    /// How many names are remembered: of what may still come, and of chunks that were asked for.
+    #[must_use]
+    pub fn names(&self) -> usize {
+        self.expected.len() + self.chunks.len()
     }
 
     /// How many requests by name have not been answered.

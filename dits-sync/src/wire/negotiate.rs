@@ -52,8 +52,11 @@ impl Fetch {
 pub struct Start {
     /// Which of the haves the other side has too, by their numbers.
     pub common: Vec<u32>,
-    /// Commits that are sent without their parents.
+    /// Where history ends: of a fetch, commits that are sent without their parents; of a push, commits whose parents the
+    /// server does not have.
     pub shallow: Vec<CommitId>,
+    /// Those of the client's shallow commits whose parents are sent now.
+    pub lifted: Vec<CommitId>,
     /// Metadata that the receiver holds beyond what commits tell.
     pub held: Option<IdFilter>,
 }
@@ -61,6 +64,7 @@ pub struct Start {
 impl Start {
     pub(super) fn check(&self) -> Result<(), &'static str> {
         fits(self.common.len(), MAX_HAVES, "has too many common commits")?;
+        fits(self.lifted.len(), MAX_SHALLOW, "lifts too many shallow commits")?;
         fits(self.shallow.len(), MAX_SHALLOW, "has too many shallow commits")
     }
 }

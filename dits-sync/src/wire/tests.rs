@@ -93,12 +93,12 @@ fn openings() -> impl Strategy<Value = Message> {
 
 fn requests() -> impl Strategy<Value = Message> {
     let fetch = (digests(30), commits(30), any::<bool>(), commits(30), any::<u32>(), filters());
-    let start = (prop::collection::vec(any::<u32>(), 0..30), commits(30), filters());
+    let start = (prop::collection::vec(any::<u32>(), 0..30), commits(30), commits(30), filters());
     prop_oneof![
         fetch.prop_map(|(wants, haves, more, shallow, depth, held)| {
             Message::Fetch(Fetch { wants, haves, more, shallow, depth, held })
         }),
-        start.prop_map(|(common, shallow, held)| Message::Start(Start { common, shallow, held })),
+        start.prop_map(|(common, shallow, lifted, held)| Message::Start(Start { common, shallow, lifted, held })),
         (updates(), commits(30), any::<[bool; 3]>()).prop_map(|(updates, haves, [unrelated, atomic, dry_run])| {
             Message::Push(Push { updates, haves, unrelated, atomic, dry_run })
         }),

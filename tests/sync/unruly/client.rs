@@ -17,7 +17,7 @@ use crate::watched::Watched;
 
 const LIMIT: Duration = Duration::from_secs(100);
 
-fn project() -> Rig {
+pub(super) fn project() -> Rig {
     let rig = Rig::bare();
     let author = Rig::new();
     for i in 0..20u64 {
@@ -30,7 +30,7 @@ fn project() -> Rig {
 
 /// Lets a hostile client talk, and checks that it is told to go, that the repository is as it was, and that the server
 /// serves the next one.
-fn attack(server: &Rig, talk: impl Fn(&Raw<'_>)) -> Failure {
+pub(super) fn attack(server: &Rig, talk: impl Fn(&Raw<'_>)) -> Failure {
     let before = server.branch("main");
     let watched = Watched::new(server);
     let failure = server.serve_as(&watched, |link| {
@@ -63,7 +63,7 @@ fn start_fetch(server: &Rig, raw: &Raw<'_>) {
     raw.hear_until("Start");
 }
 
-fn push_of(name: &str, old: Option<Digest>, new: Option<Digest>) -> Push {
+pub(super) fn push_of(name: &str, old: Option<Digest>, new: Option<Digest>) -> Push {
     let update = Update { name: dits_core::refs::RefName::parse(name).unwrap(), old, new, force: true };
     Push { updates: vec![update], haves: vec![], unrelated: false, atomic: false, dry_run: false }
 }
@@ -264,7 +264,7 @@ fn project_of_another() -> Rig {
 }
 
 /// A tree of one file, written by the rules, and its bytes.
-fn tree_of(name: &str, content: Content, size: u64) -> (Digest, Vec<u8>) {
+pub(super) fn tree_of(name: &str, content: Content, size: u64) -> (Digest, Vec<u8>) {
     let memory = MemoryObjects::new();
     let path = RepoPath::parse(name.as_bytes()).unwrap();
     let id = tree::from_paths([(path, Mode::File, size, content)], &memory).unwrap();
@@ -272,12 +272,12 @@ fn tree_of(name: &str, content: Content, size: u64) -> (Digest, Vec<u8>) {
     (*id.digest(), bytes)
 }
 
-fn chunk_content(bytes: &[u8]) -> Content {
+pub(super) fn chunk_content(bytes: &[u8]) -> Content {
     Content::Chunk(dits_core::object::ChunkId::of(bytes))
 }
 
 /// Pushes these objects as one segment; what happens then is the server's answer.
-fn push_objects(raw: &Raw<'_>, made: &Made, tip: Digest, ids: &[Digest]) {
+pub(super) fn push_objects(raw: &Raw<'_>, made: &Made, tip: Digest, ids: &[Digest]) {
     start_push(raw, tip);
     raw.say(&made.frames(ids));
     raw.say(&Message::Segment(Segment { number: 0, held: vec![] }));
@@ -486,7 +486,7 @@ fn pushes_with_something_missing() {
 }
 
 /// A whole push, as the rules say; gives the answer.
-fn push_whole(server: &Rig, made: &Made, push: &Push, tip: Digest, ids: &[Digest]) -> Pushed {
+pub(super) fn push_whole(server: &Rig, made: &Made, push: &Push, tip: Digest, ids: &[Digest]) -> Pushed {
     server.serve(|link| {
         let raw = Raw(link);
         raw.introduce();

@@ -184,6 +184,42 @@ fn transfers_that_break_the_rules() {
 }
 
 #[test]
+fn edges_of_history_that_are_none() {
+    within(LIMIT, "edges", || {
+        let to = Rig::new();
+        let (old, head) = (to.write("a", b"1").commit("1"), to.write("a", b"2").commit("2"));
+        let tree = *Commit::read(to.repo.store(), head).unwrap().tree.digest();
+        let mut made = Made::default();
+        let tip = made.commit(vec![head], tree);
+        let fetched = |start: Start, depth| {
+            let fetched = against(
+                |raw| {
+                    raw.say(&welcome());
+                    raw.hear_until("ListRefs");
+                    raw.say(&listing(tip));
+                    raw.hear_until("Fetch");
+                    raw.say(&Message::Start(start));
+                    raw.say(&made.frames(&[tip]));
+                    raw.say(&Message::Segment(Segment { number: 0, held: vec![] }));
+                    raw.say(&Message::Sent(1));
+                },
+                |link| to.fetch_over(link, FetchRequest { depth, ..FetchRequest::default() }),
+            );
+            fetched.map(|(fetched, _)| (fetched.shallow, fetched.lifted))
+        };
+        // Nobody asked for less history, and the commit was here before.
+        let start = |shallow| Start { common: vec![0], shallow, ..Start::default() };
+        assert_eq!(fetched(start(vec![head]), 0).unwrap(), (vec![], vec![]));
+        // Where it is asked for, it ends only in what was asked for.
+        assert_eq!(fetched(start(vec![head, old]), 2).unwrap().0, [head]);
+        let lifts = Start { lifted: vec![head], ..start(vec![]) };
+        for depth in [0, 2] {
+            assert!(matches!(fetched(lifts.clone(), depth), Err(SyncError::Violation(_))));
+        }
+    });
+}
+
+#[test]
 fn chunks_by_name_that_do_not_come() {
     within(LIMIT, "by name", || {
         let chunk = ObjectKind::Chunk.digest(b"wanted");

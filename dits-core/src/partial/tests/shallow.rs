@@ -22,7 +22,7 @@ fn line(rig: &Rig, count: usize) -> Vec<CommitId> {
 fn history_ends_at_the_edge_for_all_who_read_it() {
     let rig = Rig::new();
     let line = line(&rig, 5);
-    let cut = cut(rig.repo.store(), &[line[4]], 2).unwrap();
+    let cut = cut(rig.repo.store(), &[line[4]], 2, &Silent).unwrap();
     assert_eq!((&cut.commits[..], &cut.edge[..]), (&[line[4], line[3]][..], &[line[3]][..]));
     forget_logs(&rig);
     rig.repo.set_shallow(cut.edge.iter().copied().collect()).unwrap();
@@ -67,7 +67,7 @@ fn a_cut_counts_from_the_nearest_tip_and_keeps_the_edge_of_what_it_cuts() {
     let (head, parents) = (rig.head(), rig.parents());
     let base = history::merge_base(store, parents[0], parents[1]).unwrap().unwrap();
     let depth = |tips: &[CommitId], depth| {
-        let mut cut = cut(store, tips, depth).unwrap();
+        let mut cut = cut(store, tips, depth, &Silent).unwrap();
         cut.commits.sort();
         cut.edge.sort();
         cut
@@ -86,4 +86,32 @@ fn a_cut_counts_from_the_nearest_tip_and_keeps_the_edge_of_what_it_cuts() {
     assert_eq!(depth(&[head], 0), Cut::default());
     rig.repo.set_shallow([parents[0]].into_iter().collect()).unwrap();
     assert_eq!(depth(&[head], 9).edge, [parents[0]]);
+}
+
+#[test]
+fn an_edge_is_lifted_once_its_parents_are_here() {
+    let rig = Rig::new();
+    let line = line(&rig, 3);
+    forget_logs(&rig);
+    rig.repo.set_shallow([line[1], line[2]].into_iter().collect()).unwrap();
+    lose(&rig, &line[..1]);
+    // What others have recorded meanwhile stays, and so does an edge whose parents have not come.
+    let left = rig.repo.move_edges(&[], &[line[1], line[2]]).unwrap();
+    assert_eq!(left.iter().collect::<Vec<_>>(), [line[1]]);
+    assert_eq!(rig.repo.move_edges(&[line[2]], &[]).unwrap().len(), 2);
+}
+
+#[test]
+fn a_depth_that_no_history_has_ends_with_the_history() {
+    let rig = Rig::new();
+    let line = line(&rig, 3);
+    let all = cut(rig.repo.store(), &[line[2]], u32::MAX - 1, &Silent).unwrap();
+    assert_eq!((all.commits.len(), all.edge), (3, Vec::new()));
+    struct Stopped;
+    impl crate::progress::Progress for Stopped {
+        fn interrupted(&self) -> bool {
+            true
+        }
+    }
+    assert!(cut(rig.repo.store(), &[line[2]], 9, &Stopped).is_err());
 }

@@ -65,6 +65,10 @@ fn segments_out_of_order_of_nothing_or_of_too_much() {
     receiver().segment(&segment(1, &[]), none).unwrap_err();
     receiver().segment(&segment(1, &[id(9)]), none).unwrap_err();
     receiver().segment(&segment(1, &[id(1)]), none).unwrap();
+    let mut twice = receiver();
+    twice.segment(&segment(1, &[id(1)]), none).unwrap();
+    twice.segment(&segment(2, &[id(1)]), none).unwrap_err();
+    receiver().segment(&segment(1, &[id(1), id(1)]), none).unwrap_err();
     let chunk = Segment { number: 1, held: vec![(ObjectKind::Chunk as u8, id(1))] };
     receiver().segment(&chunk, none).unwrap_err();
     let unknown = Segment { number: 1, held: vec![(200, id(1))] };
@@ -137,6 +141,15 @@ fn chunks_that_are_named_and_never_sent_fill_no_memory() {
         }
     }
     assert!(refused.is_some_and(|why| why.0.contains("not sent")));
+}
+
+#[test]
+fn what_is_remembered_is_counted() {
+    let mut receiving = Receiving::new([id(0)], true);
+    receiving.metadata(&id(0), &[id(1), id(2)], &wanted(&chunks(0, 10))).unwrap();
+    assert_eq!(receiving.names(), 2);
+    receiving.segment(&segment(0, &[id(1)]), &mut Nothing(0)).unwrap();
+    assert_eq!(receiving.names(), 1 + 10, "in a dry run what was asked for never comes");
 }
 
 /// A sender that has closed a segment of 1024 chunks and one held object with ten.

@@ -36,7 +36,7 @@ fn filter(version: u8, len: u64, hashes: u32, seed: [u8; 32], bits: &[u8]) -> Ve
 
 fn taken(filter: Vec<u8>) -> bool {
     let mut bytes = vec![START];
-    bytes.extend(codec::encode(&(Vec::<u32>::new(), Vec::<CommitId>::new(), Some(filter))));
+    bytes.extend(codec::encode(&(Vec::<u32>::new(), [Vec::<CommitId>::new(), Vec::new()], Some(filter))));
     match Message::decode(&Bytes::from(bytes)) {
         Ok(Some(Message::Start(start))) => {
             // Whatever is taken can be asked.

@@ -43,7 +43,7 @@ fn samples() -> Vec<Message> {
             depth: ALL,
             held: held.clone(),
         }),
-        Message::Start(Start { common: vec![0, 300], shallow: vec![commit(5)], held }),
+        Message::Start(Start { common: vec![0, 300], shallow: vec![commit(5)], lifted: vec![commit(4)], held }),
         Message::More,
         Message::Push(Push {
             updates: vec![update(None, Some(digest(1)), false), update(Some(digest(2)), None, true)],

@@ -51,6 +51,7 @@ fn lists() {
     limit(MAX_SHALLOW, |n| Message::Fetch(Fetch { shallow: vec![commit(1); n], ..empty.clone() }));
     limit(MAX_HAVES, |n| Message::Start(Start { common: vec![1; n], ..Start::default() }));
     limit(MAX_SHALLOW, |n| Message::Start(Start { shallow: vec![commit(1); n], ..Start::default() }));
+    limit(MAX_SHALLOW, |n| Message::Start(Start { lifted: vec![commit(1); n], ..Start::default() }));
     let push = Push { updates: vec![], haves: vec![], unrelated: false, atomic: false, dry_run: false };
     let update = Update { name: main_branch(), old: None, new: None, force: false };
     limit(MAX_WANTS, |n| Message::Push(Push { updates: vec![update.clone(); n], ..push.clone() }));
