@@ -120,7 +120,7 @@ fn forward_and_refusals() {
     let sandbox = forked();
     sandbox.dits(["merge", "--ff-only", "grading"]).exits(3).warns("--ff-only");
     sandbox.dits(["merge", "grading", "main"]).exits(2).warns("one commit");
-    sandbox.dits(["merge", "nobody"]).exits(2);
+    sandbox.dits(["merge", "nobody"]).exits(1);
     sandbox.dits(["merge"]).exits(2);
     branch(&sandbox, "behind");
     sandbox.write("more", "1");
