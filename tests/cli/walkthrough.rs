@@ -47,6 +47,7 @@ fn without_an_index_switching_brings_all_files() {
         let clone = sandbox.beside("clone");
         let (from, to) = (sandbox.path("").display().to_string(), clone.display().to_string());
         sandbox.dits(["clone", "-q", "--no-checkout", &from, &to]).ok();
+        sandbox.dits_in(&clone, ["fsck"]).ok();
         sandbox.dits_in(&clone, ["restore", "."]).exits(1).warns("`.` matches no file");
         sandbox.dits_in(&clone, ["checkout", "."]).exits(1);
         sandbox.dits_in(&clone, go).ok();

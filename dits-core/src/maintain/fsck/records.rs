@@ -108,7 +108,10 @@ fn check_head(refs: &FolderRefs, layout: &Layout, bare: bool, report: &mut FsckR
     let Ok(resolved) = refs.resolve(&head) else { return Ok(()) };
     if resolved.is_some() && !bare && !layout.index().exists() {
         let what = "the index is missing: what was staged is not known".to_owned();
-        report.add(Severity::Error, Some(layout.index()), what, Some("run `dits reset` to make it from HEAD"));
+        // A clone without checkout has none until HEAD moves, and lacks nothing.
+        let moved = refs.log(&head, 2).is_ok_and(|log| log.len() > 1);
+        let severity = if moved { Severity::Error } else { Severity::Warning };
+        report.add(severity, Some(layout.index()), what, Some("run `dits reset` to make it from HEAD"));
     }
     if let (Target::Symbolic(branch), None) = (&target, resolved)
         && let Ok(entries) = refs.log(&head, 1)
