@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::env::Env;
 use crate::settings::{self, Settings};
@@ -19,6 +19,13 @@ pub fn expand(arguments: &[OsString], error: &clap::Error, env: &Env, seen: &mut
     seen.push(name.clone());
     let before = arguments[..at].iter().cloned();
     Some(before.chain(words.into_iter().map(OsString::from)).chain(arguments[at + 1..].iter().cloned()).collect())
+}
+
+/// What to say when the command that clap did not know is an alias that was replaced already.
+pub fn loops(error: &clap::Error, seen: &[String]) -> Option<clap::Error> {
+    let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let message = format!("the alias `{name}` leads back to itself: {} -> {name}\n", seen.join(" -> "));
+    seen.contains(name).then(|| clap::Error::raw(ErrorKind::InvalidValue, message))
 }
 
 /// What the configuration says; `before` are the arguments in front of the command, where `-c` can be.

@@ -1,7 +1,7 @@
 //! From the arguments to a command, and from its outcome to the exit code.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -109,7 +109,7 @@ fn run(arguments: Vec<OsString>, env: Env) -> Result<Exit, CliError> {
     let cx = Context::new(cli.globals, env, cwd, repairs)?;
     let outcome = cmd::run(cli.command, &cx);
     let outcome = match (outcome, cx.finish()) {
-        (Ok(_), Err(error)) => Err(error),
+        (Ok(_), Err(error)) => Err(error.only_output_lost()),
         (outcome, _) => outcome,
     };
     // An operation that noticed Ctrl-C may have failed in another way because of it.
@@ -136,7 +136,7 @@ fn parse(arguments: &[OsString], env: &Env) -> Result<Cli, clap::Error> {
         };
         match alias::expand(&arguments, &error, env, &mut seen) {
             Some(expanded) => arguments = expanded,
-            None => return Err(error),
+            None => return Err(alias::loops(&error, &seen).unwrap_or(error)),
         }
     }
 }
@@ -152,9 +152,13 @@ fn refuse(error: &clap::Error, json: bool) -> Result<Exit, CliError> {
         usage.hints.extend(rest.split("\n\n").map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()));
         return Err(usage);
     }
-    // clap knows which stream it is for, and its colours. A closed stream has no reader to tell.
-    let _ = error.print();
-    Ok(if is_answer { Exit::Ok } else { Exit::Usage })
+    // clap knows which stream it is for, and its colours.
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    match printed {
+        Err(error) if is_answer => Err(CliError::output(&error)),
+        // A closed standard error has no reader to tell.
+        _ => Ok(if is_answer { Exit::Ok } else { Exit::Usage }),
+    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub struct Env {
     pub config_system: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`.
     pub xdg_config_home: Option<PathBuf>,
+    /// `XDG_CACHE_HOME`.
+    pub xdg_cache_home: Option<PathBuf>,
     /// `HOME`.
     pub home: Option<PathBuf>,
     /// `DITS_TOKEN`: what shows remotes who we are.
@@ -104,6 +106,7 @@ impl Env {
             config_global: path("DITS_CONFIG_GLOBAL"),
             config_system: path("DITS_CONFIG_SYSTEM"),
             xdg_config_home: path("XDG_CONFIG_HOME"),
+            xdg_cache_home: path("XDG_CACHE_HOME"),
             home: path("HOME"),
             token: text("DITS_TOKEN").map(Secret),
             ssh_command: text("DITS_SSH_COMMAND"),
@@ -130,6 +133,13 @@ impl Env {
         Some(dir.join("dits/config.toml"))
     }
 
+    /// Where what can be fetched again is kept: `dits` in `XDG_CACHE_HOME` or `~/.cache`. `None` without a home folder.
+    #[must_use]
+    pub fn cache_folder(&self) -> Option<PathBuf> {
+        let xdg = self.xdg_cache_home.as_ref().filter(|dir| dir.is_absolute()).cloned();
+        Some(xdg.or_else(|| self.home.as_ref().map(|home| home.join(".cache")))?.join("dits"))
+    }
+
     /// The machine's configuration file, whether or not it exists.
     #[must_use]
     pub fn system_config(&self) -> PathBuf {
@@ -140,7 +150,23 @@ impl Env {
 /// The arguments, without the program's name.
 #[must_use]
 pub fn arguments() -> Vec<OsString> {
-    std::env::args_os().skip(1).collect()
+    join_color(std::env::args_os().skip(1))
+}
+
+/// `--color always` as `--color=always`, which is how an option looks whose value may be left out.
+fn join_color(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        let is_when = ["always", "auto", "never"].iter().any(|when| argument == *when);
+        match joined.last_mut() {
+            Some(last) if is_when && last == "--color" => {
+                last.push("=");
+                last.push(argument);
+            }
+            _ => joined.push(argument),
+        }
+    }
+    joined
 }
 
 /// The folder the process is in.

@@ -63,7 +63,13 @@ impl CliError {
         if source.kind() == io::ErrorKind::BrokenPipe {
             return Self::broken_pipe();
         }
-        io_error::with_hint(Self::new(Exit::Usage, format!("cannot write the output: {source}")), source.kind())
+        Self::new(Exit::Usage, format!("cannot write the output: {source}"))
+    }
+
+    /// Says of a failure to write the last of the output that everything else was done.
+    #[must_use]
+    pub fn only_output_lost(self) -> Self {
+        self.hint("the command itself was carried out: only its output is lost")
     }
 
     /// Prints it to standard error: `error: …` and `hint: …` lines, or one JSON object on one line.

@@ -88,7 +88,7 @@ impl Pathspecs {
     #[must_use]
     pub fn unused(&self) -> Vec<&str> {
         let unused = self.include.iter().filter(|spec| !spec.used.load(Ordering::Relaxed));
-        unused.filter(|spec| !spec.pattern.is_empty()).map(|spec| spec.given.as_str()).collect()
+        unused.map(|spec| spec.given.as_str()).collect()
     }
 
     /// The plain names, without wildcards, that have matched nothing so far: as given, and as paths.
@@ -98,10 +98,10 @@ impl Pathspecs {
         unused.filter_map(|spec| Some((spec.given.as_str(), RepoPath::parse(&spec.pattern).ok()?))).collect()
     }
 
-    /// Takes the paths given as plain names for used, as far as `settled` says.
+    /// Takes the paths given as plain names for used, as far as `settled` says; and the top folder.
     pub fn settle_names(&self, settled: impl Fn(&RepoPath) -> bool) {
         for spec in self.include.iter().filter(|spec| spec.is_name()) {
-            if RepoPath::parse(&spec.pattern).is_ok_and(|path| settled(&path)) {
+            if spec.pattern.is_empty() || RepoPath::parse(&spec.pattern).is_ok_and(|path| settled(&path)) {
                 spec.used.store(true, Ordering::Relaxed);
             }
         }

@@ -38,6 +38,7 @@ impl Context {
             home: self.env.home.clone(),
             overrides: self.globals.overrides.clone(),
             threads: threads.unwrap_or_else(cores),
+            cwd: Some(std::fs::canonicalize(&self.cwd).at("look at", &self.cwd)?),
             unmapped: false,
         })
     }

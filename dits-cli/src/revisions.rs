@@ -7,6 +7,7 @@ use dits_core::revision::{Range, RevisionError};
 
 use crate::context::Context;
 use crate::error::CliError;
+use crate::exit::Exit;
 use crate::repository::Opened;
 
 /// What was given: versions, then files.
@@ -54,7 +55,7 @@ impl Opened {
                         }
                         let text = stray.to_string_lossy();
                         let message = format!("`{text}` is neither a version nor a file in the worktree");
-                        return Err(CliError::usage(message)
+                        return Err(CliError::new(Exit::Difference, message)
                             .hint("`--` separates versions from files that are gone: `dits log -- FILE`"));
                     }
                     given.paths.extend(rest.iter().cloned());

@@ -67,7 +67,16 @@ fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<(), IoError> 
 fn new_temp(dir: &Path, prefix: &str, mode: u32) -> io::Result<tempfile::NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
     let permissions = fs::Permissions::from_mode(mode);
-    tempfile::Builder::new().prefix(prefix).permissions(permissions).tempfile_in(dir)
+    tempfile::Builder::new().prefix(prefix).permissions(permissions).tempfile_in(dir).map_err(without_path)
+}
+
+/// What the system said, without the name of the temporary file: it means nothing to a user, and the folder is named
+/// anyway.
+fn without_path(error: io::Error) -> io::Error {
+    match error.kind() {
+        kind @ (io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => kind.into(),
+        _ => error,
+    }
 }
 
 /// Gives a fully written temporary file its name, durably. The temporary file must be on the same file system.

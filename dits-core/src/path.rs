@@ -37,8 +37,15 @@ pub enum PathError {
     #[error("`{0}` is too long: a name has at most 255 bytes, a path 4095")]
     TooLong(String),
     /// A name that some file system takes for `.dits` or `.git`.
-    #[error("`{0}` is reserved: some file systems take it for {1}")]
+    #[error("`{name}` is never versioned: {}", reserved(.0, .1), name = .0)]
     Reserved(String, &'static str),
+}
+
+fn reserved(name: &str, what: &str) -> String {
+    match what.trim_matches('`') {
+        what if what == name => "a repository keeps its own files in it".to_owned(),
+        _ => format!("some file systems take it for {what}"),
+    }
 }
 
 fn shown(bytes: &[u8]) -> String {

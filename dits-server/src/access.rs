@@ -1,7 +1,7 @@
 //! One client's access to one repository: settings, tokens, hooks and logs come together here.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dits_core::object::ObjectRead;
@@ -50,6 +50,19 @@ impl Services {
             self.metrics.errors.inc();
             tracing::error!(event = record.event, %error, "not in the audit log");
         }
+    }
+
+    /// Makes sure that what is done next can be recorded.
+    ///
+    /// # Errors
+    /// What a client is told.
+    pub fn check_books(&self) -> Result<(), String> {
+        let Some(audit) = &self.audit else { return Ok(()) };
+        audit.check(env::now()).map_err(|error| {
+            self.metrics.errors.inc();
+            tracing::error!(%error, "the audit log cannot be continued");
+            "the server cannot continue its audit log, and takes no push until it can; its log tells more".to_owned()
+        })
     }
 
     /// Whether the server is to stop.
@@ -121,6 +134,8 @@ pub struct Grant {
     pub peer: String,
     /// When it was let in.
     pub since: Instant,
+    /// Objects that it read by name, and the traffic by then.
+    pub got: Mutex<(u64, Traffic)>,
 }
 
 const NO_LONGER: &str = "your token was revoked or has expired";
@@ -153,7 +168,7 @@ impl Grant {
     }
 
     fn run_hook(&self, hook: Hook, updates: &[RefUpdate]) -> Outcome {
-        let outcome = hooks::run(hook, &self.occasion(), updates);
+        let outcome = hooks::run(hook, &self.occasion(), updates, &|| self.cutting_off());
         if let Some(label) = outcome.label() {
             self.services.metrics.hook(label);
         }
@@ -226,11 +241,16 @@ impl Access for Grant {
         Signature { email: format!("{name}@dits-server"), name, time: env::now(), offset: 0 }
     }
 
-    fn begin_push(&self) -> Result<Box<dyn Send>, Failure> {
+    fn begin_push(&self, gone: &dyn Fn() -> bool) -> Result<Box<dyn Send>, Failure> {
         let begin = Instant::now();
+        self.services.check_books().map_err(|text| Failure { code: ErrorCode::Internal, text })?;
         let waiting = self.services.metrics.waiting.clone();
         waiting.inc();
-        let turn = self.services.turns.wait(&self.name, &|| self.services.is_stopping());
+        let over = || match self.services.is_stopping() {
+            true => Some(NoTurn::Stopping),
+            false => gone().then_some(NoTurn::Gone),
+        };
+        let turn = self.services.turns.wait(&self.name, &over);
         waiting.dec();
         let failure = |code, text: &str| Failure { code, text: text.to_owned() };
         match turn {
@@ -238,6 +258,7 @@ impl Access for Grant {
             Err(NoTurn::Late) => {
                 Err(failure(ErrorCode::Busy, "too many pushes to this repository at once; try again later"))
             }
+            Err(NoTurn::Gone) => Err(failure(ErrorCode::GoingAway, "the client left while it waited for other pushes")),
             Err(NoTurn::Stopping) => Err(failure(ErrorCode::GoingAway, "the server is shutting down; try again later")),
         }
     }
@@ -273,12 +294,18 @@ impl Access for Grant {
         {
             return Err(format!("the repository would take more than its quota of {quota} bytes"));
         }
-        match self.run_hook(Hook::PreReceive, updates) {
-            Outcome::Absent => Ok(String::new()),
-            Outcome::Agreed(text) => Ok(text),
-            Outcome::Refused(text) if text.is_empty() => Err("the server's hook pre-receive refuses it".to_owned()),
-            Outcome::Refused(text) | Outcome::Failed(text) => Err(text),
-        }
+        let text = match self.run_hook(Hook::PreReceive, updates) {
+            Outcome::Absent => String::new(),
+            Outcome::Agreed(text) => text,
+            Outcome::Refused(text) if text.is_empty() => {
+                return Err("the server's hook pre-receive refuses it".to_owned());
+            }
+            Outcome::Refused(text) | Outcome::Failed(text) => return Err(text),
+        };
+        // A hook may take its time, and the token may be revoked meanwhile.
+        self.actor()?;
+        self.services.check_books()?;
+        Ok(text)
     }
 
     fn post_receive(&self, updates: &[RefUpdate]) -> String {
@@ -291,18 +318,24 @@ impl Access for Grant {
     fn observe(&self, event: &Event) {
         let none = Traffic::default();
         match event {
-            Event::Fetched { wants, objects, traffic, .. } => {
+            Event::Fetched { wants, objects, complete, traffic, .. } => {
                 self.services.metrics.request("fetch", *objects, *traffic);
                 tracing::info!(
                     repository = %self.name, who = %self.who, peer = %self.peer, wants = wants.len(), objects,
-                    sent = traffic.sent, "fetch"
+                    complete, sent = traffic.sent, "fetch"
                 );
                 if self.services.audit_reads {
-                    self.services.record(&self.record("fetch", *objects, *traffic), false);
+                    let note = (!complete).then(|| "broken off".to_owned());
+                    let record = self.record("fetch", *objects, *traffic);
+                    let objects = record.objects.filter(|_| *complete);
+                    self.services.record(&Record { objects, note, ..record }, false);
                 }
             }
             Event::Pushed { moved, refused, objects, traffic } => self.on_push(moved, refused, *objects, *traffic),
-            Event::Got { objects, missing } => {
+            Event::Got { objects, missing, traffic } => {
+                // A mount reads all day long: one line for all of it, when it leaves.
+                let mut got = self.got.lock().unwrap_or_else(PoisonError::into_inner);
+                *got = (got.0 + objects, *traffic);
                 self.services.metrics.request("get", *objects, none);
                 tracing::debug!(repository = %self.name, who = %self.who, peer = %self.peer, objects, missing, "get");
             }
@@ -328,6 +361,10 @@ impl Access for Grant {
 
 impl Drop for Grant {
     fn drop(&mut self) {
+        let (objects, traffic) = *self.got.lock().unwrap_or_else(PoisonError::into_inner);
+        if objects > 0 && self.services.audit_reads {
+            self.services.record(&self.record("get", objects, traffic), false);
+        }
         self.services.metrics.open.dec();
         self.services.metrics.connection_ended(self.since.elapsed().as_secs_f64());
         tracing::debug!(repository = %self.name, who = %self.who, peer = %self.peer, "left");

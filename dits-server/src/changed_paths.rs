@@ -47,7 +47,8 @@ impl From<StoreError> for PathRefusal {
 }
 
 /// Looks at every commit that the update brings, and for a branch that exists at the change as a whole: a merge with
-/// another branch of the repository brings no commits, but changes this one.
+/// another branch of the repository brings no commits, but changes this one. A deletion takes away every path there is: or
+/// a branch could be deleted, and made anew as anything that the repository has.
 ///
 /// # Errors
 /// When a path is changed that no pattern covers.
@@ -57,20 +58,23 @@ pub fn check(
     update: &RefUpdate,
     allowed: &[Pattern],
 ) -> Result<(), PathRefusal> {
-    let Some(new) = update.new else { return Ok(()) };
-    let new = commit_of(objects, new)?.ok_or(PathRefusal::NotACommit)?;
     let mut look = Look { objects, allowed, left: MAX_CHANGES };
-    if let Some(old) = update.old
-        && let Some(old) = commit_of(objects, old)?
-    {
-        look.one(Some(tree_of(objects, old)?), tree_of(objects, new)?)?;
+    let commit = |id: Option<Digest>| id.map(|id| commit_of(objects, id)).transpose().map(Option::flatten);
+    let (old, new) = (commit(update.old)?, commit(update.new)?);
+    let Some(new) = new else {
+        // A deletion, or what is no commit.
+        let old = old.filter(|_| update.new.is_none()).ok_or(PathRefusal::NotACommit)?;
+        return look.one(Some(tree_of(objects, old)?), None);
+    };
+    if let Some(old) = old {
+        look.one(Some(tree_of(objects, old)?), Some(tree_of(objects, new)?))?;
     }
     for commit in Walk::new(objects, &[new], &known(repository, objects)?)? {
         let (_, commit) = commit?;
         let parents = commit.parents.iter().map(|parent| tree_of(objects, *parent)).collect::<Result<Vec<_>, _>>()?;
         match *parents {
-            [] => look.one(None, commit.tree)?,
-            [parent] => look.one(Some(parent), commit.tree)?,
+            [] => look.one(None, Some(commit.tree))?,
+            [parent] => look.one(Some(parent), Some(commit.tree))?,
             ref parents => look.merge(parents, commit.tree)?,
         }
     }
@@ -84,7 +88,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn one(&mut self, old: Option<TreeId>, new: TreeId) -> Result<(), PathRefusal> {
+    fn one(&mut self, old: Option<TreeId>, new: Option<TreeId>) -> Result<(), PathRefusal> {
         match self.outside(old, new, |_| true, true)?.pop_first() {
             Some(path) => Err(PathRefusal::Path { path }),
             None => Ok(()),
@@ -96,7 +100,7 @@ impl Look<'_> {
         let mut changed: Option<BTreeSet<RepoPath>> = None;
         for parent in parents {
             let before = changed.take();
-            let found = self.outside(Some(*parent), new, |p| before.as_ref().is_none_or(|b| b.contains(p)), false)?;
+            let found = self.outside(Some(*parent), Some(new), |p| before.as_ref().is_none_or(|b| b.contains(p)), false)?;
             if found.is_empty() {
                 return Ok(());
             }
@@ -112,12 +116,12 @@ impl Look<'_> {
     fn outside(
         &mut self,
         old: Option<TreeId>,
-        new: TreeId,
+        new: Option<TreeId>,
         wanted: impl Fn(&RepoPath) -> bool,
         first: bool,
     ) -> Result<BTreeSet<RepoPath>, PathRefusal> {
         let mut found = BTreeSet::new();
-        for change in tree::diff_recursive(self.objects, old, Some(new)) {
+        for change in tree::diff_recursive(self.objects, old, new) {
             let path = change?.path;
             self.left = self.left.checked_sub(1).ok_or(PathRefusal::TooMuch)?;
             if !self.allowed.iter().any(|pattern| pattern.covers(path.as_bytes())) && wanted(&path) {
@@ -179,10 +183,15 @@ mod tests {
     use super::*;
     use crate::forge;
 
-    fn refused(repo: &Repository, old: Option<CommitId>, new: CommitId, allowed: &[&str]) -> Option<String> {
+    fn refused(
+        repo: &Repository,
+        old: Option<CommitId>,
+        new: impl Into<Option<CommitId>>,
+        allowed: &[&str],
+    ) -> Option<String> {
         let name = RefName::branch("topic").unwrap();
         let id = |commit: CommitId| *commit.digest();
-        let update = RefUpdate { name, old: old.map(id), new: Some(id(new)), force: false };
+        let update = RefUpdate { name, old: old.map(id), new: new.into().map(id), force: false };
         let allowed: Vec<_> = allowed.iter().map(|text| Pattern::parse(text)).collect();
         check(repo, repo.store(), &update, &allowed).err().map(|refusal| refusal.to_string())
     }
@@ -213,5 +222,8 @@ mod tests {
         assert_eq!(refused(&repo, None, merge, &["a"]), None);
         assert!(refused(&repo, Some(inside), merge, &["a"]).unwrap().contains("`b/y`"));
         assert!(refused(&repo, None, evil, &["a"]).unwrap().contains("`b/y`"));
+        // Who deletes a branch may make it anew as anything: so that changes all that is in it.
+        assert!(refused(&repo, Some(inside), None, &["a"]).unwrap().contains("`b/y`"));
+        assert_eq!(refused(&repo, Some(inside), None, &["a", "b"]), None);
     }
 }

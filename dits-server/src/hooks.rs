@@ -107,16 +107,16 @@ struct Update {
     force: bool,
 }
 
-/// Runs a hook, if there is one.
+/// Runs a hook, if there is one. When `cut_off` says so, it is ended with what it started.
 #[must_use]
-pub fn run(hook: Hook, occasion: &Occasion<'_>, updates: &[RefUpdate]) -> Outcome {
+pub fn run(hook: Hook, occasion: &Occasion<'_>, updates: &[RefUpdate], cut_off: &dyn Fn() -> bool) -> Outcome {
     let program = occasion.folder.join("hooks").join(hook.name());
     if let Err(e) = program.symlink_metadata()
         && e.kind() == io::ErrorKind::NotFound
     {
         return Outcome::Absent;
     }
-    match run_program(&program, &told(hook, occasion, updates), occasion) {
+    match run_program(&program, &told(hook, occasion, updates), occasion, cut_off) {
         Ok(outcome) => outcome,
         Err(e) => Outcome::Failed(format!("the server's hook {} cannot be run: {e}", hook.name())),
     }
@@ -144,7 +144,12 @@ fn told(hook: Hook, occasion: &Occasion<'_>, updates: &[RefUpdate]) -> Vec<u8> {
     line
 }
 
-fn run_program(program: &Path, input: &[u8], occasion: &Occasion<'_>) -> io::Result<Outcome> {
+fn run_program(
+    program: &Path,
+    input: &[u8],
+    occasion: &Occasion<'_>,
+    cut_off: &dyn Fn() -> bool,
+) -> io::Result<Outcome> {
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new(program);
     command.current_dir(occasion.folder).env_clear().process_group(0);
@@ -158,30 +163,40 @@ fn run_program(program: &Path, input: &[u8], occasion: &Occasion<'_>) -> io::Res
     // A hook that does not read its input is free to; a thread per stream, so that none waits for another.
     std::thread::spawn(move || stdin.map(|mut pipe| pipe.write_all(&input)));
     let output = collect(reader);
-    let ended = wait(&mut child, occasion.timeout);
+    let ended = wait(&mut child, occasion.timeout, cut_off);
     let text = said(&output, &child);
-    match ended? {
-        None => {
+    Ok(match ended? {
+        Ended::Late => {
             let seconds = occasion.timeout.as_secs_f32();
-            Ok(Outcome::Failed(format!("{text}the server's hook took longer than {seconds} s and was ended\n")))
+            Outcome::Failed(format!("{text}the server's hook took longer than {seconds} s and was ended\n"))
         }
-        Some(true) => Ok(Outcome::Agreed(text)),
-        Some(false) => Ok(Outcome::Refused(text)),
-    }
+        Ended::CutOff => Outcome::Failed(format!("{text}the server is shutting down, and its hook was ended\n")),
+        Ended::Well => Outcome::Agreed(text),
+        Ended::Badly => Outcome::Refused(text),
+    })
 }
 
-/// Whether it ended well; `None` if it had to be ended.
-fn wait(child: &mut Child, timeout: Duration) -> io::Result<Option<bool>> {
+enum Ended {
+    Well,
+    Badly,
+    /// It had to be ended: it took too long,
+    Late,
+    /// or the server cannot wait any more.
+    CutOff,
+}
+
+fn wait(child: &mut Child, timeout: Duration, cut_off: &dyn Fn() -> bool) -> io::Result<Ended> {
     let begin = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Some(status.success()));
+            return Ok(if status.success() { Ended::Well } else { Ended::Badly });
         }
-        if begin.elapsed() >= timeout {
+        let cut_off = cut_off();
+        if cut_off || begin.elapsed() >= timeout {
             kill_group(child);
             child.wait()?;
-            return Ok(None);
+            return Ok(if cut_off { Ended::CutOff } else { Ended::Late });
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));

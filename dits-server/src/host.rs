@@ -1,6 +1,6 @@
 //! Lets clients in: by token, anonymously, or because the operating system did.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dits_core::repo::Repository;
@@ -81,6 +81,7 @@ impl Hosted {
             rights,
             peer: visitor.peer.clone(),
             since: Instant::now(),
+            got: Mutex::default(),
         })
     }
 
@@ -188,6 +189,7 @@ impl Host for OwnRepository {
             rights: Rights { methods: 15, ..Rights::default() },
             peer: visitor.peer.clone(),
             since: Instant::now(),
+            got: Mutex::default(),
         }))
     }
 }

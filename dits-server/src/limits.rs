@@ -134,6 +134,8 @@ pub enum NoTurn {
     Late,
     /// The server stops.
     Stopping,
+    /// Who waited has left.
+    Gone,
 }
 
 /// A push whose turn it is, until this is dropped.
@@ -153,13 +155,13 @@ impl Turns {
     /// Waits for a turn.
     ///
     /// # Errors
-    /// When it does not come in time, or the server stops.
-    pub fn wait(self: &Arc<Self>, repository: &str, stopping: &dyn Fn() -> bool) -> Result<Turn, NoTurn> {
+    /// When it does not come in time, or `over` gives a reason to wait no longer.
+    pub fn wait(self: &Arc<Self>, repository: &str, over: &dyn Fn() -> Option<NoTurn>) -> Result<Turn, NoTurn> {
         let begin = Instant::now();
         let mut taken = self.lock();
         loop {
-            if stopping() {
-                return Err(NoTurn::Stopping);
+            if let Some(why) = over() {
+                return Err(why);
             }
             let count = taken.entry(repository.to_owned()).or_default();
             if *count < self.per_repository {
@@ -213,19 +215,19 @@ mod tests {
     #[test]
     fn pushes_wait_for_their_turn() {
         let turns = Turns::new(1, Duration::from_millis(40));
-        let turn = turns.wait("film", &|| false).unwrap();
-        let _other = turns.wait("sound", &|| false).unwrap();
-        assert_eq!(turns.wait("film", &|| false).unwrap_err(), NoTurn::Late);
-        assert_eq!(turns.wait("film", &|| true).unwrap_err(), NoTurn::Stopping);
+        let turn = turns.wait("film", &|| None).unwrap();
+        let _other = turns.wait("sound", &|| None).unwrap();
+        assert_eq!(turns.wait("film", &|| None).unwrap_err(), NoTurn::Late);
+        assert_eq!(turns.wait("film", &|| Some(NoTurn::Stopping)).unwrap_err(), NoTurn::Stopping);
         let patient = Turns::new(1, Duration::from_secs(20));
-        let held = patient.wait("film", &|| false).unwrap();
+        let held = patient.wait("film", &|| None).unwrap();
         let waiting = {
             let patient = Arc::clone(&patient);
-            std::thread::spawn(move || patient.wait("film", &|| false).is_ok())
+            std::thread::spawn(move || patient.wait("film", &|| None).is_ok())
         };
         drop(held);
         assert!(waiting.join().unwrap());
         drop(turn);
-        turns.wait("film", &|| false).unwrap();
+        turns.wait("film", &|| None).unwrap();
     }
 }

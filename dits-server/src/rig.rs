@@ -25,6 +25,11 @@ pub struct Rig {
 
 /// Makes one.
 pub fn rig() -> Rig {
+    rig_with(Duration::from_millis(700), Duration::ZERO)
+}
+
+/// Makes one whose hooks may take this long, and in which pushes wait this long for each other.
+pub fn rig_with(hook_timeout: Duration, push_wait: Duration) -> Rig {
     let dir = tempfile::tempdir().unwrap();
     let root = Root::open_or_create(&dir.path().join("root")).unwrap();
     let services = Services {
@@ -32,8 +37,8 @@ pub fn rig() -> Rig {
         audit: Some(AuditLog::new(root.audit())),
         audit_reads: true,
         metrics: Metrics::default(),
-        turns: Turns::new(1, Duration::ZERO),
-        hook_timeout: Duration::from_millis(700),
+        turns: Turns::new(1, push_wait),
+        hook_timeout,
         stopping: Arc::new(AtomicBool::new(false)),
         cutting_off: AtomicBool::new(false),
     };

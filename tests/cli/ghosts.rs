@@ -21,6 +21,7 @@ fn drop_content(sandbox: &Sandbox, files: &[&str]) {
     let options = DropOptions {
         remote: "origin",
         confirmed: &confirmed,
+        lacking: &|_| Ok(Vec::new()),
         pinned: &Exactly::new(&[]),
         dry_run: false,
         wait: Duration::ZERO,

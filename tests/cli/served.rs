@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use dits_core::repo::{Environment, Repository};
 use dits_sync::identity::ServerIdentity;
-use dits_sync::link::{ListenOptions, Listener};
+use dits_sync::link::{Link, ListenOptions, Listener};
 use dits_sync::server::{Access, Host, LocalHost, Visitor, serve};
 use dits_sync::wire::{ErrorCode, Failure};
 use dits_testkit::random::bytes;
@@ -20,7 +20,7 @@ use rustix::process::Signal;
 use crate::inspect::json;
 use crate::sharing::Studio;
 
-const TOKEN: &str = "dits-t0ken";
+pub(crate) const TOKEN: &str = "dits-t0ken";
 
 /// One repository, called `film`, for who has the token.
 struct Film(PathBuf);
@@ -36,14 +36,15 @@ impl Host for Film {
     }
 }
 
-struct Server {
-    url: String,
+/// A server that is gone with all its connections when it is dropped.
+pub(crate) struct Server {
+    pub(crate) url: String,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    fn start(s: &Studio, port: u16, identity: &str) -> Self {
+    pub(crate) fn start(s: &Studio, port: u16, identity: &str) -> Self {
         let state = s.sandbox.beside(identity);
         fs::create_dir_all(&state).unwrap();
         let identity = ServerIdentity::load_or_create(&state).unwrap();
@@ -53,17 +54,20 @@ impl Server {
         let (stop, path) = (Arc::new(AtomicBool::new(false)), s.path("server").canonicalize().unwrap());
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
+            let mut links: Vec<Arc<dyn Link>> = Vec::new();
             while !stopped.load(Ordering::Acquire) {
                 if let Some(link) = listener.accept(Duration::from_millis(50)) {
-                    let host = Film(path.clone());
+                    let (host, link) = (Film(path.clone()), Arc::<dyn Link>::from(link));
+                    links.push(Arc::clone(&link));
                     thread::spawn(move || serve(&*link, &host));
                 }
             }
+            links.iter().for_each(|link| link.close());
         });
         Self { url, stop, thread: Some(thread) }
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         let host = self.url.split('/').nth(2).unwrap();
         host.rsplit(':').next().unwrap().parse().unwrap()
     }
@@ -76,14 +80,14 @@ impl Drop for Server {
     }
 }
 
-fn command(s: &Studio, at: &str, line: &str) -> Command {
+pub(crate) fn command(s: &Studio, at: &str, line: &str) -> Command {
     let mut command = s.sandbox.dits_command(line.split(' '));
     command.current_dir(s.path(at)).env("DITS_TOKEN", TOKEN);
     command
 }
 
 #[track_caller]
-fn dits(s: &Studio, at: &str, line: &str) -> Finished {
+pub(crate) fn dits(s: &Studio, at: &str, line: &str) -> Finished {
     s.sandbox.run(command(s, at, line))
 }
 

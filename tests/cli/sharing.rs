@@ -452,3 +452,28 @@ fn refs_move_and_are_told_of_as_in_git() {
     t.both("b", "pull");
     t.both("b", "push --all");
 }
+
+#[test]
+fn a_name_in_the_way_stops_one_branch_and_not_the_fetch() {
+    let s = Studio::with_a_project();
+    s.dits("ada", "push -q origin main:refs/branches/side").ok();
+    s.dits(".", "clone -q server bob").ok();
+    s.dits("ada", "push -q origin :side").ok();
+    s.dits("ada", "push -q origin main:refs/branches/side/a").ok();
+    s.write("ada/notes.txt", b"new\n");
+    s.commit("ada", "two");
+    s.dits("ada", "push -q").ok();
+    let fetched = s.dits("bob", "fetch").exits(3);
+    fetched.warns(" ! [rejected]        side/a     -> origin/side/a  (`refs/remotes/origin/side` is in the way;");
+    assert_eq!(s.id("bob", "origin/main"), s.id("ada", "main"));
+    s.dits("bob", "pull -q").exits(3);
+    s.dits("bob", "fetch --prune").ok();
+    assert_eq!(s.id("bob", "origin/side/a"), s.id("bob", "origin/main~1"));
+    s.dits("bob", "pull -q").ok();
+    s.same_files("ada", "bob");
+    // The other way round.
+    s.dits("ada", "push -q origin :side/a").ok();
+    s.dits("ada", "push -q origin main:refs/branches/side").ok();
+    s.dits("bob", "fetch").exits(3).warns("`refs/remotes/origin/side/a` is in the way");
+    s.dits("bob", "fetch -p").ok();
+}

@@ -22,6 +22,7 @@ pub const TESTS: &[Package] = &[
     Package { name: "e2fsprogs", program: "mkfs.ext4", why: "file systems for power cuts and full disks" },
     Package { name: "xfsprogs", program: "xfs_io", why: "power cuts; a file system that shares extents" },
     Package { name: "ntfs-3g", program: "lowntfs-3g", why: "a file system that folds case" },
+    Package { name: "fuse3", program: "fusermount3", why: "mounts repositories, for ordinary users too" },
     Package { name: "mount", program: "losetup", why: "mounts those file systems" },
     Package { name: "iproute2", program: "ip", why: "slow, lossy and cut links" },
     Package { name: "util-linux", program: "nsenter", why: "runs programs at the ends of those links" },

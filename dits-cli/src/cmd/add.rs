@@ -1,11 +1,13 @@
 //! `dits add`
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use dits_core::ignore::IgnoreLookup;
 use dits_core::index::Index;
+use dits_core::path::RepoPath;
 use dits_core::repo::RepoError;
-use dits_core::worktree::{AddOptions, AddReport, Skipped};
+use dits_core::worktree::{AddOptions, AddReport, EntryKind, Skipped, WorkDirs};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -107,8 +109,13 @@ fn check_used(specs: &Pathspecs, index: &Index, force: bool, opened: &Opened) ->
     let dirs = opened.repo.work_dirs()?;
     let rules = IgnoreLookup::new(&dirs, opened.repo.ignore_rules()?);
     let (mut ignored, mut folders) = (Vec::new(), Vec::new());
-    for (_, path) in specs.unused_names() {
-        let Some(meta) = dirs.stat(&path)? else { continue };
+    for (given, path) in specs.unused_names() {
+        if let Some(error) = out_of_reach(given, &path, &dirs)? {
+            return Err(error);
+        }
+        let Some(meta) = dirs.stat(&path)? else {
+            return Err(CliError::new(Exit::Difference, format!("there is no file `{given}`")));
+        };
         if let Some(rule) =
             rules.matched(&path, meta.is_dir()).map_err(RepoError::from)?.filter(|rule| !rule.negated && !force)
         {
@@ -126,7 +133,31 @@ fn check_used(specs: &Pathspecs, index: &Index, force: bool, opened: &Opened) ->
             .hint("`dits add -f` stages it all the same"));
     }
     specs.settle_names(|path| folders.contains(path));
-    specs.check_all_used().map_err(|error| CliError { exit: Exit::Usage, ..error })
+    specs.check_all_used()
+}
+
+/// What is beyond a link or in another repository is not this repository's, whether it is there or not.
+fn out_of_reach(given: &str, path: &RepoPath, dirs: &WorkDirs) -> Result<Option<CliError>, CliError> {
+    let mut next = path.parent();
+    while let Some(folder) = next {
+        next = folder.parent();
+        let shown = quote_text(folder.as_bytes());
+        let message = match dirs.stat(&folder)? {
+            Some(meta) if meta.kind() == EntryKind::Symlink => {
+                format!("`{given}` is beyond a symbolic link, `{shown}`")
+            }
+            Some(meta) if meta.is_dir() && is_repository(&dirs.shown(Some(&folder))) => {
+                format!("`{given}` is inside another repository, `{shown}`")
+            }
+            _ => continue,
+        };
+        return Ok(Some(CliError::usage(message)));
+    }
+    Ok(None)
+}
+
+fn is_repository(folder: &Path) -> bool {
+    [".dits", ".git"].iter().any(|name| folder.join(name).symlink_metadata().is_ok())
 }
 
 /// Says what was passed over.
@@ -150,7 +181,7 @@ pub fn warn_skipped(skipped: &[Skipped], opened: &Opened, cx: &Context) {
 fn show(args: &Args, report: &AddReport, opened: &Opened, cx: &Context) -> Result<(), CliError> {
     let amounts = Amounts::written(report.logical, &report.stats);
     if cx.json() {
-        let list = |paths: &[dits_core::path::RepoPath]| paths.iter().map(Bytes::from).collect();
+        let list = |paths: &[RepoPath]| paths.iter().map(Bytes::from).collect();
         let (added, removed) = (list(&report.added), list(&report.removed));
         return cx.out().json(
             "add",

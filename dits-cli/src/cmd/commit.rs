@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Read;
 
 use dits_core::commit::Commit;
+use dits_core::diff::{RenameOptions, find_renames};
 use dits_core::durable::IoContext;
 use dits_core::repo::{CommitOptions, NewCommit, Novelty, RepoError};
 use dits_core::signature::Signature;
@@ -62,6 +63,9 @@ pub struct Args {
     /// When amending, be the author, now
     #[arg(long, requires = "amend", conflicts_with = "author")]
     reset_author: bool,
+    /// A commit takes what is staged
+    #[arg(value_name = "PATH", hide = true)]
+    paths: Vec<OsString>,
     /// Change nothing, show what would be committed
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -80,6 +84,10 @@ struct Answer {
 
 /// Commits.
 pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
+    if let Some(path) = args.paths.first().map(|path| path.to_string_lossy()) {
+        let message = format!("a commit takes what is staged; `{path}` cannot be committed by itself");
+        return Err(CliError::usage(message).hint(format!("dits add {path}, then dits commit")));
+    }
     let opened = cx.open()?;
     opened.repo.worktree()?;
     if args.dry_run {
@@ -210,6 +218,12 @@ fn novelty(made: &NewCommit, opened: &Opened) -> Result<Novelty, RepoError> {
     opened.repo.novelty(&made.changes, parent.map(|commit| commit.tree))
 }
 
+/// How many files changed, as `show --stat` says: one that was renamed is one.
+fn count(made: &NewCommit, opened: &Opened) -> usize {
+    let renames = find_renames(opened.repo.store(), &made.changes, RenameOptions::default());
+    made.changes.len() - renames.map_or(0, |renames| renames.len())
+}
+
 fn show(made: &NewCommit, opened: &Opened, cx: &Context) -> Result<(), CliError> {
     if cx.quiet() && !cx.json() {
         return Ok(());
@@ -225,7 +239,7 @@ fn show(made: &NewCommit, opened: &Opened, cx: &Context) -> Result<(), CliError>
             commit: made.id.to_string(),
             branch: made.branch.as_ref().map(|branch| branch.short().to_owned()),
             parents: made.commit.parents.iter().map(ToString::to_string).collect(),
-            files_changed: made.changes.len(),
+            files_changed: count(made, opened),
             changed: made.changes.iter().map(|change| Bytes::from(&change.path)).collect(),
             amounts,
         };
@@ -235,7 +249,7 @@ fn show(made: &NewCommit, opened: &Opened, cx: &Context) -> Result<(), CliError>
     let root = if made.commit.parents.is_empty() { " (root-commit)" } else { "" };
     let id = made.id.to_string();
     writeln!(cx.out(), "[{branch}{root} {}] {}", &id[..7], made.commit.message.lines().next().unwrap_or_default())?;
-    let files = plural(made.changes.len() as u64, "file", "files");
+    let files = plural(count(made, opened) as u64, "file", "files");
     match amounts.logical {
         0 => writeln!(cx.out(), " {files} changed"),
         _ => writeln!(cx.out(), " {files} changed, {amounts}"),

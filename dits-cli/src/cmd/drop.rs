@@ -1,11 +1,15 @@
 //! `dits drop`
 
+use std::cell::RefCell;
 use std::ffi::OsString;
+use std::fs;
 use std::time::Duration;
 
-use dits_core::object::{CommitId, ObjectKind};
-use dits_core::partial::{DropOptions, Dropped};
+use dits_core::object::{CommitId, Digest, ObjectKind};
+use dits_core::partial::{DropOptions, Dropped, SourceError};
+use dits_core::progress::Progress;
 use dits_sync::client::Listing;
+use dits_sync::url::Target;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -13,9 +17,10 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::json::Bytes;
 use crate::output::size::{format_bytes, plural};
+use crate::remotes;
 use crate::repository::Opened;
 use crate::sharing::patterns::Patterns;
-use crate::sharing::peer::{Peer, Surroundings, default_remote, find};
+use crate::sharing::peer::{Peer, Surroundings, default_remote, find, local_layout};
 
 /// How long commands that are writing are waited for.
 const WAIT: Duration = Duration::from_secs(10);
@@ -23,7 +28,7 @@ const WAIT: Duration = Duration::from_secs(10);
 /// Give back the space of files that a remote holds
 ///
 /// Files become ghosts: links that lead nowhere until `dits fetch PATH` brings the content back. The remote is asked
-/// first whether it reaches the content; what only this repository has, and what was changed, stays. So does what
+/// first whether it has the content; what only this repository has, and what was changed, stays. So does what
 /// `drop.keep` names.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -71,17 +76,29 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     })?;
     let kept = Patterns::kept(repo.config())?;
     let progress = cx.progress();
-    let (listing, _) = peer.talk(&progress, |client, progress| client.listing(None, progress))?;
-    let confirmed = confirmed(&opened, &listing)?;
+    refuse_this_one(&opened, &peer)?;
+    let confirmed = confirmed(&opened, &peer, &progress)?;
+    // An error of the conversation is none of the repository.
+    let failed: RefCell<Option<CliError>> = RefCell::default();
+    let lacking = |chunks: &[Digest]| {
+        let asked = peer.talk(&progress, |client, progress| client.lacking(chunks, progress));
+        asked.map(|(lacking, _)| lacking).map_err(|error| {
+            let unavailable = SourceError::Unavailable { from: name.clone(), error: error.message.clone().into() };
+            *failed.borrow_mut() = Some(error);
+            unavailable
+        })
+    };
     let options = DropOptions {
         remote: &name,
         confirmed: &confirmed,
+        lacking: &lacking,
         pinned: &kept,
         dry_run: args.dry_run,
         wait: WAIT,
         now: cx.now()?.seconds,
     };
-    let dropped = repo.drop_content(&specs, &options, &progress)?;
+    let dropped = repo.drop_content(&specs, &options, &progress);
+    let dropped = dropped.map_err(|error| failed.take().unwrap_or_else(|| error.into()))?;
     drop(progress);
     if dropped.files.is_empty() && dropped.pinned.is_empty() {
         specs.check_all_used()?;
@@ -90,8 +107,33 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-/// The commits here that the remote's refs name: it holds all they reach.
-fn confirmed(opened: &Opened, listing: &Listing) -> Result<Vec<CommitId>, CliError> {
+/// What this repository drops it cannot keep for itself.
+fn refuse_this_one(opened: &Opened, peer: &Peer) -> Result<(), CliError> {
+    let Target::Local(path) = remotes::parse(&peer.url)?.target().clone() else { return Ok(()) };
+    let layout = opened.repo.layout();
+    let top = layout.worktree.as_ref().unwrap_or(&layout.common);
+    let there = fs::canonicalize(local_layout(&top.join(path))?.common);
+    if there.is_ok_and(|there| fs::canonicalize(&layout.common).is_ok_and(|here| here == there)) {
+        return Err(CliError::new(Exit::Conflict, "the remote is this repository itself; nothing was dropped")
+            .hint("name another one: dits drop --from REMOTE PATH"));
+    }
+    Ok(())
+}
+
+/// The commits here that the remote's refs name, and whose content it means to have.
+fn confirmed(opened: &Opened, peer: &Peer, progress: &dyn Progress) -> Result<Vec<CommitId>, CliError> {
+    let asked = peer.talk(progress, |client, progress| {
+        Ok((client.listing(None, progress)?, client.welcome(progress)?.partial))
+    });
+    let ((listing, partial), _) = asked?;
+    if partial {
+        return Err(CliError::new(Exit::Conflict, "the remote itself lacks content on purpose; nothing was dropped")
+            .hint("name a remote that has everything: dits drop --from REMOTE PATH"));
+    }
+    named(opened, &listing)
+}
+
+fn named(opened: &Opened, listing: &Listing) -> Result<Vec<CommitId>, CliError> {
     let (repo, mut commits) = (&opened.repo, Vec::new());
     for (_, id) in &listing.refs {
         match repo.store().meta.info(id)?.map(|info| info.kind) {

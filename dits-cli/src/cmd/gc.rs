@@ -160,7 +160,8 @@ fn tell(report: &GcReport, dry_run: bool, cx: &Context) -> Result<(), CliError> 
     }
     if report.waiting > 0 {
         let bytes = format_bytes_exact(report.waiting_bytes);
-        writeln!(out, "{} that nothing refers to could give back {bytes}", objects(report.waiting))?;
+        let verb = if report.waiting == 1 { "takes" } else { "take" };
+        writeln!(out, "{} that nothing refers to {verb} {bytes}", objects(report.waiting))?;
         match report.waiting_until {
             Some(i64::MAX) => writeln!(out, "  they are kept for ever; `dits gc --prune=now` removes them")?,
             Some(seconds) => {

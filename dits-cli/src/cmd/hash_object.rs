@@ -82,7 +82,13 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     for file in &args.files {
         let path = cx.cwd.join(file);
         check_no_ghost(&path)?;
-        let opened_file = File::open(&path).at("open", &path)?;
+        let opened_file = match File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let message = format!("there is no file `{}`", file.to_string_lossy());
+                return Err(CliError::new(Exit::Difference, message));
+            }
+            opened => opened.at("open", &path)?,
+        };
         let meta = opened_file.metadata().at("look at", &path)?;
         if !meta.is_file() {
             return Err(CliError::usage(format!("{} is not a plain file", path.display())));

@@ -140,6 +140,8 @@ fn report(args: &Args, cx: &Context, opened: &Opened, file: &OsStr) -> Result<Re
         progress.stage("Looking for shared chunks", None, None);
         shared = sharing(repo.store(), tree, &survey.sample, None, &progress)?;
     }
+    // That a file is as HEAD has it is its state, not something that it shares.
+    shared.retain(|other| other.path != subject.path || other.bytes < subject.found.size);
     progress.clear();
     let shared_files = shared.len();
     let (attributes, lockable) = attributes(opened, dirs.as_ref(), &subject)?;

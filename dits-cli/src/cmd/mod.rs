@@ -41,6 +41,8 @@ mod ls_remote;
 mod ls_tree;
 mod man;
 mod merge;
+mod mount;
+mod mounts;
 mod mv;
 mod pull;
 mod push;
@@ -57,6 +59,7 @@ mod stash;
 mod status;
 mod switch;
 mod tag;
+mod unmount;
 mod version;
 mod worktree;
 
@@ -141,6 +144,8 @@ commands! {
     LsTree: ls_tree, Inside;
     Man: man, Help;
     Merge: merge, Branches;
+    Mount: mount, Share;
+    Mounts: mounts, Share;
     Mv: mv, Change;
     Pull: pull, Share;
     Push: push, Share;
@@ -157,6 +162,7 @@ commands! {
     Status: status, Change;
     Switch: switch, Branches;
     Tag: tag, Branches;
+    Unmount: unmount, Share;
     Version: version, Help;
     Worktree: worktree, Branches;
 }

@@ -109,10 +109,10 @@ fn chosen(args: &Args, opened: &Opened) -> Result<Vec<RepoPath>, CliError> {
     let (conflicts, _) = conflicts_now(opened)?;
     let paths: Vec<RepoPath> =
         conflicts.into_iter().map(|c| c.path).filter(|path| specs.matches(path, false)).collect();
+    specs.settle_names(|_| false);
     if let Some(unused) = specs.unused().first() {
-        return Err(
-            CliError::usage(format!("`{unused}` is not in conflict")).hint("`dits resolve --list` shows what is")
-        );
+        return Err(CliError::new(Exit::Difference, format!("`{unused}` is not in conflict"))
+            .hint("`dits resolve --list` shows what is"));
     }
     if paths.is_empty() {
         return Err(CliError::new(Exit::Difference, "nothing is in conflict"));

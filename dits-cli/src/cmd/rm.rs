@@ -61,7 +61,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     }
     index.entries().for_each(|entry| _ = specs.matches(&entry.repo_path(), false));
     if !args.ignore_unmatch {
-        specs.check_all_used().map_err(|error| CliError { exit: Exit::Usage, ..error })?;
+        specs.check_all_used()?;
     }
     let options = RemoveOptions { force: args.force, cached: args.cached, dry_run: args.dry_run };
     let progress = cx.progress();

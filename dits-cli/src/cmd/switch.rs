@@ -1,6 +1,7 @@
 //! `dits switch`
 
-use dits_core::refs::{REMOTES, RefName};
+use dits_core::path::portable;
+use dits_core::refs::{BRANCHES, REMOTES, RefName, RefStore};
 use dits_core::repo::{RepoError, Repository};
 use dits_core::worktree::{Destination, NewBranch};
 
@@ -93,8 +94,14 @@ fn destination(repo: &Repository, args: &Args) -> Result<Journey, CliError> {
         Ok(_) => CliError::usage(format!("`{name}` is a version, not a branch")).hint(format!(
             "`dits switch --detach {name}` goes there; `dits switch -c NEW {name}` makes a branch there"
         )),
-        Err(_) => CliError::new(Exit::Difference, format!("there is no branch `{name}`"))
-            .hint(format!("`dits branch` lists the branches; `dits switch -c {name}` makes this one")),
+        Err(_) => {
+            let error = CliError::new(Exit::Difference, format!("there is no branch `{name}`"));
+            let alike = |branch: &RefName| portable::fold(branch.short().as_bytes()) == portable::fold(name.as_bytes());
+            match repo.refs().list(BRANCHES)?.iter().find(|(branch, _)| alike(branch)) {
+                Some((branch, _)) => error.hint(format!("did you mean `{}`?", branch.short())),
+                None => error.hint(format!("`dits branch` lists the branches; `dits switch -c {name}` makes this one")),
+            }
+        }
     })
 }
 

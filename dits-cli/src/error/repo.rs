@@ -3,14 +3,17 @@
 use dits_core::index::IndexError;
 use dits_core::lockfile::LockError;
 use dits_core::partial::SourceError;
+use dits_core::path::RepoPath;
 use dits_core::refs::RefError;
 use dits_core::remote::RemoteError;
 use dits_core::repo::RepoError;
 use dits_core::revision::RevisionError;
 use dits_core::worktree::walk::WalkError;
+use dits_core::worktree::{MoveProblem, Unportable};
 
 use super::CliError;
 use crate::exit::Exit;
+use crate::output::path::quote_text;
 
 impl From<RepoError> for CliError {
     fn from(error: RepoError) -> Self {
@@ -27,11 +30,32 @@ impl From<RepoError> for CliError {
             RepoError::Source(SourceError::Interrupted(error)) => error.into(),
             RepoError::Walk(WalkError::Io(error)) => error.into(),
             RepoError::Walk(WalkError::Interrupted(error)) => error.into(),
-            error => {
-                let hints = hints(&error);
-                Self { hints, ..Self::new(exit(&error), error.to_string()) }
+            RepoError::NotPortable(found) => {
+                Self { message: unportable(&found), ..Self::from_parts(&RepoError::NotPortable(found)) }
             }
+            error => Self::from_parts(&error),
         }
+    }
+}
+
+impl CliError {
+    fn from_parts(error: &RepoError) -> Self {
+        Self { hints: hints(error), ..Self::new(exit(error), error.to_string()) }
+    }
+}
+
+/// All of them, quoted as everywhere: control characters are among what is refused.
+fn unportable(found: &Unportable) -> String {
+    let shown = |path: &RepoPath| quote_text(path.as_bytes());
+    let names = found.names.iter().map(|(path, why)| format!("{}: {why}", shown(path)));
+    let pairs = found
+        .collisions
+        .iter()
+        .map(|(one, other)| format!("{} and {} are one name on Windows and macOS", shown(one), shown(other)));
+    let lines: Vec<_> = names.chain(pairs).collect();
+    match (&lines[..], found.names.len()) {
+        ([one], 0) => one.clone(),
+        (lines, _) => format!("names that cannot be shared with Windows and macOS:\n  {}", lines.join("\n  ")),
     }
 }
 
@@ -39,13 +63,23 @@ fn exit(error: &RepoError) -> Exit {
     match error {
         error if error.is_corruption() => Exit::Corruption,
         RepoError::Format { .. } => Exit::Corruption,
-        RepoError::NothingToCommit => Exit::Difference,
+        RepoError::NothingToCommit
+        | RepoError::NoStash { .. }
+        | RepoError::NotInConflict { .. }
+        | RepoError::CannotMove { why: MoveProblem::Missing, .. }
+        | RepoError::Revision(
+            RevisionError::Unknown { .. }
+            | RevisionError::NoAncestor { .. }
+            | RevisionError::NoLogEntry { .. }
+            | RevisionError::NoPath { .. },
+        ) => Exit::Difference,
         RepoError::Source(_) => Exit::Network,
         RepoError::WritersAtWork { .. } => Exit::Lock,
         RepoError::Unresolved { .. }
         | RepoError::InTheWay(_)
         | RepoError::FileAndFolder { .. }
         | RepoError::NotFastForward
+        | RepoError::CurrentFolder { .. }
         | RepoError::HalfDone { .. }
         | RepoError::StagedConflicts
         | RepoError::UnsafeRemoval(_)
@@ -84,18 +118,21 @@ fn hints(error: &RepoError) -> Vec<String> {
         RepoError::UnsafeRemoval(_) => {
             &["`--cached` keeps the file and only stops tracking it; `-f` removes it all the same"]
         }
+        RepoError::CurrentFolder { .. } => &["`cd` out of it and run the command again"],
         RepoError::FileAndFolder { .. } => &["rename one of them on its branch, commit that, and try again"],
         RepoError::InTheWay(files) if files.untracked.is_empty() => {
             &["commit them, put them aside with `dits stash`, or throw them away with `dits restore PATH`"]
         }
         RepoError::InTheWay(_) => &["move or remove these files, or add and commit them"],
         RepoError::NothingToCommit => &["`dits status` shows what has changed; `dits add PATH` stages it"],
-        RepoError::NotPortable { .. } => {
-            &["rename the file, ignore it, or allow such names here: `dits config core.portable false`"]
+        RepoError::NotPortable(found) => {
+            let renamed = "`dits mv OLD NEW` renames a tracked file, and `dits add -A` stages that one was renamed";
+            let allow = "rename them, ignore them, or allow such names here: `dits config core.portable false`";
+            let hints = [renamed, allow].into_iter().skip(usize::from(found.collisions.is_empty()));
+            return hints.map(str::to_owned).collect();
         }
-        RepoError::Collision { .. } => {
-            &["rename one of them, or allow such names here: `dits config core.portable false`"]
-        }
+        RepoError::CannotMove { why: MoveProblem::Exists, .. } => &["`dits mv -f` replaces a file"],
+        RepoError::InsideDits => &["`cd ..` until you are out of it"],
         RepoError::ChangedWhileRead { .. } => &["let the program that writes it finish, then run the command again"],
         RepoError::Unborn { .. } => &["make the first commit: `dits add .`, then `dits commit -m MESSAGE`"],
         RepoError::NotFastForward => &["`dits merge` without --ff-only joins them with a merge commit"],
@@ -119,6 +156,9 @@ fn hints(error: &RepoError) -> Vec<String> {
         RepoError::Absent { path } => return vec![format!("`dits fetch {path}` brings it")],
         RepoError::UnknownGhost { .. } => {
             &["remove the link, and bring the file back with `dits restore PATH` and `dits fetch PATH`"]
+        }
+        RepoError::KeptBack(files) if !files.not_there.is_empty() => {
+            &["name a remote that has it: dits drop --from REMOTE PATH; `dits fsck` there tells what is lost"]
         }
         RepoError::KeptBack(files) if files.only_here.is_empty() => {
             &["commit and push what was changed, or throw it away with `dits restore PATH`"]

@@ -118,7 +118,7 @@ impl Formatter<'_> {
             return Ok(text);
         }
         let short = || self.repo.short_id(id.digest());
-        let shown = if self.abbrev || self.format == Format::Oneline { short()? } else { id.to_string() };
+        let shown = if self.abbrev { short()? } else { id.to_string() };
         let refs = if self.decorate { self.decorations.text(id, self.out) } else { String::new() };
         if self.format == Format::Oneline {
             return Ok(format!("{}{refs} {}\n", self.out.paint(COMMIT, shown), subject(&commit.message)));

@@ -65,7 +65,7 @@ impl FormatArgs {
             true => Decorations::load(&opened.repo, wanted == DecorateWhen::Full)?,
             false => Decorations::default(),
         };
-        let (repo, out, abbrev) = (&opened.repo, cx.out(), self.abbrev_commit);
+        let (repo, out, abbrev) = (&opened.repo, cx.out(), self.abbrev_commit || self.oneline);
         Ok(Formatter { repo, out, format, date, now: cx.now()?, decorations, decorate, abbrev })
     }
 }

@@ -1,6 +1,6 @@
 //! Which refs a fetch brings, and what they become here.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use dits_core::history::is_ancestor;
 use dits_core::object::{CommitId, Digest, ObjectKind};
@@ -185,6 +185,13 @@ impl Plan {
         }
     }
 
+    /// The refs that are here and stay.
+    fn names(&self, repo: &Repository) -> Result<BTreeSet<String>, CliError> {
+        let gone: HashSet<&RefName> = self.gone.iter().map(|(name, _)| name).collect();
+        let all = repo.refs().list("refs/").map_err(RepoError::from)?.into_iter().map(|(name, _)| name);
+        Ok(all.filter(|name| !gone.contains(name)).map(|name| name.to_string()).collect())
+    }
+
     /// Only what is to be forgotten.
     #[must_use]
     pub fn only_gone(self) -> Self {
@@ -212,6 +219,7 @@ impl Plan {
         log: &str,
     ) -> Result<(Vec<Moved>, Vec<RefEdit>), CliError> {
         let used = repo.branches_in_use()?;
+        let mut names = self.names(repo)?;
         let (mut moves, mut edits) = (Vec::new(), Vec::new());
         for (name, target) in &self.gone {
             let old = repo.target_digest(target)?;
@@ -234,7 +242,13 @@ impl Plan {
                     let reason = format!("refusing to fetch into a branch checked out at {}", folder.display());
                     (Status::Rejected, Some(reason))
                 }
-                _ => judge(repo, local, old, arrival)?,
+                _ => match in_the_way(&names, local.as_str()).filter(|_| here.is_none()) {
+                    Some(other) => {
+                        let reason = format!("`{other}` is in the way; if it is gone there, `--prune` forgets it");
+                        (Status::Rejected, Some(reason))
+                    }
+                    None => judge(repo, local, old, arrival)?,
+                },
             };
             let (from, to) = (Some(arrival.source.to_string()), local.to_string());
             moves.push(Moved { status, from, to, old, new: Some(arrival.id), reason });
@@ -247,11 +261,20 @@ impl Plan {
                 _ => "fast-forward",
             };
             let line = LogLine { old, new: Some(arrival.id), who: who.clone(), message: format!("{log}: {what}") };
+            names.insert(local.to_string());
             let expected = here.map_or(Expected::Absent, Expected::Is);
             edits.push(RefEdit::set(local.clone(), expected, Target::Id(arrival.id)).with_log(line));
         }
         Ok((moves, edits))
     }
+}
+
+/// `a` and `a/b` cannot both be refs: the one of `names` that rules out `name`.
+fn in_the_way<'a>(names: &'a BTreeSet<String>, name: &str) -> Option<&'a str> {
+    let above = name.match_indices('/').find_map(|(at, _)| names.get(&name[..at]));
+    let prefix = format!("{name}/");
+    let below = || names.range(prefix.clone()..).next().filter(|other| other.starts_with(&prefix));
+    above.or_else(below).map(String::as_str)
 }
 
 fn judge(

@@ -20,6 +20,7 @@ use super::lines::Moved;
 use super::peer::Peer;
 use super::seen;
 use crate::error::CliError;
+use crate::exit::Exit;
 
 /// What is to be brought.
 pub struct Job<'a> {
@@ -67,6 +68,8 @@ struct Arrived {
     shallow: Vec<CommitId>,
     lifted: Vec<CommitId>,
     transferred: bool,
+    /// Whether the remote lacks content on purpose: then it promises none.
+    partial: bool,
     /// Dropped when refs have moved.
     guard: Option<WriterGuard>,
 }
@@ -106,7 +109,8 @@ impl Job<'_> {
         let refused: RefCell<Option<CliError>> = RefCell::default();
         let talked = self.peer.talk(progress, |client, progress| {
             let listing = seen::listing(self.repo, self.peer, client, progress)?;
-            match self.plan(&listing) {
+            let partial = client.welcome(progress)?.partial;
+            match self.may_leave_out(partial).and_then(|()| self.plan(&listing)) {
                 Ok(plan) => self.receive(client, progress, plan).map(Some),
                 Err(error) => {
                     *refused.borrow_mut() = Some(error);
@@ -123,6 +127,15 @@ impl Job<'_> {
         let Arrived { plan, stats, guard, .. } = arrived;
         drop(guard);
         Ok(Brought { plan, moves, amounts: Amounts::fetched(&stats, carried, self.dry_run) })
+    }
+
+    /// Only who has everything can promise to keep what is left out here.
+    fn may_leave_out(&self, partial: bool) -> Result<(), CliError> {
+        if !partial || self.filter == Filter::All {
+            return Ok(());
+        }
+        let text = "the remote itself lacks content on purpose, and cannot promise what would be left out here";
+        Err(CliError::new(Exit::Conflict, text).hint("bring it from a remote that has everything, or leave nothing out"))
     }
 
     fn plan(&self, listing: &Listing) -> Result<Plan, CliError> {
@@ -145,11 +158,13 @@ impl Job<'_> {
             shallow: Vec::new(),
             lifted: Vec::new(),
             transferred: false,
+            partial: false,
             guard: None,
         };
         if wants.is_empty() {
             return Ok(arrived);
         }
+        arrived.partial = client.welcome(progress)?.partial;
         let request = FetchRequest {
             wants,
             likely: self.likely()?,
@@ -193,7 +208,9 @@ impl Job<'_> {
         }
         if arrived.transferred {
             self.repo.move_edges(&arrived.shallow, &arrived.lifted)?;
-            self.record_promises(&arrived.plan)?;
+            if !arrived.partial {
+                self.record_promises(&arrived.plan)?;
+            }
         }
         edits.extend(self.fetch_head(&arrived.plan)?);
         self.repo.refs().transaction(edits).map_err(RepoError::from)?;

@@ -6,6 +6,7 @@ pub mod departures;
 pub mod fetching;
 pub mod filter;
 pub mod lines;
+pub mod live;
 pub mod options;
 pub mod patterns;
 pub mod peer;

@@ -10,7 +10,7 @@ use dits_core::remote::Remote;
 use dits_core::repo::{DITS, Layout, RepoError, Repository};
 use dits_core::signature::Signature;
 use dits_sync::SyncError;
-use dits_sync::client::{Client, Introduction, converse, open_local};
+use dits_sync::client::{Client, Introduction, LiveChunks, converse, open_local};
 use dits_sync::identity::{NewHost, Trust};
 use dits_sync::link::{Carrier, Dial, DialOptions, Limited, Link, LinkError, Traffic, dialer};
 use dits_sync::url::{RemoteUrl, Target};
@@ -112,6 +112,13 @@ impl Peer {
             Ok((answer, traffic)) => Ok((answer, Carried { traffic, time: begun.elapsed() })),
             Err(error) => Err(self.explain(error)),
         }
+    }
+
+    /// A connection for reading chunks now and then.
+    #[must_use]
+    pub fn into_live(self) -> LiveChunks {
+        let from = self.shown();
+        LiveChunks::new(self.dial, self.introduction, from)
     }
 
     fn explain(&self, error: SyncError) -> CliError {

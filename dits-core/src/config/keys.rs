@@ -199,6 +199,14 @@ pub const KEYS: &[Key] = &[
         Some("default"),
         "How `log` shows dates.",
     ),
+    key("mount.cacheSize", Kind::Size, Some("10G"), "How much disk a mount may take for what it reads from remotes."),
+    key("mount.ram", Kind::Size, Some("256M"), "How much memory a mount may take for content."),
+    key(
+        "mount.timeout",
+        Kind::Duration,
+        Some("30s"),
+        "How long a read in a mount may wait for a remote before it fails.",
+    ),
     key(
         "pull.ff",
         Kind::BoolOr(&["only"]),

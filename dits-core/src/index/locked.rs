@@ -141,6 +141,13 @@ impl LockedIndex {
         Ok(Self { index, path: path.to_owned(), journal, has_base, _lock: lock })
     }
 
+    /// Whether no index was ever written: nothing was staged or checked out yet, which is not the same as an index
+    /// from which everything was removed.
+    #[must_use]
+    pub fn is_unborn(&self) -> bool {
+        !self.has_base
+    }
+
     /// Writes the changes, durably, all or none, and frees the lock.
     ///
     /// # Errors

@@ -84,6 +84,12 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<(), RepoError> {
         let mut index = self.lock_index()?;
+        // Files that somebody has added meanwhile are theirs: they stay, and are not staged any more.
+        let brought: HashSet<RepoPath> = with_their_files(merged).into_iter().map(|change| change.path).collect();
+        let since_head = changes_to_tree(self, &index, self.head_tree()?)?.into_iter();
+        for change in since_head.filter(|change| change.new.is_none() && !brought.contains(&change.path)) {
+            index.remove_all(&change.path);
+        }
         let conflicts = index.conflicts();
         for conflict in &conflicts {
             index.remove_all(&conflict.path);

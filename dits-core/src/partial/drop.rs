@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Promised, Promises, each_chunk, id_of, travels_with_metadata};
+use super::{Promised, SourceError, each_chunk, id_of, travels_with_metadata};
 use crate::diff::FileVersion;
 use crate::index::{EntryView, FileStat, Index, LockedIndex, Stage, fs_clock};
 use crate::lockfile::FileLock;
@@ -21,8 +21,10 @@ use crate::worktree::{Scan, ScanOptions, Selection, entry, scan, write_ghost};
 pub struct DropOptions<'a> {
     /// The remote that holds it.
     pub remote: &'a str,
-    /// Commits that the remote has confirmed, just now, its refs to reach.
+    /// Commits that the remote has confirmed, just now, its refs to reach, and that it lacks nothing of on purpose.
     pub confirmed: &'a [CommitId],
+    /// Asks the remote which chunks it does not have, or is about to remove.
+    pub lacking: &'a dyn Fn(&[Digest]) -> Result<Vec<Digest>, SourceError>,
     /// Files that are passed over.
     pub pinned: &'a dyn Selection,
     /// Changes nothing.
@@ -38,6 +40,8 @@ pub struct DropOptions<'a> {
 pub struct KeptBack {
     /// No remote has promised to hold their content.
     pub only_here: Vec<RepoPath>,
+    /// The remote should have their content, and has it not.
+    pub not_there: Vec<RepoPath>,
     /// They are not as they were staged, or gone.
     pub changed: Vec<RepoPath>,
 }
@@ -75,7 +79,7 @@ impl Repository {
     /// take the files' place.
     ///
     /// # Errors
-    /// [`RepoError::KeptBack`] when nobody promised to hold a file or it was changed, and [`RepoError::WritersAtWork`]:
+    /// [`RepoError::KeptBack`] when nobody promised to hold a file, the remote lacks it or it was changed, and [`RepoError::WritersAtWork`]:
     /// no file was touched then. When something cannot be read or written.
     pub fn drop_content(
         &self,
@@ -84,10 +88,15 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<Dropped, RepoError> {
         let _lock = FileLock::acquire(&self.layout().gc_lock(), Duration::ZERO)?;
-        let promises = self.promises_for(options)?;
+        let mut promises = self.promises()?;
+        promises.add(self.store(), options.remote, options.confirmed)?;
         let promised = Promised::new(self.store(), &promises);
-        let plan = self.plan_drop(&self.index()?, selection, options, &promised, progress)?;
+        let mut plan = self.plan_drop(&self.index()?, selection, options, &promised, &Reached::default(), progress)?;
         if options.dry_run {
+            let lacking = ask(&plan.chunks, options)?;
+            if !lacking.is_empty() {
+                plan = self.plan_drop(&self.index()?, selection, options, &promised, &lacking, progress)?;
+            }
             let set = DigestSet::new(plan.chunks.iter().copied().collect());
             let removed =
                 self.store().content.remove_objects(&set, &pack_names(&self.store().content)?, true, progress)?;
@@ -102,16 +111,6 @@ impl Repository {
         pardoned.map(|_| dropped)
     }
 
-    /// The promises there are with what the remote has confirmed; recorded unless nothing is to change.
-    fn promises_for(&self, options: &DropOptions<'_>) -> Result<Promises, RepoError> {
-        if !options.dry_run {
-            return self.record_promises(options.remote, options.confirmed);
-        }
-        let mut promises = self.promises()?;
-        promises.add(self.store(), options.remote, options.confirmed)?;
-        Ok(promises)
-    }
-
     fn drop_condemned(
         &self,
         list: &Condemned,
@@ -121,14 +120,18 @@ impl Repository {
         promised: &Promised<'_>,
         progress: &dyn Progress,
     ) -> Result<Dropped, RepoError> {
+        // Only now: of two repositories that drop the same at once, each on the other's word, the one that asks last
+        // finds it condemned there.
+        let lacking = ask(condemned, options)?;
         let count = self.wait_for_writers(list.generation, options.wait, progress)?;
         if count > 0 {
             return Err(RepoError::WritersAtWork { count });
         }
         let mut index = self.lock_index()?;
         // Again: a writer that has ended meanwhile may need what nothing needed before.
-        let mut plan = self.plan_drop(&index, selection, options, promised, progress)?;
+        let mut plan = self.plan_drop(&index, selection, options, promised, &lacking, progress)?;
         plan.chunks.retain(|digest| condemned.contains(digest));
+        self.record_promises(options.remote, options.confirmed)?;
         self.replace_by_ghosts(&mut index, &plan, progress)?;
         let set = DigestSet::new(plan.chunks.iter().copied().collect());
         let removed = self.store().content.remove_objects(&set, &list.content.packs, false, progress)?;
@@ -154,6 +157,7 @@ impl Repository {
         selection: &dyn Selection,
         options: &DropOptions<'_>,
         promised: &Promised<'_>,
+        lacking: &Reached,
         progress: &dyn Progress,
     ) -> Result<Plan, RepoError> {
         let mut mark = Mark::default();
@@ -176,9 +180,12 @@ impl Repository {
             }
             match self.chunks_in(&version, &promised_chunks)? {
                 // A ghost's chunks are here when a drop was interrupted.
-                Some(chunks) if entry.flags.ghost => plan.chunks.extend(chunks),
+                Some(chunks) if entry.flags.ghost => {
+                    plan.chunks.extend(chunks.into_iter().filter(|chunk| !lacking.contains(chunk)));
+                }
                 None if entry.flags.ghost => {}
                 None => kept_back.only_here.push(path),
+                Some(chunks) if chunks.iter().any(|chunk| lacking.contains(chunk)) => kept_back.not_there.push(path),
                 Some(_) if found.is_changed(&path) => kept_back.changed.push(path),
                 Some(chunks) => {
                     dropped.insert(entry.path);
@@ -275,6 +282,15 @@ impl Repository {
         }
         Ok(index.save()?)
     }
+}
+
+/// Which of the chunks the remote lacks.
+fn ask(chunks: &Reached, options: &DropOptions<'_>) -> Result<Reached, RepoError> {
+    if chunks.is_empty() {
+        return Ok(Reached::default());
+    }
+    let chunks: Vec<Digest> = chunks.iter().copied().collect();
+    Ok((options.lacking)(&chunks)?.into_iter().collect())
 }
 
 /// Takes the chunks of a file out of those to be dropped.

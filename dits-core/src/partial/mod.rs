@@ -18,5 +18,5 @@ pub use promised::{Promised, first_missing, travels_with_metadata};
 pub(crate) use promised::{each_chunk, id_of};
 pub use promises::{Promises, PromisesError};
 pub use shallow::{Cut, Shallow, ShallowError, cut};
-pub use source::{ChunkSource, Fetched, SourceError};
+pub use source::{Arrived, ChunkSink, ChunkSource, Fetched, SourceError};
 pub use whose::Owner;

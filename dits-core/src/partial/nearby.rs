@@ -34,7 +34,7 @@ impl Repository {
         let lacking = absent.chunks.iter().map(|chunk| *chunk.id.digest()).collect();
         let mut taking = Taking { repo: self, into, progress, lacking, done: Fetched::default(), buffer: Vec::new() };
         for worktree in self.worktrees()? {
-            let Some(top) = worktree.path.filter(|_| !worktree.missing) else { continue };
+            let Some(top) = worktree.path.filter(|_| !worktree.missing && !worktree.mount) else { continue };
             let private = worktree
                 .id
                 .map_or_else(|| self.layout().common.clone(), |id| self.layout().linked_worktrees().join(id));

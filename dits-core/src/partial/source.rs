@@ -3,6 +3,7 @@
 use crate::chunk::ChunkRef;
 use crate::object::ChunkId;
 use crate::progress::{Interrupted, Progress};
+use crate::store::frame::Header;
 use crate::store::{StoreError, StoreWriter};
 
 /// Why content could not be brought.
@@ -41,13 +42,44 @@ pub struct Fetched {
     pub bytes: u64,
 }
 
-/// A place that has chunks: a remote, a cache, another repository.
-pub trait ChunkSource: Send + Sync {
-    /// Puts these chunks into a store, each verified against its id before it is written. Chunks come in the order in
-    /// which files need them; one may be there already. What was written before an error stays written: the caller
-    /// finishes the writer all the same, and asks again only for the rest.
+/// A chunk that has come: verified, and as it travelled.
+#[derive(Debug)]
+pub struct Arrived<'a> {
+    /// The frame's header, which names the chunk.
+    pub header: Header,
+    /// The frame, whose payload was decoded and found to be what the name says.
+    pub frame: &'a [u8],
+    /// The chunk's own bytes.
+    pub plain: Vec<u8>,
+}
+
+/// What takes chunks as they come.
+pub trait ChunkSink: Sync {
+    /// Takes one.
     ///
     /// # Errors
-    /// When not all of them could be brought.
-    fn fetch(&self, chunks: &[ChunkRef], into: &StoreWriter, progress: &dyn Progress) -> Result<Fetched, SourceError>;
+    /// When it cannot be kept. No more will come.
+    fn take(&self, chunk: Arrived<'_>) -> Result<(), StoreError>;
+}
+
+impl ChunkSink for StoreWriter {
+    fn take(&self, chunk: Arrived<'_>) -> Result<(), StoreError> {
+        self.content.put_frame(&chunk.header, chunk.frame).map(|_| ())
+    }
+}
+
+/// A place that has chunks: a remote, a cache, another repository.
+pub trait ChunkSource: Send + Sync {
+    /// Hands these chunks, each once, to `into`, verified against their names. Those that come before an error stay taken:
+    /// the caller asks again only for the rest. Several threads may ask at once.
+    ///
+    /// # Errors
+    /// When not all of them could be brought; [`SourceError::Interrupted`] as soon as `progress` says so.
+    fn fetch(&self, chunks: &[ChunkRef], into: &dyn ChunkSink, progress: &dyn Progress)
+    -> Result<Fetched, SourceError>;
+
+    /// Bytes that came from there so far, as far as that is known.
+    fn received(&self) -> u64 {
+        0
+    }
 }

@@ -102,6 +102,12 @@ impl RefEdit {
         Self { name, expected, change: Change::Delete, log: None, inherit_log: None }
     }
 
+    /// Changes nothing, and stops the transaction where the ref is not what is expected.
+    #[must_use]
+    pub fn expect(name: RefName, expected: Expected) -> Self {
+        Self { name, expected, change: Change::Keep, log: None, inherit_log: None }
+    }
+
     /// Only writes a line to a ref's log, as `HEAD` gets one when the branch it stands for moves.
     #[must_use]
     pub fn log_only(name: RefName, line: LogLine) -> Self {

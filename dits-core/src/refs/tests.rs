@@ -38,7 +38,11 @@ fn expectations(refs: &dyn RefStore) {
     let edit = |expected, n| RefEdit::set(main.clone(), expected, id(n));
     let refused = refs.transaction(vec![set("other", 1), edit(Expected::Is(id(9)), 1)]).unwrap_err();
     assert!(matches!(refused, RefError::Changed { .. }) && !refused.is_corruption());
+    let expect = |expected| RefEdit::expect(main.clone(), expected);
+    assert!(refs.transaction(vec![set("other", 1), expect(Expected::Is(id(9)))]).is_err());
     assert_eq!(refs.read(&branch("other")).unwrap(), None, "all or nothing");
+    refs.transaction(vec![expect(Expected::Absent)]).unwrap();
+    assert_eq!(refs.read(&main).unwrap(), None);
     refs.transaction(vec![edit(Expected::Absent, 1)]).unwrap();
     assert!(refs.transaction(vec![edit(Expected::Absent, 2)]).is_err());
     refs.transaction(vec![edit(Expected::Is(id(1)), 2), set("other", 3)]).unwrap();

@@ -13,7 +13,7 @@ use crate::lockfile::LockError;
 use crate::manifest::ManifestError;
 use crate::object::CommitId;
 use crate::partial::{KeptBack, PromisesError, SourceError};
-use crate::path::{PathError, RepoPath, portable::PortableError};
+use crate::path::{PathError, RepoPath};
 use crate::progress::Interrupted;
 use crate::record::RecordError;
 use crate::refs::{RefError, RefNameError};
@@ -23,7 +23,7 @@ use crate::rules_file::RulesError;
 use crate::store::StoreError;
 use crate::tree::TreeError;
 use crate::worktree::walk::WalkError;
-use crate::worktree::{InTheWay, MoveProblem, Unsafe};
+use crate::worktree::{InTheWay, MoveProblem, Unportable, Unsafe};
 
 /// An operation on a repository that failed. Errors of the parts are passed on as they are.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,9 @@ pub enum RepoError {
     /// There is no worktree.
     #[error("this repository has no worktree")]
     Bare,
+    /// The user is in the repository's own folder.
+    #[error("this is inside `.dits`, not in the worktree")]
+    InsideDits,
     /// The branch has no commit yet.
     #[error("`{branch}` has no commits yet")]
     Unborn {
@@ -131,28 +134,21 @@ pub enum RepoError {
         /// The file.
         path: RepoPath,
     },
+    /// A file is to be where the user is.
+    #[error("`{path}` is the folder you are in, or around it, and would become a file")]
+    CurrentFolder {
+        /// The folder.
+        path: RepoPath,
+    },
     /// Something that is not a file was used as one.
     #[error("not a file: {content}")]
     NotAFile {
         /// What it is.
         content: String,
     },
-    /// A name that Windows or macOS cannot hold.
-    #[error("`{path}` cannot be shared with Windows and macOS: {why}")]
-    NotPortable {
-        /// The file.
-        path: RepoPath,
-        /// Why.
-        why: PortableError,
-    },
-    /// Two names that a case-folding file system takes for one.
-    #[error("`{one}` and `{other}` are one name on Windows and macOS")]
-    Collision {
-        /// One name.
-        one: RepoPath,
-        /// The other.
-        other: RepoPath,
-    },
+    /// Names that Windows or macOS cannot hold, or take for one.
+    #[error("{}", unportable(.0))]
+    NotPortable(Unportable),
     /// A merge cannot place files.
     #[error("cannot merge: a file on one side is a folder on the other: {}", .paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     FileAndFolder {
@@ -413,8 +409,15 @@ fn unsafe_removal(files: &Unsafe) -> String {
 fn kept_back(files: &KeptBack) -> String {
     lists(&[
         ("only this repository has the content", &files.only_here),
+        ("the remote names this content and does not have it", &files.not_there),
         ("changed since they were staged, or gone", &files.changed),
     ])
+}
+
+fn unportable(found: &Unportable) -> String {
+    let names = found.names.iter().map(|(path, why)| format!("{path:?}: {why}"));
+    let pairs = found.collisions.iter().map(|(one, other)| format!("{one:?} and {other:?} are one name there"));
+    format!("Windows and macOS cannot hold {}", names.chain(pairs).collect::<Vec<_>>().join("; "))
 }
 
 fn lists(lists: &[(&str, &Vec<RepoPath>)]) -> String {

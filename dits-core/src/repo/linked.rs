@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{DITS, Environment, Layout, RepoError, Repository};
+use super::{DITS, Environment, Layout, RepoError, Repository, mounted};
 use crate::durable::{self, IoContext};
 use crate::refs::{Expected, FolderRefs, RefEdit, RefName, RefStore, Target};
 
@@ -17,8 +17,10 @@ pub struct LinkedWorktree {
     pub path: Option<PathBuf>,
     /// What its HEAD holds.
     pub head: Option<Target>,
-    /// Whether its folder is gone.
+    /// Whether its folder is gone; of a mount, whether its daemon is.
     pub missing: bool,
+    /// Whether it is a mount rather than a folder of files.
+    pub mount: bool,
 }
 
 impl Repository {
@@ -30,13 +32,20 @@ impl Repository {
         let common = &self.layout().common;
         let main = Layout::main(common).worktree;
         let head_of = |id: Option<&str>| FolderRefs::open(common, id)?.read(&RefName::head());
-        let mut found = vec![LinkedWorktree { id: None, path: main, head: head_of(None)?, missing: false }];
+        let mut found =
+            vec![LinkedWorktree { id: None, path: main, head: head_of(None)?, missing: false, mount: false }];
         for id in self.linked_ids()? {
             let private = self.layout().linked_worktrees().join(&id);
-            let path = read_path(&private)?;
-            let missing = !path.as_ref().is_some_and(|p| p.join(DITS).is_file());
             let head = head_of(Some(&id))?;
-            found.push(LinkedWorktree { id: Some(id), path, head, missing });
+            let (path, missing, mount) = match mounted::look(&private)? {
+                Some((path, lives)) => (Some(path), !lives, true),
+                None => {
+                    let path = read_path(&private)?;
+                    let missing = !path.as_ref().is_some_and(|p| p.join(DITS).is_file());
+                    (path, missing, false)
+                }
+            };
+            found.push(LinkedWorktree { id: Some(id), path, head, missing, mount });
         }
         Ok(found)
     }
@@ -116,7 +125,7 @@ impl Repository {
         Self::open(layout, environment)
     }
 
-    fn free_private_folder(&self, common: &Path, path: &Path) -> Result<PathBuf, RepoError> {
+    pub(super) fn free_private_folder(&self, common: &Path, path: &Path) -> Result<PathBuf, RepoError> {
         let stem: String = path
             .file_name()
             .map(|name| {

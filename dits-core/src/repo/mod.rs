@@ -8,6 +8,7 @@ mod hold;
 mod init;
 mod layout;
 mod linked;
+mod mounted;
 mod novelty;
 mod pending;
 
@@ -18,6 +19,7 @@ pub use hold::Held;
 pub use init::InitOptions;
 pub use layout::{DITS, Layout};
 pub use linked::LinkedWorktree;
+pub use mounted::MountRecord;
 pub use novelty::Novelty;
 pub use pending::{Pending, PendingKind};
 
@@ -45,6 +47,8 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// Settings for this run: `core.compression=3`.
     pub overrides: Vec<String>,
+    /// The folder the user is in: it stays, without files, when the last file in it goes.
+    pub cwd: Option<PathBuf>,
     /// How many threads to use where it helps.
     pub threads: usize,
     /// Reads indexes instead of mapping them into memory. What must outlive files that somebody cuts, such as a
@@ -83,6 +87,7 @@ pub struct Repository {
     refs: FolderRefs,
     threads: usize,
     home: Option<PathBuf>,
+    cwd: Option<PathBuf>,
 }
 
 impl Repository {
@@ -107,7 +112,7 @@ impl Repository {
             0 => environment.threads.max(1),
             n => usize::try_from(n).unwrap_or(1),
         };
-        Ok(Self { layout, config, store, refs, threads, home: environment.home.clone() })
+        Ok(Self { layout, config, store, refs, threads, home: environment.home.clone(), cwd: environment.cwd.clone() })
     }
 
     /// Where things are.
@@ -143,9 +148,11 @@ impl Repository {
     /// The top of the worktree.
     ///
     /// # Errors
-    /// [`RepoError::Bare`] when there is none.
+    /// [`RepoError::Bare`] when there is none, [`RepoError::InsideDits`] when the repository was found from within.
     pub fn worktree(&self) -> Result<&Path, RepoError> {
-        self.layout.worktree.as_deref().ok_or(RepoError::Bare)
+        let within = self.layout.common.file_name() == Some(DITS.as_ref());
+        let none = if within { RepoError::InsideDits } else { RepoError::Bare };
+        self.layout.worktree.as_deref().ok_or(none)
     }
 
     /// Safe access to the folders of the worktree.
@@ -153,7 +160,7 @@ impl Repository {
     /// # Errors
     /// When there is no worktree, or it cannot be opened.
     pub fn work_dirs(&self) -> Result<WorkDirs, RepoError> {
-        Ok(WorkDirs::open(self.worktree()?)?)
+        Ok(WorkDirs::open(self.worktree()?)?.keep(self.cwd.as_deref()))
     }
 
     /// The staging area, for reading.

@@ -86,7 +86,8 @@ impl Store {
         // In this order: the packs are listed after the condemned list was read, so nothing that a finished garbage
         // collection removed is taken as present.
         let (guard, list) = WriterGuard::register(&self.dits_dir)?;
-        let with = |level, condemned| WriterOptions { level, pack_limit: options.pack_limit, condemned };
+        let pack_limit = options.pack_limit;
+        let with = |level, condemned| WriterOptions { level, pack_limit, condemned, packs_only: false };
         let content = self.content.writer(with(options.content_level, Arc::clone(&list.content.digests)))?;
         let meta = self.meta.writer(with(options.meta_level, Arc::clone(&list.meta.digests)))?;
         Ok(StoreWriter { content, meta, guard, lacking: self.lacking.clone(), dits_dir: self.dits_dir.clone() })

@@ -3,6 +3,7 @@
 mod adopt;
 mod both;
 mod check;
+mod chunk_cache;
 pub mod condemned;
 mod error;
 mod filter;
@@ -24,6 +25,7 @@ pub mod writers;
 pub use adopt::Adopted;
 pub use both::{Finished, Store, StoreWriter, StoreWriterOptions};
 pub use check::{Depth, Finding};
+pub use chunk_cache::ChunkCache;
 pub use condemned::{Condemned, CondemnedSet, DigestSet};
 pub use error::StoreError;
 pub use odb::{HexPrefix, Location, ObjectInfo, Odb, OdbOptions, PackInfo};

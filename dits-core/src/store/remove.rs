@@ -21,6 +21,9 @@ pub struct Removed {
     pub objects: u64,
     /// Bytes by which the files shrink in all, the merged index not counted.
     pub freed: u64,
+    /// Bytes that the objects take, each copy for itself. In a pack it can be more than deleting them gives back, as
+    /// packs are filled up to whole pages.
+    pub stored: u64,
     /// Packs deleted because nothing in them was alive.
     pub packs_deleted: u64,
     /// Packs replaced by one without the dead objects.
@@ -89,6 +92,7 @@ impl Odb {
                 done.objects += 1;
                 done.loose_deleted += 1;
                 done.freed += u64::from(info.stored_len);
+                done.stored += u64::from(info.stored_len);
             }
             Ok(())
         })?;
@@ -109,8 +113,9 @@ impl Odb {
         let mut live = Vec::new();
         for entry in pack.index().iter_from(0) {
             let entry = entry?;
-            if !dead.contains(&entry.digest) {
-                live.push(entry);
+            match dead.contains(&entry.digest) {
+                true => done.stored += u64::from(entry.stored_len),
+                false => live.push(entry),
             }
         }
         let removed = pack.index().len() - live.len() as u64;

@@ -38,11 +38,13 @@ pub struct WriterOptions {
     pub pack_limit: u64,
     /// Objects that garbage collection is about to remove: they are written again.
     pub condemned: Arc<DigestSet>,
+    /// Makes a pack also of few objects.
+    pub packs_only: bool,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { level: 1, pack_limit: 1 << 30, condemned: Arc::default() }
+        Self { level: 1, pack_limit: 1 << 30, condemned: Arc::default(), packs_only: false }
     }
 }
 
@@ -374,7 +376,7 @@ impl Writer {
     /// When something cannot be made durable. Some objects may then be there; nothing refers to them.
     pub fn finish(self) -> Result<WriteStats, StoreError> {
         let stats = self.stats();
-        let Self { odb, pending, sealed, state, relied, .. } = self;
+        let Self { odb, options, pending, sealed, state, relied, .. } = self;
         let mut pending = pending.into_inner().unwrap_or_else(PoisonError::into_inner);
         let entries = pending.entries_mut();
         // The files of full packs are mapped while they have no name; that is over.
@@ -383,7 +385,7 @@ impl Writer {
         if let Some(failure) = failed {
             return Err(failure.again());
         }
-        let few = drafts.is_empty() && !builder.spilled() && !readded;
+        let few = drafts.is_empty() && !builder.spilled() && !readded && !options.packs_only;
         if few && entries.len() <= LOOSE_OBJECTS && builder.end() <= LOOSE_BYTES {
             put_loose(&odb, &builder, entries)?;
         } else {

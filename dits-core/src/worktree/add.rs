@@ -3,14 +3,16 @@
 use super::checkout::entry;
 use super::{ScanOptions, Selection, Skipped, scan};
 use crate::index::{Entry, FileStat, Flags, Index, LockedIndex, Stage, fs_clock};
-use crate::path::{RepoPath, portable};
+use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::store::{StoreWriter, WriteStats, WriterGuard};
 use crate::tree::{Content, Mode};
 
+mod portable;
 mod take_in;
 
+pub use portable::Unportable;
 pub(crate) use take_in::Staged;
 use take_in::Staging;
 pub(super) use take_in::ingest_error;
@@ -158,7 +160,7 @@ impl Repository {
             report.added.extend::<Vec<_>>(untracked);
             report.added.extend(found.ignored.iter().cloned());
             report.ignored = found.ignored;
-            self.check_portable(&index, &report.added)?;
+            self.check_portable(&index, &report.added, &report.removed)?;
         }
         report.added.sort();
         report.added.dedup();
@@ -231,38 +233,4 @@ impl Repository {
         let dirs = self.work_dirs()?;
         Staging::new(self, index, &dirs, writer, progress)?.run(paths)
     }
-
-    /// Refuses names that Windows or macOS could not hold, unless `core.portable` is off.
-    pub(crate) fn check_portable(&self, index: &Index, new: &[RepoPath]) -> Result<(), RepoError> {
-        if new.is_empty() || !self.config().get_bool("core.portable")?.unwrap_or(true) {
-            return Ok(());
-        }
-        let mut folded = std::collections::HashMap::new();
-        for entry in index.entries() {
-            fold_all(&mut folded, &entry.repo_path())?;
-        }
-        for path in new.iter().filter(|path| index.get(path, Stage::Normal).is_none()) {
-            for name in path.components() {
-                portable::check_component(name).map_err(|why| RepoError::NotPortable { path: path.clone(), why })?;
-            }
-            fold_all(&mut folded, path)?;
-        }
-        Ok(())
-    }
-}
-
-/// Records how a path and its folders look folded; fails when another spelling of one is there already.
-fn fold_all(folded: &mut std::collections::HashMap<Vec<u8>, RepoPath>, path: &RepoPath) -> Result<(), RepoError> {
-    let mut next = Some(path.clone());
-    while let Some(part) = next {
-        next = part.parent();
-        match folded.get(&portable::fold_path(&part)) {
-            Some(known) if *known == part => return Ok(()),
-            Some(known) => return Err(RepoError::Collision { one: known.clone(), other: part }),
-            None => {
-                folded.insert(portable::fold_path(&part), part);
-            }
-        }
-    }
-    Ok(())
 }

@@ -37,6 +37,8 @@ pub struct WorkDirs {
     top: Arc<OwnedFd>,
     /// Most recently used last.
     kept: Mutex<VecDeque<(RepoPath, Arc<OwnedFd>)>>,
+    /// A folder that is not removed: the one the user is in.
+    stays: Option<RepoPath>,
 }
 
 /// What to do when a file of the name is there already.
@@ -56,7 +58,21 @@ impl WorkDirs {
     pub fn open(root: &Path) -> Result<Self, IoError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = Arc::new(rustix::fs::open(root, flags, Mode::empty()).at("open the folder", root)?);
-        Ok(Self { root: root.to_owned(), top, kept: Mutex::default() })
+        Ok(Self { root: root.to_owned(), top, kept: Mutex::default(), stays: None })
+    }
+
+    /// Never removes the folder that the user is in, if it is one of these.
+    #[must_use]
+    pub fn keep(mut self, cwd: Option<&Path>) -> Self {
+        let below = cwd.and_then(|cwd| cwd.strip_prefix(&self.root).ok());
+        self.stays = below.and_then(|below| RepoPath::parse(below.as_os_str().as_bytes()).ok());
+        self
+    }
+
+    /// Whether a folder is, or has in it, the one that is kept.
+    #[must_use]
+    pub fn keeps(&self, folder: &RepoPath) -> bool {
+        self.stays.as_ref().is_some_and(|stays| stays.is_within(folder))
     }
 
     /// The top folder, as given.
@@ -228,11 +244,15 @@ impl WorkDirs {
         }
     }
 
-    /// Removes a folder if it is empty; returns whether it is gone. One that is not there is gone.
+    /// Removes a folder if it is empty and not the one that stays; returns whether it is gone. One that is not there is
+    /// gone.
     ///
     /// # Errors
     /// When the system refuses for another reason than files in it.
     pub fn remove_empty_dir(&self, folder: &RepoPath) -> Result<bool, IoError> {
+        if self.keeps(folder) {
+            return Ok(false);
+        }
         let dir = match self.around(folder, false) {
             Err(error) if is_absent(&error) => return Ok(true),
             dir => dir?,

@@ -18,7 +18,7 @@ mod status;
 mod switch;
 pub mod walk;
 
-pub use add::{AddOptions, AddPlan, AddReport};
+pub use add::{AddOptions, AddPlan, AddReport, Unportable};
 pub use checkout::{Checkout, CheckoutReport, InTheWay, entry, place_version, write_ghost, write_version};
 pub(crate) use checkout::{New, put};
 pub use dirs::{Replace, WorkDirs};

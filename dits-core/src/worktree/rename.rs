@@ -33,6 +33,9 @@ pub enum MoveProblem {
     /// It is in conflict.
     #[error("it is in conflict")]
     Conflict,
+    /// From and to are the same.
+    #[error("it has this name already")]
+    Same,
     /// A folder would be moved into itself.
     #[error("a folder cannot be moved into itself")]
     IntoItself,
@@ -91,7 +94,7 @@ impl Repository {
             }
         }
         outcome.files = new.len();
-        self.check_portable(&after, &new)?;
+        self.check_portable(&after, &new, &[])?;
         if options.dry_run {
             return Ok(outcome);
         }
@@ -171,6 +174,9 @@ fn problem(
     }
     if entries_of(index, from).is_empty() {
         return Ok(Some(MoveProblem::Untracked));
+    }
+    if to == from {
+        return Ok(Some(MoveProblem::Same));
     }
     if to.is_within(from) {
         return Ok(Some(MoveProblem::IntoItself));

@@ -110,8 +110,7 @@ impl Repository {
         let report = if options.force {
             self.overwrite(&mut index, tree, progress)?
         } else {
-            let changes = self.two_way(&index, self.head_tree()?, tree)?;
-            self.checkout_all(&mut index, &changes, tree, progress)?
+            self.checkout_all(&mut index, tree, progress)?
         };
         // HEAD moves while the index is locked, so that nobody commits the new files on the old branch.
         self.refs().transaction(edits)?;
@@ -196,19 +195,21 @@ impl Repository {
         Ok(Some(RefEdit::set(branch.clone(), expected, Target::Id(*commit.digest())).with_log(log)))
     }
 
-    /// Applies changes and writes the index; `tree` is what it then equals, if that is known.
+    /// Brings worktree and index from HEAD to `tree` and writes the index. Where there is none yet, nothing was ever
+    /// checked out, and everything is.
     fn checkout_all(
         &self,
         index: &mut LockedIndex,
-        changes: &[Change],
         tree: Option<TreeId>,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
-        let clean = match self.head_tree()? {
+        let from = if index.is_unborn() { None } else { self.head_tree()? };
+        let changes = self.two_way(index, from, tree)?;
+        let clean = match from {
             None => index.is_empty(),
             head => index.matches_tree() == head,
         };
-        let report = Checkout::new(self, progress, false)?.apply(index, changes)?;
+        let report = Checkout::new(self, progress, false)?.apply(index, &changes)?;
         if clean {
             index.set_tree(tree);
         }
@@ -216,12 +217,12 @@ impl Repository {
         Ok(report)
     }
 
-    /// What leads from HEAD to `tree` for files that are staged as HEAD has them. A path staged otherwise stays so if
+    /// What leads from one tree to another for files that are staged as the first has them. A path staged otherwise stays so if
     /// both versions agree on it, and is in the way if they do not.
-    fn two_way(&self, index: &Index, head: Option<TreeId>, tree: Option<TreeId>) -> Result<Vec<Change>, RepoError> {
+    fn two_way(&self, index: &Index, from: Option<TreeId>, tree: Option<TreeId>) -> Result<Vec<Change>, RepoError> {
         let mut changes = Vec::new();
         let mut in_the_way = super::InTheWay::default();
-        for change in diff::trees(self.store(), head, tree)? {
+        for change in diff::trees(self.store(), from, tree)? {
             let staged = index.get(&change.path, Stage::Normal).map(|entry| FileVersion {
                 mode: entry.mode,
                 size: entry.size,
@@ -247,8 +248,7 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
         let tree = Commit::read(self.store(), commit)?.tree;
-        let changes = self.two_way(index, self.head_tree()?, Some(tree))?;
-        self.checkout_all(index, &changes, Some(tree), progress)
+        self.checkout_all(index, Some(tree), progress)
     }
 
     fn check_settled(&self, index: &Index) -> Result<(), RepoError> {

@@ -41,6 +41,18 @@ impl AuditLog {
         folder.join("head")
     }
 
+    /// Makes sure that the log can be continued.
+    ///
+    /// # Errors
+    /// When it cannot, or the operating system refuses.
+    pub fn check(&self, time: i64) -> Result<(), AuditError> {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let _lock = FileLock::acquire(&self.folder.join("lock"), PATIENCE)?;
+        let (_, length, head) = self.open(&mut end, time)?;
+        *end = Some((length, head));
+        Ok(())
+    }
+
     /// Writes a line, durably if `durable`.
     ///
     /// # Errors
@@ -49,14 +61,8 @@ impl AuditLog {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let _lock = FileLock::acquire(&self.folder.join("lock"), PATIENCE)?;
         let path = Self::file(&self.folder);
-        let options = File::options().read(true).append(true).create(true).mode(0o600).clone();
-        let mut file = options.open(&path).at("open", &path)?;
-        let length = file.metadata().at("look at", &path)?.len();
+        let (mut file, mut length, mut head) = self.open(&mut end, time)?;
         let is_new = length == 0;
-        let (mut length, mut head) = match end.take() {
-            Some((known, head)) if known == length => (known, head),
-            _ => self.find_end(&mut file, &path, length, time)?,
-        };
         let (line, next) = line::encode(&head, time, record);
         file.write_all(line.as_bytes()).at("write", &path)?;
         (length, head) = (length + line.len() as u64, next);
@@ -69,6 +75,19 @@ impl AuditLog {
         }
         *end = Some((length, head.clone()));
         Ok(head)
+    }
+
+    /// The file, its length and its head. Takes what is known of its end: whoever writes knows a new one.
+    fn open(&self, end: &mut Option<(u64, Head)>, time: i64) -> Result<(File, u64, Head), AuditError> {
+        let path = Self::file(&self.folder);
+        let options = File::options().read(true).append(true).create(true).mode(0o600).clone();
+        let mut file = options.open(&path).at("open", &path)?;
+        let length = file.metadata().at("look at", &path)?.len();
+        let (length, head) = match end.take() {
+            Some((known, head)) if known == length => (known, head),
+            _ => self.find_end(&mut file, &path, length, time)?,
+        };
+        Ok((file, length, head))
     }
 
     /// Looks where the log ends, and removes a line that a crash left half written.
@@ -179,7 +198,9 @@ mod tests {
         let path = dir.path().join("log");
         let text = fs::read_to_string(&path).unwrap().replace("admin", "nobody");
         fs::write(&path, text).unwrap();
-        let error = AuditLog::new(dir.path().into()).append(2, &record("push"), true).unwrap_err();
+        let log = AuditLog::new(dir.path().into());
+        assert!(log.check(2).unwrap_err().to_string().contains("hash does not match"));
+        let error = log.append(2, &record("push"), true).unwrap_err();
         assert!(error.to_string().contains("hash does not match"), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use dits_sync::server::{Event, RefUpdate};
 use super::*;
 use crate::audit::{AuditLog, verify};
 use crate::forge;
-use crate::rig::{Rig, rig};
+use crate::rig::{Rig, rig, rig_with};
 use crate::token::Secret;
 
 impl Rig {
@@ -65,7 +65,7 @@ fn whoever_is_not_let_in_learns_nothing() {
 
 #[test]
 fn a_revoked_token_moves_nothing_any_more() {
-    let rig = rig();
+    let rig = rig_with(Duration::from_secs(60), Duration::from_secs(60));
     let ada = rig.token("ada", &["film"], 3, &["a"]);
     let access = rig.admit("film", Some(&ada)).ok().unwrap();
     let repo = access.repository();
@@ -84,6 +84,20 @@ fn a_revoked_token_moves_nothing_any_more() {
     ] {
         assert!(refusal.unwrap_err().contains("revoked"));
     }
+    // While a hook runs, too.
+    let bob = rig.token("bob", &["film"], 3, &[]);
+    let access_of_bob = rig.admit("film", Some(&bob)).ok().unwrap();
+    rig.hook("pre-receive", "touch begun; while [ ! -e go ]; do sleep 0.01; done");
+    let film = rig.root.repositories().join("film.dits");
+    std::thread::scope(|scope| {
+        let pushed = scope.spawn(|| access_of_bob.pre_receive(std::slice::from_ref(&good)));
+        while !film.join("begun").exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        rig.tokens().revoke("bob", env::now()).unwrap();
+        std::fs::write(film.join("go"), "").unwrap();
+        assert!(pushed.join().unwrap().unwrap_err().contains("revoked"));
+    });
     // A successor of the same name does not bring the old one back.
     rig.token("ada", &["film"], 3, &[]);
     assert!(access.check_update(&good, None).is_err());
@@ -161,12 +175,17 @@ fn what_happens_is_counted_and_recorded() {
     let moved = vec![update("main", None, Some(commit))];
     let refused = vec![(update("other", None, Some(commit)), "protected".to_owned())];
     access.observe(&Event::Pushed { moved, refused, objects: 3, traffic });
-    access.observe(&Event::Fetched { wants: Vec::new(), common: Vec::new(), objects: 2, traffic });
+    access.observe(&Event::Fetched { wants: Vec::new(), common: Vec::new(), objects: 2, complete: true, traffic });
+    access.observe(&Event::Fetched { wants: Vec::new(), common: Vec::new(), objects: 0, complete: false, traffic });
+    for objects in [4, 5] {
+        access.observe(&Event::Got { objects, missing: 1, traffic });
+    }
     access.observe(&Event::Failed { what: "broken".into() });
     assert_eq!(access.signature().name, "ada");
     let verified = verify(&rig.root.audit(), None).unwrap();
-    assert_eq!((verified.lines, verified.findings.len()), (2, 0));
+    assert_eq!((verified.lines, verified.findings.len()), (3, 0));
     let log = std::fs::read_to_string(AuditLog::file(&rig.root.audit())).unwrap();
+    assert!(log.contains("\"note\":\"broken off\""), "{log}");
     assert!(log.contains("\"who\":\"token ada\"") && log.contains("\"why\":\"protected\""));
     let text = rig.host.services.metrics.text();
     for line in [
@@ -177,12 +196,14 @@ fn what_happens_is_counted_and_recorded() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
-    let turn = access.begin_push().ok().unwrap();
-    assert_eq!(access.begin_push().err().unwrap().code, ErrorCode::Busy);
+    let turn = access.begin_push(&|| false).ok().unwrap();
+    assert_eq!(access.begin_push(&|| false).err().unwrap().code, ErrorCode::Busy);
     drop(turn);
     rig.host.services.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(access.begin_push().err().unwrap().code, ErrorCode::GoingAway);
+    assert_eq!(access.begin_push(&|| false).err().unwrap().code, ErrorCode::GoingAway);
     assert_eq!(rig.admit("film", Some(&ada)).err().unwrap().code, ErrorCode::GoingAway);
     drop(access);
     assert!(rig.host.services.metrics.text().contains("dits_open_connections 0"));
+    let log = std::fs::read_to_string(AuditLog::file(&rig.root.audit())).unwrap();
+    assert!(log.lines().last().unwrap().contains("\"event\":\"get\"") && log.contains("\"objects\":9"), "{log}");
 }

@@ -8,7 +8,8 @@ use dits_core::store::{Store, StoreWriter};
 use super::{Client, stored_new};
 use crate::error::SyncError;
 use crate::exchange::{self, Chunks, Receive, Received};
-use crate::transfer::ContentFilter;
+use crate::transfer::{ContentFilter, Violation};
+use crate::wire::{Got, Has, MAX_GET, Message};
 
 /// Chunks to be brought, and from where besides the server.
 #[derive(Default)]
@@ -54,5 +55,29 @@ impl Client<'_> {
         let received = exchange::receive_named(&self.session, job, wanted.chunks);
         self.lasting.stored += stored_new(writer) - before;
         received.map_err(|error| self.give_up(error))
+    }
+
+    /// Which of these chunks the server does not have, or is about to remove.
+    ///
+    /// # Errors
+    /// When the server does not answer, or with something else.
+    pub fn lacking(&mut self, chunks: &[Digest], progress: &dyn Progress) -> Result<Vec<Digest>, SyncError> {
+        self.try_lacking(chunks, progress).map_err(|error| self.give_up(error))
+    }
+
+    fn try_lacking(&mut self, chunks: &[Digest], progress: &dyn Progress) -> Result<Vec<Digest>, SyncError> {
+        let mut lacking = Vec::new();
+        for (number, some) in (0..).zip(chunks.chunks(MAX_GET)) {
+            self.session.control(&Message::Has(Has { number, chunks: some.to_vec() }))?;
+            let missing = match self.recv(progress)? {
+                Message::Got(Got { number: answered, missing }) if answered == number => missing,
+                other => return Err(Violation(format!("{} instead of an answer to Has", other.name())).into()),
+            };
+            for at in missing {
+                let chunk = some.get(at as usize).ok_or_else(|| Violation("a chunk that was not asked about".into()))?;
+                lacking.push(*chunk);
+            }
+        }
+        Ok(lacking)
     }
 }

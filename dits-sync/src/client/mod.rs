@@ -12,6 +12,8 @@ mod edges;
 mod fetch;
 mod get;
 mod haves;
+mod line;
+mod live;
 mod local;
 mod push;
 mod redial;
@@ -21,6 +23,7 @@ use dits_core::store::StoreWriter;
 
 pub use fetch::{FetchRequest, Fetched};
 pub use get::RemoteChunks;
+pub use live::LiveChunks;
 pub use local::open_local;
 pub use push::{PushRequest, PushedRefs};
 pub use redial::converse;

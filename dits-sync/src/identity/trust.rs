@@ -55,10 +55,8 @@ pub(crate) struct Verifier {
     host: String,
     method: Method,
     provider: Arc<CryptoProvider>,
-    /// Why it was refused,
+    /// Why it was refused, if it was, on whichever way.
     refusal: Mutex<Option<String>>,
-    /// or which key it has shown.
-    shown: Mutex<Option<Fingerprint>>,
 }
 
 enum Method {
@@ -77,7 +75,7 @@ impl Verifier {
             Trust::Pinned { known_hosts, new_host } => Method::Pinned(KnownHosts::at(known_hosts), new_host.clone()),
             Trust::Authority(path) => Method::Authority(authority(path, &provider)?),
         };
-        Ok(Arc::new(Self { host, method, provider, refusal: Mutex::default(), shown: Mutex::default() }))
+        Ok(Arc::new(Self { host, method, provider, refusal: Mutex::default() }))
     }
 
     /// A TLS client that asks this verifier.
@@ -100,13 +98,14 @@ impl Verifier {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// After a handshake, which proved that the server has the key: remembers it if it is new.
+    /// After a handshake, which proved that the server has the key of `certificate`: remembers it if it is new. What other
+    /// ways have shown that were tried at the same time counts for nothing.
     ///
     /// # Errors
     /// Why it cannot be remembered, or that another key was remembered meanwhile.
-    pub fn confirm(&self) -> Result<(), String> {
+    pub fn confirm(&self, certificate: &CertificateDer<'_>) -> Result<(), String> {
         let Method::Pinned(hosts, new_host) = &self.method else { return Ok(()) };
-        let Some(shown) = *self.shown.lock().unwrap_or_else(PoisonError::into_inner) else { return Ok(()) };
+        let shown = Fingerprint::of(certificate).map_err(|e| e.to_string())?;
         if hosts.find(&self.host).map_err(|e| e.to_string())?.is_some_and(|known| known.fingerprint == shown) {
             return Ok(());
         }
@@ -179,11 +178,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verdict = match &self.method {
-            Method::Pinned(hosts, new_host) => {
-                let shown = Fingerprint::of(end_entity)?;
-                *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
-                self.check_pin(hosts, new_host, shown)
-            }
+            Method::Pinned(hosts, new_host) => self.check_pin(hosts, new_host, Fingerprint::of(end_entity)?),
             Method::Authority(webpki) => webpki
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
                 .map(drop)
@@ -221,5 +216,33 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_the_way_that_won_is_remembered_whatever_others_have_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let known_hosts = dir.path().join("known_hosts");
+        let new_host = NewHost::Accept(Arc::new(|_, _| {}));
+        let trust = Trust::Pinned { known_hosts: known_hosts.clone(), new_host };
+        let verifier = Verifier::new("host:1".to_owned(), &trust).unwrap();
+        let shown = |_| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let params = rcgen::CertificateParams::new(["host".to_owned()]).unwrap();
+            params.self_signed(&key).unwrap().der().clone().into_owned()
+        };
+        let [winner, loser] = [(); 2].map(shown);
+        let name = ServerName::try_from("host").unwrap();
+        for certificate in [&winner, &loser] {
+            verifier.verify_server_cert(certificate, &[], &name, &[], UnixTime::now()).unwrap();
+        }
+        verifier.confirm(&winner).unwrap();
+        let line = format!("host:1 {}\n", Fingerprint::of(&winner).unwrap());
+        assert_eq!(std::fs::read_to_string(&known_hosts).unwrap(), line);
+        assert!(verifier.confirm(&loser).unwrap_err().contains("HAS CHANGED"));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpSocket;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -174,9 +174,9 @@ impl Dial for ServerDial {
         if let Some(refusal) = verifier.refusal() {
             return Err(LinkError::Identity(refusal));
         }
-        let (way, link) = raced?;
+        let (way, (link, certificate)) = raced?;
         // Only now it is proven that the server has the key.
-        verifier.confirm().map_err(LinkError::Identity)?;
+        verifier.confirm(&certificate).map_err(LinkError::Identity)?;
         *self.worked.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
         Ok(link)
     }
@@ -215,13 +215,16 @@ fn arrange(addresses: &[SocketAddr], carrier: Carrier, worked: Option<Way>) -> V
     all
 }
 
+/// A link, and the certificate of the server that it leads to.
+type Dialled = (Box<dyn Link>, CertificateDer<'static>);
+
 /// Tries the ways one after the other, each beside those before; the first that gets through wins.
 async fn race(
     ways: Vec<Way>,
     host: String,
     verifier: Arc<Verifier>,
     idle: Duration,
-) -> Result<(Way, Box<dyn Link>), LinkError> {
+) -> Result<(Way, Dialled), LinkError> {
     let tls = verifier.tls().map_err(LinkError::Unusable)?;
     let mut ways = ways.into_iter().peekable();
     let mut running = JoinSet::new();
@@ -289,10 +292,16 @@ impl Attempt {
         }
     }
 
-    async fn go(self, host: String, tls: Arc<rustls::ClientConfig>) -> Result<Box<dyn Link>, Failed> {
+    async fn go(self, host: String, tls: Arc<rustls::ClientConfig>) -> Result<Dialled, Failed> {
         match self {
-            Self::Quic(dialling) => Ok(Box::new(dialling.go(&host, tls).await?)),
-            Self::Tcp(socket, address) => Ok(Box::new(dial_tcp(socket, address, host, tls).await?)),
+            Self::Quic(dialling) => {
+                let (link, certificate) = dialling.go(&host, tls).await?;
+                Ok((Box::new(link), certificate))
+            }
+            Self::Tcp(socket, address) => {
+                let (link, certificate) = dial_tcp(socket, address, host, tls).await?;
+                Ok((Box::new(link), certificate))
+            }
         }
     }
 }
@@ -315,7 +324,7 @@ async fn dial_tcp(
     address: SocketAddr,
     host: String,
     tls: Arc<rustls::ClientConfig>,
-) -> Result<TlsLink, Failed> {
+) -> Result<(TlsLink, CertificateDer<'static>), Failed> {
     let broken = |error: std::io::Error| LinkError::Broken(error.to_string());
     let name = ServerName::try_from(host).map_err(|e| LinkError::Unusable(e.to_string()))?;
     let refused = |error: std::io::Error| {
@@ -328,7 +337,9 @@ async fn dial_tcp(
     if stream.get_ref().1.alpn_protocol().is_none() {
         return Err(LinkError::Unusable("what answers there is no dits-server".into()).into());
     }
-    Ok(TlsLink::start(TlsStream::Client(stream), address.to_string(), true, &Handle::current()))
+    let shown = stream.get_ref().1.peer_certificates().and_then(|all| all.first()).cloned();
+    let certificate = shown.ok_or_else(|| LinkError::Identity("the server has shown no certificate".into()))?;
+    Ok((TlsLink::start(TlsStream::Client(stream), address.to_string(), true, &Handle::current()), certificate))
 }
 
 #[cfg(test)]

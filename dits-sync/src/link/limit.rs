@@ -79,6 +79,10 @@ impl<L: Link> Link for Limited<L> {
         Ok((lane, message))
     }
 
+    fn has_ended(&self) -> bool {
+        self.link.has_ended()
+    }
+
     fn admitted(&self) {
         self.link.admitted();
     }

@@ -231,6 +231,11 @@ impl Mailbox {
         }
     }
 
+    /// Whether nothing more comes in.
+    pub fn has_ended(&self) -> bool {
+        self.lock().end.is_some()
+    }
+
     /// Nothing is to be put in any more. What is in it can be taken, then comes `end`. Only the first end counts.
     pub fn finish(&self, end: LinkError) {
         self.lock().end.get_or_insert(end);

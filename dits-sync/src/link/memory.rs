@@ -56,6 +56,10 @@ impl Link for End {
         Ok(parcel)
     }
 
+    fn has_ended(&self) -> bool {
+        self.incoming.has_ended()
+    }
+
     fn traffic(&self) -> Traffic {
         Traffic { sent: self.sent.load(Ordering::Relaxed), received: self.received.load(Ordering::Relaxed) }
     }
@@ -86,6 +90,7 @@ mod tests {
         a.send(Lane::Bulk(1), Bytes::from_static(b"xy")).unwrap();
         a.send(Lane::Control, Bytes::from_static(b"z")).unwrap();
         a.close();
+        assert!(b.has_ended() && !a.has_ended());
         assert_eq!(b.recv(Duration::ZERO).unwrap(), (Lane::Control, Bytes::from_static(b"z")));
         assert_eq!(b.recv(Duration::ZERO).unwrap(), (Lane::Bulk(1), Bytes::from_static(b"xy")));
         assert!(matches!(b.recv(Duration::from_secs(5)), Err(LinkError::Closed(_))));

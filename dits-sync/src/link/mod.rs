@@ -113,6 +113,11 @@ pub trait Link: Send + Sync {
     /// closed or broken.
     fn recv(&self, patience: Duration) -> Result<(Lane, Bytes), LinkError>;
 
+    /// Whether the other side has left, or is gone; what it sent before may still be there. Carriers that cannot tell say no.
+    fn has_ended(&self) -> bool {
+        false
+    }
+
     /// The server has let the client in. Until then, carriers that face strangers take one message from it, of at most
     /// [`crate::wire::MAX_HELLO`] bytes. Only servers need to say this.
     fn admitted(&self) {}
@@ -135,6 +140,10 @@ impl<L: Link + ?Sized> Link for Box<L> {
 
     fn recv(&self, patience: Duration) -> Result<(Lane, Bytes), LinkError> {
         (**self).recv(patience)
+    }
+
+    fn has_ended(&self) -> bool {
+        (**self).has_ended()
     }
 
     fn admitted(&self) {

@@ -209,6 +209,10 @@ impl Link for StreamLink {
         self.ends.inbox.take(patience)
     }
 
+    fn has_ended(&self) -> bool {
+        self.ends.inbox.has_ended()
+    }
+
     fn admitted(&self) {
         self.ends.admitted.set();
     }

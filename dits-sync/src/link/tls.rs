@@ -222,6 +222,10 @@ impl Link for TlsLink {
         self.ends.inbox.take(patience)
     }
 
+    fn has_ended(&self) -> bool {
+        self.ends.inbox.has_ended()
+    }
+
     fn admitted(&self) {
         self.ends.admitted.set();
     }

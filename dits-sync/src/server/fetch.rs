@@ -46,17 +46,19 @@ impl Conversation<'_> {
             dry_run: false,
             spared: AtomicU64::default(),
         };
-        let ((), sent) = exchange::send(&self.session, &job, &mut |message| match message {
+        let sent = exchange::send(&self.session, &job, &mut |message| match message {
             Message::Complete => Ok(()),
             other => Err(Violation(format!("{} in the middle of a transfer", other.name())).into()),
-        })?;
+        });
+        // However it ended: what was sent was read.
         self.access.observe(&Event::Fetched {
             wants: fetch.wants,
             common: known,
-            objects: sent.metadata + sent.chunks,
+            objects: sent.as_ref().map_or(0, |((), sent)| sent.metadata + sent.chunks),
+            complete: sent.is_ok(),
             traffic: self.session.traffic(),
         });
-        Ok(())
+        sent.map(drop)
     }
 
     /// What the wants are; only what a listing named may be asked for.

@@ -80,11 +80,11 @@ pub trait Access: Send + Sync {
     fn signature(&self) -> Signature;
 
     /// Waits for its turn among the pushes to this repository. Called before anything of a push is received; the turn
-    /// ends when what this returns is dropped.
+    /// ends when what this returns is dropped. Once `gone` says that the client has left, nobody waits any more.
     ///
     /// # Errors
     /// When the turn does not come in time.
-    fn begin_push(&self) -> Result<Box<dyn Send>, Failure> {
+    fn begin_push(&self, _gone: &dyn Fn() -> bool) -> Result<Box<dyn Send>, Failure> {
         Ok(Box::new(()))
     }
 
@@ -149,8 +149,10 @@ pub enum Event {
         wants: Vec<Digest>,
         /// Commits both had before.
         common: Vec<CommitId>,
-        /// Objects sent.
+        /// Objects sent; 0 when it broke off.
         objects: u64,
+        /// Whether the client has confirmed that it has all.
+        complete: bool,
         /// Bytes through the socket.
         traffic: Traffic,
     },
@@ -171,6 +173,8 @@ pub enum Event {
         objects: u64,
         /// Names that the repository does not have.
         missing: u64,
+        /// Bytes through the socket.
+        traffic: Traffic,
     },
     /// The link ended with an error.
     Failed {

@@ -46,9 +46,11 @@ impl Conversation<'_> {
         refuse_the_rest(&mut decisions, push.atomic);
         let mut received = 0;
         let mut text = String::new();
+        let mut _turn = None;
         if decisions.iter().any(|decision| decision.outcome.is_none()) {
-            let turn = self.session.while_working("waiting for other pushes", || self.access.begin_push());
-            let _turn = turn.map_err(SyncError::Refuse)?;
+            let gone = || self.session.link().has_ended();
+            let turn = self.session.while_working("waiting for other pushes", || self.access.begin_push(&gone));
+            _turn = Some(turn.map_err(SyncError::Refuse)?);
             let taken = self.receive_push(&push, &decisions)?;
             let new: &dyn ObjectRead = match &taken {
                 Taken::Stored { objects, .. } => {
@@ -63,14 +65,17 @@ impl Conversation<'_> {
                 }
                 refuse_the_rest(&mut decisions, push.atomic);
                 if !push.dry_run {
-                    text = self.move_refs(&mut decisions, push.atomic)?;
+                    text = self.move_refs(&mut decisions, push.atomic);
                 }
                 Ok(())
             })?;
             // From here on refs keep what came, or nothing does.
             drop(taken);
         }
-        self.report(decisions, text, received, push.dry_run)
+        if !push.dry_run {
+            text.push_str(&self.session.while_working("telling of it", || self.account(&decisions, received)));
+        }
+        self.report(decisions, &text)
     }
 
     /// Refuses what can be refused without any object.
@@ -90,15 +95,24 @@ impl Conversation<'_> {
             decision.outcome = Some(UpdateOutcome::Changed);
         } else if name.as_branch().is_none() && name.as_tag().is_none() {
             decision.refuse("only branches and tags can be pushed");
-        } else if let Some(worktree) = in_use.get(name) {
-            let at = worktree.display();
-            decision.refuse(format!("it is checked out in {at}; push to another branch, or make that repository bare"));
-        } else if new.is_none() && self.is_head(name)? {
-            decision.refuse("it is the branch that HEAD names, which clones begin on");
+        } else if let Some(why) = self.in_use(&decision.update, in_use)? {
+            decision.refuse(why);
         } else if let Err(why) = self.access.check_update(&decision.update, None) {
             decision.refuse(why);
         }
         Ok(())
+    }
+
+    /// Why worktrees and clones keep a ref where it is.
+    fn in_use(&self, update: &RefUpdate, in_use: &HashMap<RefName, PathBuf>) -> Result<Option<String>, SyncError> {
+        let RefUpdate { name, new, .. } = update;
+        if let Some(worktree) = in_use.get(name) {
+            let at = worktree.display();
+            let why = format!("it is checked out in {at}; push to another branch, or make that repository bare");
+            return Ok(Some(why));
+        }
+        let goes = new.is_none() && self.is_head(name)?;
+        Ok(goes.then(|| "it is the branch that HEAD names, which clones begin on".to_owned()))
     }
 
     fn is_head(&self, name: &RefName) -> Result<bool, SyncError> {
@@ -134,34 +148,30 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// Moves what nobody objects to.
-    fn move_refs(&self, decisions: &mut [Decision], atomic: bool) -> Result<String, SyncError> {
+    /// Moves what nobody objects to. An error is one of the refs that it stops: others may have moved by then.
+    fn move_refs(&self, decisions: &mut [Decision], atomic: bool) -> String {
         let open = |decision: &&Decision| decision.outcome.is_none();
         let updates: Vec<RefUpdate> = decisions.iter().filter(open).map(|d| d.update.clone()).collect();
         if updates.is_empty() {
-            return Ok(String::new());
+            return String::new();
         }
-        let mut text = match self.access.pre_receive(&updates) {
+        let text = match self.access.pre_receive(&updates) {
             Ok(text) => text,
             Err(why) => {
                 decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.refuse(why.clone()));
-                return Ok(String::new());
+                return String::new();
             }
         };
         // Together, as that costs one transaction; each by itself where one of them stands in the others' way.
-        let together = self.transaction(updates.iter().map(|update| self.edit(update)).collect())?;
+        let together = self.transaction(&updates);
         if atomic || together == UpdateOutcome::Done {
             decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.outcome = Some(together.clone()));
         } else {
             for decision in decisions.iter_mut().filter(|d| d.outcome.is_none()) {
-                decision.outcome = Some(self.transaction(vec![self.edit(&decision.update)])?);
+                decision.outcome = Some(self.transaction(std::slice::from_ref(&decision.update)));
             }
         }
-        let moved = moved(decisions);
-        if !moved.is_empty() {
-            text.push_str(&self.access.post_receive(&moved));
-        }
-        Ok(text)
+        text
     }
 
     fn edit(&self, update: &RefUpdate) -> RefEdit {
@@ -176,19 +186,50 @@ impl Conversation<'_> {
         }
     }
 
-    fn transaction(&self, edits: Vec<RefEdit>) -> Result<UpdateOutcome, SyncError> {
-        match self.repository().refs().transaction(edits) {
-            Ok(()) => Ok(UpdateOutcome::Done),
-            Err(RefError::Changed { .. }) => Ok(UpdateOutcome::Changed),
-            Err(error @ RefError::NameConflict { .. }) => Ok(UpdateOutcome::Refused(error.to_string())),
+    fn transaction(&self, updates: &[RefUpdate]) -> UpdateOutcome {
+        for _ in 0..SWITCHES {
+            match self.try_transaction(updates) {
+                Ok(Some(outcome)) => return outcome,
+                Ok(None) => {}
+                Err(error) => return self.failed(&error),
+            }
+        }
+        UpdateOutcome::Changed
+    }
+
+    /// Moves refs together. A worktree may have come to be on one of them while objects came and hooks ran; `None` if
+    /// somebody switched just now, and that has to be looked at again.
+    fn try_transaction(&self, updates: &[RefUpdate]) -> Result<Option<UpdateOutcome>, SyncError> {
+        let refs = self.repository().refs();
+        // Read before it is decided by: a switch in between is one that the transaction does not expect.
+        let head = refs.read(&RefName::head())?.map_or(Expected::Absent, Expected::Is);
+        let in_use = self.repository().branches_in_use().map_err(SyncError::Repo)?;
+        for update in updates {
+            if let Some(why) = self.in_use(update, &in_use)? {
+                return Ok(Some(UpdateOutcome::Refused(why)));
+            }
+        }
+        let edits = updates.iter().map(|update| self.edit(update));
+        match refs.transaction(edits.chain([RefEdit::expect(RefName::head(), head)]).collect()) {
+            Ok(()) => Ok(Some(UpdateOutcome::Done)),
+            Err(RefError::Changed { name, .. }) if name == RefName::head() => Ok(None),
+            Err(RefError::Changed { .. }) => Ok(Some(UpdateOutcome::Changed)),
+            Err(error @ RefError::NameConflict { .. }) => Ok(Some(UpdateOutcome::Refused(error.to_string()))),
             // It is recorded, and whoever looks next completes it.
-            Err(RefError::Unfinished(_)) => Ok(UpdateOutcome::Done),
+            Err(RefError::Unfinished(_)) => Ok(Some(UpdateOutcome::Done)),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn report(&self, decisions: Vec<Decision>, text: String, objects: u64, dry_run: bool) -> Result<(), SyncError> {
-        let moved = if dry_run { Vec::new() } else { moved(&decisions) };
+    /// What the client is told of an error here: no more than that it is one.
+    fn failed(&self, error: &SyncError) -> UpdateOutcome {
+        self.access.observe(&Event::Failed { what: error.to_string() });
+        UpdateOutcome::Refused("the other side could not move it; its log tells more".to_owned())
+    }
+
+    /// Enters what became of it in the books, before anybody hears of it: `post-receive` first, and then the client.
+    fn account(&self, decisions: &[Decision], objects: u64) -> String {
+        let moved = moved(decisions);
         let refused = decisions.iter().filter_map(|decision| {
             let why = match decision.outcome.as_ref()? {
                 UpdateOutcome::Done | UpdateOutcome::UpToDate => return None,
@@ -198,18 +239,22 @@ impl Conversation<'_> {
             };
             Some((decision.update.clone(), why))
         });
-        let event = Event::Pushed { moved, refused: refused.collect(), objects, traffic: self.session.traffic() };
+        let (refused, traffic) = (refused.collect(), self.session.traffic());
+        self.access.observe(&Event::Pushed { moved: moved.clone(), refused, objects, traffic });
+        if moved.is_empty() { String::new() } else { self.access.post_receive(&moved) }
+    }
+
+    fn report(&self, decisions: Vec<Decision>, text: &str) -> Result<(), SyncError> {
         let count = decisions.len();
         let outcomes = decisions.into_iter().map(|decision| decision.outcome.unwrap_or(UpdateOutcome::Done));
         let outcomes = outcomes.map(|outcome| fitting(outcome, count)).collect();
-        let text = shortened(&text, MAX_TEXT).to_owned();
-        // Before the client hears of it: what it saw done is in the books.
-        if !dry_run {
-            self.access.observe(&event);
-        }
+        let text = shortened(text, MAX_TEXT).to_owned();
         self.session.control(&Message::Pushed(Pushed { outcomes, text }))
     }
 }
+
+/// How often somebody may switch branches just before refs move.
+const SWITCHES: usize = 8;
 
 /// The longest reason for one refusal, in bytes, and the shortest that there is room for however many there are.
 const REASON: std::ops::RangeInclusive<usize> = 64..=4096;

@@ -7,6 +7,7 @@ use dits_core::object::Digest;
 use dits_core::progress::{Interrupted, Progress};
 use dits_core::refs::{BRANCHES, RefName, RefStore, TAGS, Target};
 use dits_core::repo::Repository;
+use dits_core::store::Condemned;
 
 use super::{Access, Event, Host, Methods, Visitor};
 use crate::AGENT;
@@ -15,7 +16,7 @@ use crate::exchange;
 use crate::link::{Lane, Link, LinkError};
 use crate::session::{Session, printable};
 use crate::transfer::Violation;
-use crate::wire::{ErrorCode, Features, Get, Hello, Limits, Listing, Message, PROTOCOL, Refs, Welcome};
+use crate::wire::{ErrorCode, Features, Get, Got, Has, Hello, Limits, Listing, Message, PROTOCOL, Refs, Welcome};
 
 /// Answers on a link until the client leaves. Blocks; run it on a thread of its own.
 pub fn serve(link: &dyn Link, host: &dyn Host) {
@@ -59,6 +60,8 @@ fn admit(session: &mut Session<'_>, host: &dyn Host) -> Result<Arc<dyn Access>, 
         features: Features::ALL,
         limits: Limits::default(),
         may,
+        // What cannot be read promises nothing.
+        partial: access.repository().promises().map_or(true, |promises| !promises.is_empty()),
     }))?;
     Ok(access)
 }
@@ -96,6 +99,7 @@ impl Conversation<'_> {
                 Message::Fetch(fetch) => self.fetch(fetch)?,
                 Message::Push(push) => self.push(push)?,
                 Message::Get(get) => self.get(&get)?,
+                Message::Has(has) => self.has(&has)?,
                 other => return Err(Violation(format!("{} out of place", other.name())).into()),
             }
         }
@@ -126,8 +130,24 @@ impl Conversation<'_> {
     fn get(&self, get: &Get) -> Result<(), SyncError> {
         self.check_may(|may| may.read, "read")?;
         let (objects, missing) = exchange::get(&self.session, self.repository().store(), get)?;
-        self.access.observe(&Event::Got { objects, missing });
+        self.access.observe(&Event::Got { objects, missing, traffic: self.session.traffic() });
         Ok(())
+    }
+
+    /// What is condemned may be gone at any moment, so it is not there. The list is read first: whoever condemned
+    /// something and has taken it off the list again has by then removed it, or will not.
+    fn has(&self, has: &Has) -> Result<(), SyncError> {
+        self.check_may(|may| may.read, "read")?;
+        let store = self.repository().store();
+        let condemned = Condemned::current(store.dits_dir())?.content.digests;
+        store.content.refresh()?;
+        let mut missing = Vec::new();
+        for (i, chunk) in has.chunks.iter().enumerate() {
+            if condemned.contains(chunk) || !store.content.contains(chunk)? {
+                missing.push(i as u32);
+            }
+        }
+        self.session.control(&Message::Got(Got { number: has.number, missing }))
     }
 }
 

@@ -91,6 +91,8 @@ pub struct Welcome {
     pub limits: Limits,
     /// What the client may do: read (1), write (2), lock (4), administer (8).
     pub may: u8,
+    /// Whether the repository lacks content on purpose: its refs then say nothing about what it holds.
+    pub partial: bool,
 }
 
 impl Welcome {

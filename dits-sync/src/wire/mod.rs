@@ -15,7 +15,7 @@ use dits_core::codec;
 pub use filter::IdFilter;
 pub use hello::{Features, Hello, Limits, PROTOCOL, Welcome};
 pub use negotiate::{
-    ALL, Fetch, Get, Got, MAX_GET, MAX_HAVES, MAX_HELD, MAX_SHALLOW, MAX_WANTS, Push, Pushed, Segment, Start, Update,
+    ALL, Fetch, Get, Got, Has, MAX_GET, MAX_HAVES, MAX_HELD, MAX_SHALLOW, MAX_WANTS, Push, Pushed, Segment, Start, Update,
     UpdateOutcome, Want,
 };
 pub use objects::{BatchBuilder, Part};
@@ -132,6 +132,8 @@ pub enum Message {
     Got(Got),
     /// Everything is there.
     Complete,
+    /// Asks which chunks are there to stay.
+    Has(Has),
     /// What the other side is doing, for a person.
     Progress(String),
 }
@@ -143,7 +145,7 @@ macro_rules! codes {
 }
 codes! {
     HELLO = 1, WELCOME = 2, ERROR = 3, LIST_REFS = 4, REFS = 5, FETCH = 6, START = 7, MORE = 8, PUSH = 9, PUSHED = 10,
-    OBJECTS = 16, PART = 17, SEGMENT = 18, WANT = 19, SENT = 20, GET = 21, GOT = 22, COMPLETE = 23, PROGRESS = 129,
+    OBJECTS = 16, PART = 17, SEGMENT = 18, WANT = 19, SENT = 20, GET = 21, GOT = 22, COMPLETE = 23, HAS = 24, PROGRESS = 129,
 }
 
 impl Message {
@@ -169,6 +171,7 @@ impl Message {
             Self::Get(_) => "Get",
             Self::Got(_) => "Got",
             Self::Complete => "Complete",
+            Self::Has(_) => "Has",
             Self::Progress(_) => "Progress",
         }
     }
@@ -200,6 +203,7 @@ impl Message {
             Self::Get(get) => body(GET, get),
             Self::Got(got) => body(GOT, got),
             Self::Complete => body(COMPLETE, &()),
+            Self::Has(has) => body(HAS, has),
             Self::Progress(text) => body(PROGRESS, text),
         }
     }
@@ -233,6 +237,7 @@ impl Message {
             GET => Self::Get(checked(code, body, Get::check)?),
             GOT => Self::Got(checked(code, body, Got::check)?),
             COMPLETE => decode::<()>(code, body).map(|()| Self::Complete)?,
+            HAS => Self::Has(checked(code, body, Has::check)?),
             PROGRESS => Self::Progress(checked(code, body, |text: &String| text_fits(text))?),
             code if code >= OPTIONAL => return Ok(None),
             code => return Err(WireError::UnknownType(code)),

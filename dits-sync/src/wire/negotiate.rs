@@ -185,12 +185,27 @@ impl Get {
     }
 }
 
+/// Asks which chunks the server will still have tomorrow.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Has {
+    /// Names the request in the answer.
+    pub number: u64,
+    /// The chunks.
+    pub chunks: Vec<Digest>,
+}
+
+impl Has {
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        fits(self.chunks.len(), MAX_GET, "asks about too many chunks")
+    }
+}
+
 /// All that was asked for was sent, but for some.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Got {
     /// The request.
     pub number: u64,
-    /// What the sender does not have, by the numbers in the request.
+    /// What is not there, by the numbers in the request.
     pub missing: Vec<u32>,
 }
 

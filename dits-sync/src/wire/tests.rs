@@ -69,16 +69,16 @@ fn objects() -> impl Strategy<Value = Vec<(u8, dits_core::object::Digest)>> {
 
 fn openings() -> impl Strategy<Value = Message> {
     let hello = (any::<u16>(), ".{0,60}", any::<u64>(), any::<[u32; 2]>(), ".{0,60}", prop::option::of(".{0,60}"));
-    let welcome = (any::<u16>(), ".{0,60}", any::<u64>(), any::<[u32; 2]>(), any::<u8>());
+    let welcome = (any::<u16>(), ".{0,60}", any::<u64>(), any::<[u32; 2]>(), any::<(u8, bool)>());
     let limits = |[frame, haves]: [u32; 2]| Limits { frame, haves };
     prop_oneof![
         hello.prop_map(move |(protocol, agent, features, both, repository, token)| {
             let (features, limits) = (Features(features), limits(both));
             Message::Hello(Hello { protocol, agent, features, limits, repository, token })
         }),
-        welcome.prop_map(move |(protocol, agent, features, both, may)| {
+        welcome.prop_map(move |(protocol, agent, features, both, (may, partial))| {
             let (features, limits) = (Features(features), limits(both));
-            Message::Welcome(Welcome { protocol, agent, features, limits, may })
+            Message::Welcome(Welcome { protocol, agent, features, limits, may, partial })
         }),
         ".*".prop_map(|text| Message::Error(Failure { code: ErrorCode::Busy, text })),
         prop::option::of(any::<[u8; 32]>()).prop_map(Message::ListRefs),

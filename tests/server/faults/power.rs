@@ -1,7 +1,7 @@
 //! The server's power is cut: what a client saw succeed is there, and nothing is in the way of what comes next.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dits_testkit::SplitMix64;
 use dits_testkit::mount::{Kind, Mounted};
@@ -32,12 +32,17 @@ fn a_push_that_was_seen_to_succeed_survives() {
             studio.commit("ada", "more");
             let is_seen = round % 2 == 0;
             let mut push = studio.spawn("ada", "push -q origin main");
-            if !is_seen {
-                thread::sleep(Duration::from_millis(random.below(400)));
+            let (begun, soon) = (Instant::now(), Duration::from_millis(random.below(400)));
+            while push.is_running() && (is_seen || begun.elapsed() < soon) {
+                assert!(begun.elapsed() < LONG, "it hangs: {}", push.so_far());
+                thread::sleep(Duration::from_millis(1));
             }
-            let seen = if is_seen { push.wait(LONG).ok().code == Some(0) } else { !push.is_running() };
+            let has_ended = !push.is_running();
             disk.cut_power().unwrap();
             server.kill();
+            let done = push.kill();
+            let seen = has_ended && done.code == Some(0);
+            assert!(seen || !is_seen, "{done}");
             disk.remount().unwrap();
             studio.rig.run("fsck film --full").ok();
             let (there, tip) = (studio.id_there("film", "main"), Some(studio.id("ada", "main")));

@@ -34,7 +34,7 @@ fn against<T>(script: impl FnOnce(&Raw<'_>) + Send, client: impl FnOnce(&dyn Lin
 
 fn welcome() -> Message {
     let (features, limits) = (Features::ALL, Limits::default());
-    Message::Welcome(Welcome { protocol: PROTOCOL, agent: "evil".into(), features, limits, may: 3 })
+    Message::Welcome(Welcome { protocol: PROTOCOL, agent: "evil".into(), features, limits, may: 3, partial: false })
 }
 
 fn listing(id: Digest) -> Message {
@@ -83,7 +83,7 @@ fn greetings_and_listings() {
         assert!(matches!(&refused, SyncError::Peer(why) if why.text == "go\u{fffd}[2J away"), "{refused:?}");
         assert!(broke_the_rules(&list(|raw| raw.say(&Message::Complete))));
         let other =
-            Welcome { protocol: 9, agent: String::new(), features: Features(0), limits: Limits::default(), may: 0 };
+            Welcome { protocol: 9, agent: String::new(), features: Features(0), limits: Limits::default(), may: 0, partial: false };
         let error = list(|raw| raw.say(&Message::Welcome(other)));
         assert!(error.to_string().contains("protocol 9"), "{error}");
         let listing = |refs: Vec<Refs>| {

@@ -42,7 +42,11 @@ impl Watch {
             left = self.processes();
         }
         kill(&self.mark);
-        left.extend(self.mounts());
+        // Nobody answers in the mounts of killed daemons: as long as they are there, the folder cannot even be listed.
+        left.extend(self.mounts().into_iter().map(|point| {
+            let _ = rustix::mount::unmount(&point, rustix::mount::UnmountFlags::DETACH);
+            format!("mount {}", point.display())
+        }));
         left.extend(self.loop_devices());
         left.extend(network(Path::new("/sys/class/net"), Path::new("/run/netns")));
         left.extend(self.files());
@@ -56,10 +60,10 @@ impl Watch {
         found.map(|(pid, line)| format!("process {} ({line})", pid.as_raw_nonzero())).collect()
     }
 
-    fn mounts(&self) -> Vec<String> {
+    fn mounts(&self) -> Vec<PathBuf> {
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(Path::new);
-        points.filter(|point| point.starts_with(&self.folder)).map(|p| format!("mount {}", p.display())).collect()
+        let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+        points.filter(|point| point.starts_with(&self.folder)).collect()
     }
 
     fn loop_devices(&self) -> Vec<String> {

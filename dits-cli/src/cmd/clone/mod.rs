@@ -22,6 +22,7 @@ mod begin;
 mod fill;
 mod folder;
 
+pub use begin::folder_of;
 use folder::Folder;
 
 /// Copy a repository from somewhere else
@@ -78,6 +79,27 @@ pub struct Args {
     transfer: TransferArgs,
 }
 
+impl Args {
+    /// History without content and without files.
+    fn for_mount(url: String, folder: PathBuf) -> Self {
+        Self {
+            url,
+            folder: Some(folder),
+            filter: Filter::Nothing,
+            depth: None,
+            branch: None,
+            single_branch: false,
+            no_single_branch: false,
+            no_tags: false,
+            no_checkout: true,
+            bare: false,
+            origin: "origin".to_owned(),
+            reference: Vec::new(),
+            transfer: TransferArgs::default(),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Answer {
     url: String,
@@ -111,8 +133,22 @@ struct Done {
     files: Files,
 }
 
-/// Clones.
+/// Clones, and tells.
 pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
+    let (job, path, done) = clone(&args, cx)?;
+    tell(&job, &path, &done)?;
+    Ok(Exit::Ok)
+}
+
+/// Clones what a mount shows.
+///
+/// # Errors
+/// As the command.
+pub fn for_mount(url: String, folder: PathBuf, cx: &Context) -> Result<(), CliError> {
+    clone(&Args::for_mount(url, folder), cx).map(|_| ())
+}
+
+fn clone<'a>(args: &'a Args, cx: &'a Context) -> Result<(Job<'a>, PathBuf, Done), CliError> {
     dits_core::remote::Remote::check_name(&args.origin).map_err(dits_core::repo::RepoError::from)?;
     let url = begin::address(cx, &args.url)?;
     let path = cx.cwd.join(args.folder.clone().map_or_else(|| begin::folder_of(&args.url, args.bare), Ok)?);
@@ -132,13 +168,12 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let progress = cx.progress();
     let (listing, _) = peer.talk(&progress, |client, progress| client.listing(None, progress))?;
     drop(progress);
-    let start = begin::choose(&args, &listing)?;
+    let start = begin::choose(args, &listing)?;
     let alternates = begin::alternates(cx, &args.reference)?;
-    let job = Job { cx, args: &args, url, peer, listing, start, alternates };
+    let job = Job { cx, args, url, peer, listing, start, alternates };
     let done = job.fill(&folder)?;
     folder.finish()?;
-    tell(&job, &path, &done)?;
-    Ok(Exit::Ok)
+    Ok((job, path, done))
 }
 
 fn shown_path(path: &Path, cwd: &Path) -> String {

@@ -161,7 +161,10 @@ impl Content<'_> {
     }
 
     /// The remotes that have promised content. What nobody promised is lost, and may be where fetches go.
-    fn holders(&self) -> Result<Vec<Peer>, CliError> {
+    ///
+    /// # Errors
+    /// When one of them cannot be found by the settings.
+    pub fn holders(&self) -> Result<Vec<Peer>, CliError> {
         let Self { opened, cx, limit, .. } = *self;
         let repo = &opened.repo;
         let promises = repo.promises()?;

@@ -15,11 +15,12 @@ use dits_core::progress::Progress;
 use dits_core::repo::{RepoError, Repository};
 use dits_core::revision::Resolved;
 use dits_core::tree::{Content, Mode};
-use dits_core::worktree::{self, WorkDirs};
+use dits_core::worktree::{self, Meta, WorkDirs};
 
 use super::survey::Survey;
 use super::{NOT_HERE, STORED};
 use crate::error::CliError;
+use crate::exit::Exit;
 use crate::repository::Opened;
 
 /// What a file turned out to be.
@@ -45,8 +46,13 @@ pub(super) fn worktree_file(
     let repo = &opened.repo;
     let mut literal = OsString::from(":(literal)");
     literal.push(file);
-    let names = opened.select(&[literal])?.names()?;
-    let [path] = &names[..] else { return Err(CliError::usage("the top folder is no file")) };
+    let specs = opened.select(&[literal])?;
+    let names = if specs.is_all() { Vec::new() } else { specs.names()? };
+    let meta = names.first().map(|path| dirs.stat(path)).transpose()?.flatten();
+    let (Some(path), false) = (names.first(), meta.as_ref().is_none_or(Meta::is_dir)) else {
+        let message = format!("`{}` is a folder; name a file", file.to_string_lossy());
+        return Err(CliError::usage(message).hint("`dits du PATH` measures folders"));
+    };
     let index = repo.index()?;
     let entry = index.get(path, Stage::Normal);
     if let Some(version) = repo.ghost_version(&index, dirs, path)? {
@@ -60,7 +66,7 @@ pub(super) fn worktree_file(
     let lookup = repo.attributes(dirs)?;
     let attributes = lookup.attributes_of(path).map_err(RepoError::from)?;
     let rehearsal = Rehearsal::new(repo.store());
-    progress.stage("Reading", None, None);
+    progress.stage("Reading", meta.map(|meta| meta.size), None);
     let mut each = |chunk, bytes: &[u8]| survey.take(chunk, bytes.iter().all(|byte| *byte == 0));
     let rehearsed = worktree::rehearse(repo, dirs, &rehearsal, path, (&attributes, recorded), progress, &mut each)?;
     let state = match entry {
@@ -92,7 +98,8 @@ pub(super) fn stored_file(opened: &Opened, file: &OsStr, survey: &mut Survey<'_>
     let (repo, text) = (&opened.repo, file.to_string_lossy());
     if !text.contains(':') {
         let message = format!("there is no file `{text}` in the worktree");
-        return Err(CliError::usage(message).hint(format!("`dits inspect HEAD:{text}` looks at the version in HEAD")));
+        return Err(CliError::new(Exit::Difference, message)
+            .hint(format!("`dits inspect HEAD:{text}` looks at the version in HEAD")));
     }
     let Resolved::Entry(path, entry) = repo.resolve(&text)? else {
         return Err(CliError::usage(format!("`{text}` is no file of a version")));

@@ -92,7 +92,7 @@ impl Long<'_> {
             (_, false) => format!("all conflicts are decided: `dits {command} --continue` finishes it"),
         };
         let abort = match pending.kind {
-            PendingKind::Stash => "`dits reset --merge` goes back to where it began".to_owned(),
+            PendingKind::Stash => "`dits stash abort` goes back to where it began".to_owned(),
             _ => format!("`dits {command} --abort` goes back to where it began"),
         };
         self.section(&format!("A {command} is in progress:"), &[&next, &abort])

@@ -24,6 +24,7 @@ struct Listed {
     commit: Option<String>,
     bare: bool,
     missing: bool,
+    mount: bool,
     #[serde(skip)]
     full: Option<String>,
     #[serde(skip)]
@@ -64,6 +65,7 @@ fn describe(repo: &Repository, worktree: LinkedWorktree) -> Result<Listed, RepoE
         commit: digest.map(|digest| digest.to_string()),
         bare,
         missing: worktree.missing,
+        mount: worktree.mount,
         full: full.map(|full| full.to_string()),
         digest,
     })
@@ -78,7 +80,7 @@ fn print_porcelain(cx: &Context, worktree: &Listed, end: char) -> Result<(), Cli
         lines.push(worktree.full.as_ref().map_or("detached".to_owned(), |full| format!("branch {full}")));
     }
     if worktree.missing {
-        lines.push("prunable the folder is gone".to_owned());
+        lines.push(format!("prunable {}", if worktree.mount { "the daemon is gone" } else { "the folder is gone" }));
     }
     lines.into_iter().chain([String::new()]).try_for_each(|line| write!(cx.out(), "{line}{end}"))
 }
@@ -90,7 +92,12 @@ fn print(repo: &Repository, cx: &Context, worktrees: &[Listed]) -> Result<(), Cl
         let path = pad(&worktree.path, width, Align::Left);
         let id = worktree.digest.map(|digest| repo.short_id(&digest)).transpose()?;
         let id = id.unwrap_or_else(|| "0000000".to_owned());
-        let gone = if worktree.missing { " prunable" } else { "" };
+        let gone = match (worktree.mount, worktree.missing) {
+            (true, true) => " (dead mount) prunable",
+            (true, false) => " (mount)",
+            (false, true) => " prunable",
+            (false, false) => "",
+        };
         match &worktree.branch {
             _ if worktree.bare => writeln!(cx.out(), "{path} (bare)")?,
             Some(branch) => writeln!(cx.out(), "{path} {id} [{branch}]{gone}")?,

@@ -99,6 +99,11 @@ fn remove(opened: &Opened, cx: &Context, given: &std::path::Path, force: bool) -
     let (Some(id), Some(path)) = (worktree.id, worktree.path) else {
         return Err(CliError::usage("the main worktree holds the repository; it cannot be removed"));
     };
+    if worktree.mount && !worktree.missing {
+        return Err(
+            CliError::usage(format!("{} is a mount", path.display())).hint(format!("dits unmount {}", path.display()))
+        );
+    }
     if !worktree.missing {
         if !force {
             check_clean(cx, &path)?;

@@ -1,6 +1,6 @@
 //! Packs, their indexes and loose files, whether anything refers to them or not.
 
-use super::{FsckOptions, FsckReport, RESTORE, Severity};
+use super::{FsckOptions, FsckReport, Severity};
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::store::{Condemned, Depth, Finding};
@@ -18,7 +18,7 @@ impl Repository {
             let bytes = packs.iter().map(|(_, len)| len).sum();
             progress.stage(if options.full { "Verifying every byte" } else { "Checking packs" }, Some(bytes), None);
             let mut found = |finding: Finding| {
-                report.add(Severity::Error, Some(finding.file), finding.error.to_string(), Some(RESTORE));
+                report.add_error(Severity::Error, Some(finding.file), &finding.error, "");
             };
             for (id, _) in &packs {
                 odb.check_pack(*id, depth, progress, &mut found)?;

@@ -6,12 +6,14 @@ mod records;
 mod repair;
 mod sizes;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::{Mark, roots};
 use crate::lockfile::FileLock;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
+use crate::store::StoreError;
 
 /// How much to look at.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,9 +57,9 @@ pub struct FsckReport {
     pub findings: Vec<Finding>,
     /// Metadata objects reached.
     pub metadata: u64,
-    /// Chunks reached.
+    /// Chunks reached and looked at.
     pub chunks: u64,
-    /// Those of them that are not here, since a remote has promised to hold them.
+    /// Chunks reached that are not here, since a remote has promised to hold them.
     pub absent: u64,
     /// Bytes of packs read and verified.
     pub verified_bytes: u64,
@@ -65,6 +67,8 @@ pub struct FsckReport {
     pub unreachable: u64,
     /// What was repaired, one sentence each.
     pub repaired: Vec<String>,
+    /// Damage of the store that was told: every look into a broken pack meets it again.
+    told: HashSet<String>,
 }
 
 impl FsckReport {
@@ -72,6 +76,14 @@ impl FsckReport {
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// Adds a finding of the store, unless the same was found before; `and` says more about it.
+    fn add_error(&mut self, severity: Severity, file: Option<PathBuf>, error: &StoreError, and: &str) {
+        let what = error.to_string();
+        if !matches!(error, StoreError::Corrupt { .. }) || self.told.insert(what.clone()) {
+            self.add(severity, file, format!("{what}{and}"), Some(RESTORE));
+        }
     }
 
     fn add(&mut self, severity: Severity, file: Option<PathBuf>, what: String, remedy: Option<&str>) {

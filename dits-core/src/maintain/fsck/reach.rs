@@ -36,7 +36,10 @@ impl Repository {
                 Ok(kind) => kind,
                 Err(error) => {
                     let severity = if root.required { Severity::Error } else { Severity::Note };
-                    report.add(severity, None, format!("{}: {error}", root.named_by), root.required.then_some(RESTORE));
+                    match root.required {
+                        true => report.add_error(severity, None, &error, &format!(" (needed by {})", root.named_by)),
+                        false => report.add(severity, None, format!("{}: {error}", root.named_by), None),
+                    }
                     continue;
                 }
             };
@@ -49,13 +52,12 @@ impl Repository {
             self.follow_root(root, kind, false, (&mut mark, &mut sizes), report, progress)?;
         }
         shape::check(self.store(), &mark, progress, &mut |error| {
-            report.add(Severity::Error, None, error.to_string(), Some(RESTORE));
+            report.add_error(Severity::Error, None, error, "");
         })?;
         for what in sizes.wrong() {
             report.add(Severity::Error, None, what, Some("commit the folder's files again: the sizes are made anew"));
         }
         report.metadata = mark.meta.len() as u64;
-        report.chunks = mark.content.len() as u64;
         Ok(mark)
     }
 
@@ -85,7 +87,7 @@ impl Repository {
                 }
                 Met::Unreadable(error) => {
                     let severity = if root.required { Severity::Error } else { Severity::Warning };
-                    report.add(severity, None, format!("{error} (needed by {})", root.named_by), Some(RESTORE));
+                    report.add_error(severity, None, &error, &format!(" (needed by {})", root.named_by));
                 }
             }
             Ok(())
@@ -107,13 +109,17 @@ impl Repository {
         named_by: &str,
         report: &mut FsckReport,
     ) -> Result<(), RepoError> {
+        report.chunks += 1;
         let what = match (self.store().content.info(&digest), len) {
             (Ok(Some(info)), Some(len)) if len != u64::from(info.plain_len) => {
                 format!("chunk {digest} has {} bytes, but {named_by} says {len}", info.plain_len)
             }
             (Ok(Some(_)), _) => return Ok(()),
             (Ok(None), _) => format!("chunk {digest} is missing, which {named_by} needs"),
-            (Err(error), _) if error.is_corruption() => error.to_string(),
+            (Err(error), _) if error.is_corruption() => {
+                report.add_error(Severity::Error, None, &error, "");
+                return Ok(());
+            }
             (Err(error), _) => return Err(error.into()),
         };
         report.add(Severity::Error, None, what, Some(RESTORE));

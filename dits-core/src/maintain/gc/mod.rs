@@ -51,7 +51,7 @@ pub struct GcReport {
     pub removed_bytes: u64,
     /// Unreachable objects that wait for the grace period to end.
     pub waiting: u64,
-    /// The bytes they would give back.
+    /// The bytes they take.
     pub waiting_bytes: u64,
     /// When the grace period ends for them, in seconds since 1970.
     pub waiting_until: Option<i64>,
@@ -93,7 +93,7 @@ impl Repository {
             self.sweep(&list, dead, options, &mut report, progress)?;
         } else {
             let both = self.remove(&list.content, &list.meta, &dead, true, progress)?;
-            (report.waiting, report.waiting_bytes) = (both.objects, both.freed);
+            (report.waiting, report.waiting_bytes) = (both.objects, both.stored);
             report.waiting_until = (both.objects > 0).then_some(ends);
         }
         if !options.dry_run {
@@ -204,7 +204,7 @@ impl Repository {
         report.writers = self.wait_for_writers(list.generation, options.wait, progress)?;
         if report.writers > 0 {
             let both = self.remove(&list.content, &list.meta, &dead, true, progress)?;
-            (report.waiting, report.waiting_bytes) = (both.objects, both.freed);
+            (report.waiting, report.waiting_bytes) = (both.objects, both.stored);
             return Ok(());
         }
         // A writer that has ended meanwhile may have referred to what was dead before.
@@ -259,6 +259,7 @@ impl Repository {
             let removed = odb.remove_objects(&digests, &published.packs, dry_run, progress)?;
             both.objects += removed.objects;
             both.freed += removed.freed;
+            both.stored += removed.stored;
         }
         Ok(both)
     }

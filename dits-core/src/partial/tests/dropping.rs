@@ -1,4 +1,6 @@
 use super::*;
+use crate::object::Digest;
+use crate::store::Condemned;
 
 /// Two big files, a small one, and rules, all pushed.
 fn project() -> (Rig, Remote, CommitId) {
@@ -225,4 +227,24 @@ fn content_nobody_promised_is_lost_and_content_that_was_is_not() {
     rig.repo.forget_promises("origin").unwrap();
     assert!(read(&rig).is_corruption());
     assert!(rig.fsck().is_damaged());
+}
+
+#[test]
+fn what_the_remote_lacks_stays_and_was_condemned_before_anybody_asked() {
+    let (rig, _, head) = project();
+    let (confirmed, asked) = ([head], std::cell::Cell::new(false));
+    let lacking = |chunks: &[Digest]| {
+        let condemned = Condemned::current(&rig.repo.layout().common).unwrap().content.digests;
+        assert!(!chunks.is_empty() && chunks.iter().all(|chunk| condemned.contains(chunk)));
+        asked.set(true);
+        Ok(chunks[..1].to_vec())
+    };
+    let options = DropOptions { lacking: &lacking, ..rig.drop_options(&confirmed) };
+    let error = rig.repo.drop_content(&these(&["shots/one.mov"]), &options, &Silent).unwrap_err();
+    let RepoError::KeptBack(kept) = &error else { panic!("{error}") };
+    assert_eq!((&kept.not_there[..], kept.only_here.len()), (&[path("shots/one.mov")][..], 0));
+    assert!(asked.get() && !rig.is_ghost("shots/one.mov") && rig.repo.promises().unwrap().is_empty());
+    assert!(Condemned::current(&rig.repo.layout().common).unwrap().content.digests.is_empty(), "and is no more");
+    rig.gc();
+    rig.assert_clean();
 }

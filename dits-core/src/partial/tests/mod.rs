@@ -20,7 +20,7 @@ use crate::object::{CommitId, ObjectKind, ObjectRead};
 use crate::path::RepoPath;
 use crate::progress::{Progress, Silent};
 use crate::repo::RepoError;
-use crate::store::{Hint, Store, StoreError, StoreWriter};
+use crate::store::{Store, StoreError};
 use crate::worktree::{Everything, Exactly, LinkTarget, Selection, Status, StatusOptions, link_target};
 
 /// No file.
@@ -46,19 +46,26 @@ impl Remote {
 }
 
 impl ChunkSource for Remote {
-    fn fetch(&self, chunks: &[ChunkRef], into: &StoreWriter, progress: &dyn Progress) -> Result<Fetched, SourceError> {
+    fn fetch(
+        &self,
+        chunks: &[ChunkRef],
+        into: &dyn ChunkSink,
+        progress: &dyn Progress,
+    ) -> Result<Fetched, SourceError> {
         let (store, mut done) = (self.store(), Fetched::default());
         for chunk in chunks {
             progress.check()?;
-            let bytes = match store.read(ObjectKind::Chunk, chunk.id.digest()) {
+            let (mut frame, mut plain) = (Vec::new(), Vec::new());
+            let header = match store.content.read_frame(ObjectKind::Chunk, chunk.id.digest(), &mut frame) {
                 Err(StoreError::Missing { .. }) => {
                     return Err(SourceError::Gone { from: "origin".to_owned(), chunk: chunk.id });
                 }
                 read => read?,
             };
-            into.put(ObjectKind::Chunk, *chunk.id.digest(), &bytes, Hint::default())?;
+            header.open(&frame, &mut plain).unwrap();
             done.chunks += 1;
-            done.bytes += bytes.len() as u64;
+            done.bytes += frame.len() as u64;
+            into.take(Arrived { header, frame: &frame, plain })?;
         }
         Ok(done)
     }
@@ -102,7 +109,15 @@ impl Rig {
 
     pub(super) fn drop_options<'a>(&self, confirmed: &'a [CommitId]) -> DropOptions<'a> {
         let wait = Duration::from_millis(100);
-        DropOptions { remote: "origin", confirmed, pinned: &Nothing, dry_run: false, wait, now: 2_000 }
+        DropOptions {
+            remote: "origin",
+            confirmed,
+            lacking: &|_| Ok(Vec::new()),
+            pinned: &Nothing,
+            dry_run: false,
+            wait,
+            now: 2_000,
+        }
     }
 
     pub(super) fn drop_files(&self, names: &[&str], confirmed: &[CommitId]) -> Result<Dropped, RepoError> {

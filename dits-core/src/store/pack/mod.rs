@@ -104,7 +104,10 @@ fn layout_error(error: LayoutError, file: &Path) -> StoreError {
         LayoutError::TooNew(_) => StoreError::FileTooNew { file: file.to_owned(), what: error.to_string() },
         LayoutError::NoFooter | LayoutError::Misfit => StoreError::Corrupt {
             file: file.to_owned(),
-            what: format!("{error}, so it was cut off; `dits fsck --repair` saves the objects in it"),
+            what: format!(
+                "{error}: it was cut off, or something was written behind its end; `dits fsck --repair` saves the \
+                 objects in it"
+            ),
         },
         LayoutError::Damaged(_) => corrupt(file, &error.to_string()),
     }

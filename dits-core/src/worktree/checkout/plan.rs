@@ -152,6 +152,9 @@ impl Planner<'_, '_> {
         if !is_dir {
             return Ok(());
         }
+        if self.checkout.dirs.keeps(&change.path) {
+            return Err(RepoError::CurrentFolder { path: change.path.clone() });
+        }
         let Some(files) = self.checkout.dirs.files_below(&change.path)? else {
             // A repository inside: not even force removes it.
             self.in_the_way.untracked.push(change.path.clone());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, TransportConfig};
 use rustix::net::sockopt;
+use rustls::pki_types::CertificateDer;
 use tokio::runtime::Handle;
 
 use super::super::LinkError;
@@ -141,7 +142,11 @@ impl Dialling {
     ///
     /// # Errors
     /// When the server does not answer or the handshake fails.
-    pub(in super::super) async fn go(self, name: &str, tls: Arc<rustls::ClientConfig>) -> Result<QuicLink, LinkError> {
+    pub(in super::super) async fn go(
+        self,
+        name: &str,
+        tls: Arc<rustls::ClientConfig>,
+    ) -> Result<(QuicLink, CertificateDer<'static>), LinkError> {
         let broken = |error: &dyn std::fmt::Display| LinkError::Broken(error.to_string());
         let crypto = QuicClientConfig::try_from(tls).map_err(|e| broken(&e))?;
         let mut config = ClientConfig::new(Arc::new(crypto));
@@ -151,6 +156,9 @@ impl Dialling {
         let endpoint = endpoint.map_err(|e| broken(&e))?;
         let connecting = endpoint.connect_with(config, self.remote, name).map_err(|e| broken(&e))?;
         let connection = connecting.await.map_err(|e| why(&e))?;
-        Ok(QuicLink::start(connection, Side::Client, &Handle::current()))
+        let shown = connection.peer_identity().and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
+        let certificate = shown.and_then(|all| all.first().cloned());
+        let certificate = certificate.ok_or_else(|| LinkError::Identity("the server has shown no certificate".into()))?;
+        Ok((QuicLink::start(connection, Side::Client, &Handle::current()), certificate))
     }
 }

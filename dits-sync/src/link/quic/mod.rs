@@ -105,6 +105,10 @@ impl Link for QuicLink {
         self.ends.inbox.take(patience)
     }
 
+    fn has_ended(&self) -> bool {
+        self.ends.inbox.has_ended()
+    }
+
     fn admitted(&self) {
         self.connection.set_receive_window(settings::RECEIVE_WINDOW);
         self.ends.admitted.set();

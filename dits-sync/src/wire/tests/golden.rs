@@ -22,7 +22,7 @@ fn samples() -> Vec<Message> {
             repository: "film/one".into(),
             token: Some("secret".into()),
         }),
-        Message::Welcome(Welcome { protocol: 1, agent: "dits/0.1.0".into(), features: Features::ZSTD, limits, may: 3 }),
+        Message::Welcome(Welcome { protocol: 1, agent: "dits/0.1.0".into(), features: Features::ZSTD, limits, may: 3, partial: true }),
         Message::Error(Failure { code: ErrorCode::Limit, text: "full".into() }),
         Message::ListRefs(None),
         Message::ListRefs(Some([9; 32])),
@@ -59,6 +59,7 @@ fn samples() -> Vec<Message> {
         Message::Get(Get { number: 1, objects: vec![(ObjectKind::Chunk as u8, digest(7))] }),
         Message::Got(Got { number: 1, missing: vec![0] }),
         Message::Complete,
+        Message::Has(Has { number: 2, chunks: vec![digest(8)] }),
         Message::Progress("checking connectivity".into()),
     ]
 }

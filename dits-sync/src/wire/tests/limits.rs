@@ -36,7 +36,7 @@ fn texts() {
     assert!(hello(256, 1024, 4096).encode().len() <= MAX_HELLO);
     limit(256, |n| {
         let (features, limits) = (Features::ALL, Limits::default());
-        Message::Welcome(Welcome { protocol: 1, agent: letters(n), features, limits, may: 0 })
+        Message::Welcome(Welcome { protocol: 1, agent: letters(n), features, limits, may: 0, partial: false })
     });
     limit(MAX_TEXT, |n| Message::Error(Failure { code: ErrorCode::Internal, text: letters(n) }));
     limit(MAX_TEXT, |n| Message::Progress(letters(n)));

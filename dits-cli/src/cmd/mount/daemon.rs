@@ -1,0 +1,135 @@
+//! What runs as long as the mount does.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dits_core::durable::IoContext;
+use dits_core::partial::ChunkSource;
+use dits_core::repo::{MountRecord, RepoError};
+use dits_core::store::ChunkCache;
+use dits_fuse::drive::{Drive, DriveOptions};
+use dits_fuse::fuse::{self, Label, MountOptions, Mounted};
+
+use super::shown::{self, Shown};
+use super::{Answer, Args, point};
+use crate::cmd::fetch::Content;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::progress::signal;
+use crate::sharing::live::Remotes;
+use crate::sharing::peer::Peer;
+
+/// How often it looks whether it should end.
+const LOOK_UP: Duration = Duration::from_millis(50);
+
+/// Mounts, says so, and serves until somebody unmounts or a signal comes.
+pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
+    let hung_up = Arc::new(AtomicBool::new(false));
+    // Without a handler the signal ends the process, and the mount is dead.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&hung_up));
+    if args.daemon {
+        // Fails where the process leads a session already.
+        let _ = rustix::process::setsid();
+    }
+    let shown = shown::find(args, cx)?;
+    let point = point::prepare(cx, args.point())?;
+    shown.opened.repo.forget_dead_mounts()?;
+    let record = shown.opened.repo.record_mount(&point, shown.id)?;
+    let drive = drive(args, cx, &shown)?;
+    let repository = shown.opened.repo.layout().common.clone();
+    let label = Label {
+        commit: shown.id.to_string(),
+        reference: shown.reference.clone(),
+        repository: repository.as_os_str().as_bytes().to_vec(),
+        time: shown.commit.committer.time,
+    };
+    let options = MountOptions { label, source: repository.display().to_string(), others: false };
+    let mounted = fuse::mount(Arc::clone(&drive), &point, options).map_err(|error| refused(&point, &error))?;
+    let answer = Answer {
+        path: point.display().to_string(),
+        repository: repository.display().to_string(),
+        reference: shown.reference.clone(),
+        commit: shown.id.to_string(),
+        read_only: true,
+        pid: std::process::id(),
+    };
+    announce(args, cx, &answer, &record)?;
+    while !mounted.is_over() && !signal::interrupted() && !hung_up.load(Ordering::Relaxed) {
+        std::thread::sleep(LOOK_UP);
+    }
+    end(mounted, &drive, &point, record)
+}
+
+fn end(mounted: Mounted, drive: &Drive, point: &Path, record: MountRecord) -> Result<Exit, CliError> {
+    let ended = mounted.end();
+    // What cannot be kept comes again.
+    let _ = drive.chunks().flush();
+    drop(record);
+    ended.at("unmount", point)?;
+    Ok(Exit::Ok)
+}
+
+fn refused(point: &Path, error: &std::io::Error) -> CliError {
+    let refused = CliError::usage(format!("cannot mount on {}: {}", point.display(), error.to_string().trim()));
+    match error.kind() {
+        std::io::ErrorKind::NotFound => refused.hint(
+            "FUSE is needed: /dev/fuse, and for ordinary users the program fusermount3 (Debian: apt install fuse3)",
+        ),
+        _ => refused,
+    }
+}
+
+fn drive(args: &Args, cx: &Context, shown: &Shown) -> Result<Arc<Drive>, CliError> {
+    let repo = &shown.opened.repo;
+    let config = repo.config();
+    let partial = !repo.promises()?.is_empty();
+    let quota = args.cache_size.or(config.get_size("mount.cacheSize")?).unwrap_or(10 << 30);
+    let disk = match partial && quota > 0 {
+        true => Some(ChunkCache::open(repo.layout().common.join("cache"), quota).map_err(RepoError::from)?),
+        false => None,
+    };
+    let remotes = match partial && !args.offline {
+        true => Remotes::new(remotes(cx, shown)?),
+        false => None,
+    };
+    if let Some(remotes) = &remotes {
+        remotes.warm_up();
+    }
+    let options = DriveOptions {
+        ram: args.ram.or(config.get_size("mount.ram")?).unwrap_or(256 << 20),
+        threads: repo.threads(),
+        timeout: config.get_duration("mount.timeout")?.unwrap_or(Duration::from_secs(30)),
+        disk,
+        remote: remotes.map(|remotes| Arc::new(remotes) as Arc<dyn ChunkSource>),
+        report: Box::new(|error| crate::error::print_warning(&format!("a read failed: {error}"), false)),
+    };
+    Ok(Drive::new(repo.store().clone(), shown.commit.tree, options).at("start", Path::new("threads"))?)
+}
+
+fn remotes(cx: &Context, shown: &Shown) -> Result<Vec<dits_sync::client::LiveChunks>, CliError> {
+    let content = Content { opened: &shown.opened, cx, limit: None, dry_run: false };
+    Ok(content.holders()?.into_iter().map(Peer::into_live).collect())
+}
+
+/// Says that it is mounted; in the background, the last that is said to whoever started it.
+fn announce(args: &Args, cx: &Context, answer: &Answer, record: &MountRecord) -> Result<(), CliError> {
+    if !args.daemon {
+        return super::tell(cx, answer);
+    }
+    let log: PathBuf = record.folder().join("log");
+    let log = File::create(&log).at("create", &log)?;
+    let line = serde_json::to_string(answer).map_err(|error| CliError::usage(error.to_string()))?;
+    let stdout = Path::new("standard output");
+    std::env::set_current_dir("/").at("change to", Path::new("/"))?;
+    rustix::stdio::dup2_stderr(&log).at("redirect", Path::new("standard error"))?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}").and_then(|()| out.flush()).at("write to", stdout)?;
+    rustix::stdio::dup2_stdout(&log).at("redirect", stdout)?;
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Which repository and which version a mount shows.
+
+use std::path::{Path, PathBuf};
+
+use dits_core::commit::Commit;
+use dits_core::durable;
+use dits_core::object::{ChunkId, CommitId};
+use dits_core::repo::{RepoError, Repository};
+
+use super::Args;
+use crate::cmd::{clone, fetch};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::repository::Opened;
+use crate::sharing::options::TransferArgs;
+use crate::sharing::peer::local_layout;
+
+/// A version of a repository.
+pub struct Shown {
+    /// The repository.
+    pub opened: Opened,
+    /// How the version was named.
+    pub reference: String,
+    /// The commit.
+    pub id: CommitId,
+    /// What it says.
+    pub commit: Commit,
+}
+
+/// Finds the repository, or brings its history, and the version.
+///
+/// # Errors
+/// When there is no such repository or version.
+pub fn find(args: &Args, cx: &Context) -> Result<Shown, CliError> {
+    let url = args.source().and_then(Path::to_str).filter(|text| is_address(text));
+    let (opened, names) = match (url, args.source()) {
+        (Some(url), _) => (of_address(url, args.offline, cx)?, of_remote(args.reference.as_deref())),
+        (None, Some(path)) => (open(&cx.cwd.join(path), cx)?, here(args.reference.as_deref())),
+        (None, None) => (cx.open()?, here(args.reference.as_deref())),
+    };
+    let mut failed = None;
+    for name in names {
+        match opened.repo.resolve_commit(&name) {
+            Ok(id) => {
+                let commit = Commit::read(opened.repo.store(), id).map_err(RepoError::from)?;
+                return Ok(Shown { opened, reference: name, id, commit });
+            }
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    Err(failed.map_or_else(|| CliError::usage("no version was named"), CliError::from))
+}
+
+fn is_address(text: &str) -> bool {
+    text.contains("://") || (text.contains(':') && !text.contains('/')) || text.split('/').next().is_some_and(scp_like)
+}
+
+/// `host:path`, as ssh knows it, unless there is a file of that name.
+fn scp_like(first: &str) -> bool {
+    first.contains(':') && !Path::new(first).exists()
+}
+
+fn here(reference: Option<&str>) -> Vec<String> {
+    vec![reference.unwrap_or("HEAD").to_owned()]
+}
+
+/// In a clone that follows its remote, what the remote calls so comes first: nobody works in that clone.
+fn of_remote(reference: Option<&str>) -> Vec<String> {
+    match reference {
+        Some(name) => vec![format!("origin/{name}"), name.to_owned()],
+        None => vec!["origin/HEAD".to_owned(), "HEAD".to_owned()],
+    }
+}
+
+fn open(path: &Path, cx: &Context) -> Result<Opened, CliError> {
+    Ok(Opened::whole(Repository::open(local_layout(path)?, &cx.environment()?)?))
+}
+
+/// The clone that stands for an address in the user's cache: made when it is first mounted, brought up to date later.
+fn of_address(url: &str, offline: bool, cx: &Context) -> Result<Opened, CliError> {
+    let folder = clone_of(url, cx)?;
+    let unfinished = folder.join(".dits/clone-unfinished").exists();
+    if folder.join(".dits/format").exists() && !unfinished {
+        let opened = open(&folder, cx)?;
+        if !offline {
+            fetch::for_pull(&opened, cx, None, &[], TransferArgs::default())?;
+        }
+        return open(&folder, cx);
+    }
+    if offline {
+        return Err(CliError::usage(format!("{url} was never mounted, and --offline forbids to ask for it")));
+    }
+    durable::create_dir_all(folder.parent().unwrap_or(Path::new("/")))?;
+    clone::for_mount(url.to_owned(), folder.clone(), cx)?;
+    open(&folder, cx)
+}
+
+fn clone_of(url: &str, cx: &Context) -> Result<PathBuf, CliError> {
+    let cache = cx.env.cache_folder().ok_or_else(|| {
+        CliError::usage("there is no home folder to keep the clone in").hint("set XDG_CACHE_HOME to a folder")
+    })?;
+    let hash = ChunkId::of(url.as_bytes()).to_string();
+    let name = clone::folder_of(url, false)?;
+    Ok(cache.join("mounts").join(format!("{}-{}", name.display(), &hash[..12])))
+}

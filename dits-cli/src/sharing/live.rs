@@ -1,0 +1,71 @@
+//! Content from whichever remote has it, for as long as a mount lives.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use dits_core::chunk::ChunkRef;
+use dits_core::object::Digest;
+use dits_core::partial::{Arrived, ChunkSink, ChunkSource, Fetched, SourceError};
+use dits_core::progress::Progress;
+use dits_core::store::StoreError;
+use dits_sync::client::LiveChunks;
+
+/// Remotes that are asked one after the other.
+pub struct Remotes(Vec<LiveChunks>);
+
+impl Remotes {
+    /// These; `None` when there are none.
+    #[must_use]
+    pub fn new(remotes: Vec<LiveChunks>) -> Option<Self> {
+        (!remotes.is_empty()).then_some(Self(remotes))
+    }
+
+    /// Dials the first, without waiting.
+    pub fn warm_up(&self) {
+        self.0.iter().take(1).for_each(LiveChunks::warm_up);
+    }
+}
+
+/// Remembers what has come, so that the next remote is not asked for it.
+struct Noting<'a> {
+    into: &'a dyn ChunkSink,
+    taken: Mutex<HashSet<Digest>>,
+}
+
+impl ChunkSink for Noting<'_> {
+    fn take(&self, chunk: Arrived<'_>) -> Result<(), StoreError> {
+        let digest = chunk.header.digest;
+        self.into.take(chunk)?;
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+        Ok(())
+    }
+}
+
+impl ChunkSource for Remotes {
+    fn fetch(
+        &self,
+        chunks: &[ChunkRef],
+        into: &dyn ChunkSink,
+        progress: &dyn Progress,
+    ) -> Result<Fetched, SourceError> {
+        let noting = Noting { into, taken: Mutex::default() };
+        let (mut wanted, mut failed) = (chunks.to_vec(), None);
+        for remote in &self.0 {
+            match remote.fetch(&wanted, &noting, progress) {
+                Ok(_) => {
+                    let came = noting.taken.lock().unwrap_or_else(PoisonError::into_inner).len();
+                    return Ok(Fetched { chunks: came as u64, bytes: 0 });
+                }
+                Err(error @ (SourceError::Interrupted(_) | SourceError::Store(_))) => return Err(error),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+            let taken = noting.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            wanted.retain(|chunk| !taken.contains(chunk.id.digest()));
+        }
+        failed.map_or(Ok(Fetched::default()), Err)
+    }
+
+    fn received(&self) -> u64 {
+        self.0.iter().map(ChunkSource::received).sum()
+    }
+}

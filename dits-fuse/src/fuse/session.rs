@@ -1,0 +1,92 @@
+//! Mounting, and ending that.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
+
+use super::reply::Owner;
+use super::{Adapter, Handles, Label, REQUEST, Shared};
+use crate::drive::Drive;
+use crate::table;
+
+/// Threads that take requests from the kernel, each from its own clone of the device.
+const SESSIONS: usize = 2;
+
+/// How a drive is mounted.
+pub struct MountOptions {
+    /// What is told of it.
+    pub label: Label,
+    /// The repository's folder, for the kernel's table.
+    pub source: String,
+    /// Whether other users may look into it.
+    pub others: bool,
+}
+
+/// A mounted drive. Dropping it unmounts.
+pub struct Mounted {
+    session: BackgroundSession,
+    point: PathBuf,
+}
+
+/// Mounts a drive on a folder.
+///
+/// # Errors
+/// When the system refuses.
+pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Result<Mounted> {
+    let MountOptions { label, source, others } = options;
+    let mut config = Config::default();
+    config.mount_options = vec![
+        MountOption::FSName(format!("{}{}", table::SOURCE, plain(&source))),
+        MountOption::Subtype("dits".to_owned()),
+        MountOption::RO,
+        MountOption::DefaultPermissions,
+    ];
+    config.acl = if others { SessionACL::All } else { SessionACL::Owner };
+    config.n_threads = Some(SESSIONS);
+    config.clone_fd = true;
+    let owner = Owner::new(label.time);
+    let (files, folders) = (Handles::default(), Handles::default());
+    let adapter = Shared(Arc::new(Adapter { drive, label, owner, files, folders }));
+    let session = Session::new(adapter, point, &config)?.spawn()?;
+    read_ahead(point);
+    Ok(Mounted { session, point: point.to_owned() })
+}
+
+/// Options are separated by commas, which the helper of ordinary users cannot be told apart from those in a value.
+fn plain(source: &str) -> String {
+    source.replace([',', '\\', '\n'], "_")
+}
+
+/// Lets the kernel read ahead in whole requests. By itself it stops at 128 KiB; only root may say otherwise.
+fn read_ahead(point: &Path) {
+    let Ok(device) = fs::metadata(point).map(|meta| meta.dev()) else { return };
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let _ = fs::write(format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb"), (REQUEST >> 10).to_string());
+}
+
+impl Mounted {
+    /// Whether it has been unmounted, by whomever.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.session.guard.is_finished()
+    }
+
+    /// Unmounts, also if somebody still uses it. Who still has a file open gets errors once the process has ended.
+    ///
+    /// # Errors
+    /// When the system refuses, or the session failed.
+    pub fn end(self) -> io::Result<()> {
+        if self.is_over() || table::unmount(&self.point, false).is_ok() {
+            return self.session.join();
+        }
+        table::unmount(&self.point, true)?;
+        // The session ends when nobody uses it any more; the process does not wait for that. Dropping it would unmount
+        // whatever is on the folder by then.
+        std::mem::forget(self.session);
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+//! A file system on what a repository holds. `docs/design/0005-mount.md` says how it is built, `docs/semantics.md` what a
+//! program may rely on.
+//!
+//! - [`view`]: the folders and inode numbers of a commit's tree.
+//! - [`read`]: from a range of a file to bytes, and what is read ahead.
+//! - [`chunks`]: where chunks come from: memory, store, disk cache, remote.
+//! - [`drive`]: these together, with the threads that work for them.
+//! - [`fuse`]: the adapter to the kernel. Only it knows fuser.
+//! - [`table`]: which mounts there are.
+
+pub mod chunks;
+pub mod drive;
+mod error;
+pub mod fuse;
+mod pool;
+pub mod read;
+pub mod table;
+pub mod view;
+
+pub use error::{Reach, ReadError};

@@ -1,0 +1,110 @@
+//! From a range of a file to its bytes.
+
+mod ahead;
+mod recipe;
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use dits_core::store::Store;
+use dits_core::tree::TreeEntry;
+
+pub use ahead::{Budget, Window};
+pub use recipe::{Piece, Recipe};
+
+use crate::chunks::Chunks;
+use crate::error::{Reach, ReadError};
+
+/// A file that somebody has open.
+pub struct OpenFile {
+    /// Its inode number.
+    pub ino: u64,
+    recipe: Recipe,
+    window: Mutex<Window>,
+}
+
+/// The bytes of a range, in the chunks that hold them.
+pub struct Gathered {
+    range: Range<u64>,
+    /// Chunks in order, each with the offset it starts at.
+    chunks: Vec<(u64, Bytes)>,
+}
+
+impl OpenFile {
+    /// Opens a file. Nothing is read yet.
+    ///
+    /// # Errors
+    /// When it is not a file that this version can read.
+    pub fn new(ino: u64, entry: &TreeEntry) -> Result<Self, ReadError> {
+        Ok(Self { ino, recipe: Recipe::new(entry)?, window: Mutex::default() })
+    }
+
+    /// Its recipe.
+    #[must_use]
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// What of a request lies in the file.
+    #[must_use]
+    pub fn clip(&self, offset: u64, len: u32) -> Range<u64> {
+        let end = offset.saturating_add(len.into()).min(self.recipe.size());
+        offset.min(end)..end
+    }
+
+    /// Notes that a range is read; gives what should be read ahead now, if anything.
+    #[must_use]
+    pub fn note(&self, range: &Range<u64>, budget: &Budget) -> Option<Range<u64>> {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        window.note(range, self.recipe.size(), budget)
+    }
+
+    /// Nobody reads any more: what was read ahead counts no longer.
+    pub fn close(&self, budget: &Budget) {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner).release(budget);
+    }
+
+    /// Gathers a range that lies in the file.
+    ///
+    /// # Errors
+    /// [`ReadError::OutOfReach`] when part of it is further away than that; otherwise why it cannot be read.
+    pub fn gather(
+        &self,
+        store: &Store,
+        chunks: &Chunks,
+        range: Range<u64>,
+        reach: Reach,
+    ) -> Result<Gathered, ReadError> {
+        if range.is_empty() {
+            return Ok(Gathered { range, chunks: Vec::new() });
+        }
+        let pieces = self.recipe.pieces(store, &range, reach)?;
+        let wanted: Vec<_> = pieces.iter().map(|piece| piece.chunk).collect();
+        let bytes = chunks.get(&wanted, reach)?;
+        let starts = pieces.iter().map(|piece| piece.start);
+        Ok(Gathered { range, chunks: starts.zip(bytes).collect() })
+    }
+}
+
+impl Gathered {
+    /// Appends the range's bytes to `out`.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        for (start, bytes) in &self.chunks {
+            let within = |at: u64| usize::try_from(at.saturating_sub(*start)).unwrap_or(usize::MAX).min(bytes.len());
+            out.extend_from_slice(&bytes[within(self.range.start)..within(self.range.end)]);
+        }
+    }
+
+    /// The range's bytes, if they lie in one chunk.
+    #[must_use]
+    pub fn in_one(&self) -> Option<Bytes> {
+        let [(start, bytes)] = &self.chunks[..] else { return None };
+        let within = |at: u64| usize::try_from(at - start).ok();
+        Some(bytes.slice(within(self.range.start)?..within(self.range.end)?))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Which chunks a range of a file lies in.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dits_core::chunk::ChunkRef;
+use dits_core::manifest::Manifest;
+use dits_core::object::ManifestId;
+use dits_core::store::{Store, StoreError};
+use dits_core::tree::{Content, TreeEntry};
+
+use crate::error::{Reach, ReadError};
+
+/// So many pieces are remembered, unless one range has more.
+const SPAN: usize = 256;
+
+/// A chunk and the offset it starts at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The offset in the file.
+    pub start: u64,
+    /// The chunk.
+    pub chunk: ChunkRef,
+}
+
+impl Piece {
+    fn end(&self) -> u64 {
+        self.start + u64::from(self.chunk.len)
+    }
+}
+
+/// What a file is made of. Remembers the pieces around the place that was read last.
+pub struct Recipe {
+    size: u64,
+    manifest: Option<ManifestId>,
+    span: Mutex<Arc<[Piece]>>,
+}
+
+impl Recipe {
+    /// The recipe of a tree's entry.
+    ///
+    /// # Errors
+    /// When it is not of a file that this version can read.
+    pub fn new(entry: &TreeEntry) -> Result<Self, ReadError> {
+        let whole = |chunk| Arc::from([Piece { start: 0, chunk }]);
+        let (manifest, span): (_, Arc<[Piece]>) = match &entry.content {
+            Content::Empty => (None, Arc::from([])),
+            Content::Chunk(id) => {
+                // The format allows no chunk longer than that.
+                let len = u32::try_from(entry.size).map_err(|_| ReadError::TooNew)?;
+                (None, whole(ChunkRef { id: *id, len }))
+            }
+            Content::Manifest(id) => (Some(*id), Arc::from([])),
+            Content::Recipe(_) => return Err(ReadError::TooNew),
+            Content::Symlink(_) | Content::Tree(_) => return Err(ReadError::IsAFolder),
+        };
+        Ok(Self { size: entry.size, manifest, span: Mutex::new(span) })
+    }
+
+    /// The file's length.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The pieces that a range lies in, which is not empty and inside the file.
+    ///
+    /// # Errors
+    /// When they are not in memory and may not be looked for, or the manifest cannot be read.
+    pub fn pieces(&self, store: &Store, range: &Range<u64>, reach: Reach) -> Result<Vec<Piece>, ReadError> {
+        let span = Arc::clone(&self.span.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(pieces) = cut(&span, range) {
+            return Ok(pieces.to_vec());
+        }
+        let Some(manifest) = self.manifest else { return Ok(Vec::new()) };
+        if reach == Reach::Memory {
+            return Err(ReadError::OutOfReach);
+        }
+        let manifest_id = manifest;
+        let manifest = Manifest::open_sized(store, manifest_id, self.size)?;
+        let mut span = Vec::new();
+        for step in manifest.iter_from(range.start)? {
+            let (start, chunk) = step?;
+            if start >= range.end && span.len() >= SPAN {
+                break;
+            }
+            span.push(Piece { start, chunk });
+        }
+        let span: Arc<[Piece]> = span.into();
+        *self.span.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&span);
+        let pieces = cut(&span, range).ok_or_else(|| StoreError::Malformed {
+            kind: ManifestId::KIND,
+            digest: *manifest_id.digest(),
+            what: "its chunks end before the file does".to_owned(),
+        })?;
+        Ok(pieces.to_vec())
+    }
+
+    /// Calls `visit` with every piece, in order, as long as it returns true.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read, or `visit` fails.
+    pub fn each(
+        &self,
+        store: &Store,
+        visit: &mut dyn FnMut(Piece) -> Result<bool, ReadError>,
+    ) -> Result<(), ReadError> {
+        let Some(manifest) = self.manifest else {
+            let span = Arc::clone(&self.span.lock().unwrap_or_else(PoisonError::into_inner));
+            return span.iter().try_for_each(|piece| visit(*piece).map(|_| ()));
+        };
+        let manifest = Manifest::open_sized(store, manifest, self.size)?;
+        for step in manifest.iter_from(0)? {
+            let (start, chunk) = step?;
+            if !visit(Piece { start, chunk })? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The pieces of a span that a range lies in, if it does.
+fn cut<'a>(span: &'a [Piece], range: &Range<u64>) -> Option<&'a [Piece]> {
+    let (first, last) = (span.first()?, span.last()?);
+    if range.start < first.start || range.end > last.end() {
+        return None;
+    }
+    let from = span.partition_point(|piece| piece.end() <= range.start);
+    let to = span.partition_point(|piece| piece.start < range.end);
+    Some(&span[from..to])
+}
