@@ -82,7 +82,7 @@ fn reset_moves_the_branch_and_as_much_as_asked() {
     s.write("a", "four");
     run(&s, "reset --merge").exits(3).warns("changes that are not committed would be lost:\n  a\n");
     assert_eq!(s.read("a"), b"four");
-    run(&s, "reset --hard nowhere").exits(2).warns("`nowhere` is not");
+    run(&s, "reset --hard nowhere").exits(1).warns("`nowhere` is not");
     run(&s, "reset --hard -- a").exits(2).warns("with paths");
     let answer: serde_json::Value = serde_json::from_str(&run(&s, "reset --hard --json").ok().out()).unwrap();
     assert_eq!(answer["files"]["written"], 1);

@@ -129,7 +129,7 @@ fn a_full_disk_is_an_error() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = command(dir.path(), &["help", "tutorial"]).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("disk is full"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("cannot write the output: No space left"), "{}", text(&output.stderr));
 }
 
 #[test]
