@@ -51,12 +51,13 @@ impl ChunkSource for Far {
 
 /// A file of which this machine has every `nth` chunk (none for 0), and where the rest is.
 struct Rig {
-    _dirs: [tempfile::TempDir; 2],
     whole: Vec<u8>,
     file: OpenFile,
     store: Store,
     chunks: Chunks,
     far: Arc<Far>,
+    /// Last: what is dropped before still writes to them.
+    _dirs: [tempfile::TempDir; 2],
 }
 
 fn rig(len: usize, piece: usize, nth: usize, ram: u64) -> Rig {
