@@ -62,6 +62,15 @@ fn without_an_index_switching_brings_all_files() {
 }
 
 #[test]
+fn an_index_that_was_lost_is_told_from_one_that_never_was() {
+    let sandbox = with_files();
+    for file in ["index", "index.journal"] {
+        let _ = fs::remove_file(sandbox.path(".dits").join(file));
+    }
+    sandbox.dits(["fsck"]).exits(6).says("the index is missing");
+}
+
+#[test]
 fn the_folder_one_is_in_stays() {
     let sandbox = with_files();
     sandbox.write("late/x/y", "y");

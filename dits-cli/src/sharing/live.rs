@@ -1,6 +1,7 @@
 //! Content from whichever remote has it, for as long as a mount lives.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use dits_core::chunk::ChunkRef;
@@ -30,12 +31,14 @@ impl Remotes {
 struct Noting<'a> {
     into: &'a dyn ChunkSink,
     taken: Mutex<HashSet<Digest>>,
+    bytes: AtomicU64,
 }
 
 impl ChunkSink for Noting<'_> {
     fn take(&self, chunk: Arrived<'_>) -> Result<(), StoreError> {
-        let digest = chunk.header.digest;
+        let (digest, bytes) = (chunk.header.digest, chunk.frame.len() as u64);
         self.into.take(chunk)?;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
         Ok(())
     }
@@ -48,13 +51,13 @@ impl ChunkSource for Remotes {
         into: &dyn ChunkSink,
         progress: &dyn Progress,
     ) -> Result<Fetched, SourceError> {
-        let noting = Noting { into, taken: Mutex::default() };
+        let noting = Noting { into, taken: Mutex::default(), bytes: AtomicU64::default() };
         let (mut wanted, mut failed) = (chunks.to_vec(), None);
         for remote in &self.0 {
             match remote.fetch(&wanted, &noting, progress) {
                 Ok(_) => {
                     let came = noting.taken.lock().unwrap_or_else(PoisonError::into_inner).len();
-                    return Ok(Fetched { chunks: came as u64, bytes: 0 });
+                    return Ok(Fetched { chunks: came as u64, bytes: noting.bytes.load(Ordering::Relaxed) });
                 }
                 Err(error @ (SourceError::Interrupted(_) | SourceError::Store(_))) => return Err(error),
                 Err(error) => failed = failed.or(Some(error)),

@@ -14,8 +14,8 @@ use crate::store::{Hint, StoreError, StoreWriter};
 use crate::worktree::WorkDirs;
 
 impl Repository {
-    /// Puts into a store what worktrees have of what is absent, and takes it off the list. A file is looked into if a
-    /// staging area records it with the content of one that is absent, or under its path. What of it has changed since
+    /// Puts into a store what worktrees have of what is absent, and takes it off the list; without a store to put it into,
+    /// it is only taken off the list. A file is looked into if a staging area records it with the content of one that is absent, or under its path. What of it has changed since
     /// does no harm: each chunk is verified. Without anything absent nothing is opened.
     ///
     /// # Errors
@@ -23,7 +23,7 @@ impl Repository {
     pub fn take_from_worktrees(
         &self,
         absent: &mut Absent,
-        into: &StoreWriter,
+        into: Option<&StoreWriter>,
         progress: &dyn Progress,
     ) -> Result<Fetched, RepoError> {
         if absent.chunks.is_empty() {
@@ -58,7 +58,7 @@ impl Repository {
 
 struct Taking<'a> {
     repo: &'a Repository,
-    into: &'a StoreWriter,
+    into: Option<&'a StoreWriter>,
     progress: &'a dyn Progress,
     lacking: HashSet<Digest>,
     done: Fetched,
@@ -88,7 +88,9 @@ impl Taking<'_> {
         if file.read_exact_at(&mut self.buffer, at).is_err() || ChunkId::of(&self.buffer) != chunk {
             return Ok(());
         }
-        self.into.put(ObjectKind::Chunk, *chunk.digest(), &self.buffer, Hint::default())?;
+        if let Some(into) = self.into {
+            into.put(ObjectKind::Chunk, *chunk.digest(), &self.buffer, Hint::default())?;
+        }
         self.lacking.remove(chunk.digest());
         self.done.chunks += 1;
         self.done.bytes += len as u64;

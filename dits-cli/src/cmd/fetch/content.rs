@@ -118,13 +118,14 @@ impl Content<'_> {
             return Ok(<_>::default());
         }
         let repo = &self.opened.repo;
-        let writer = repo.writer()?;
-        repo.take_from_worktrees(absent, &writer, progress)?;
         if self.dry_run {
+            repo.take_from_worktrees(absent, None, progress)?;
             let chunks = absent.chunks.len() as u64;
             let stats = FetchStats { chunks, plain: absent.bytes, ..FetchStats::default() };
             return Ok(((stats, Carried::default()), None));
         }
+        let writer = repo.writer()?;
+        repo.take_from_worktrees(absent, Some(&writer), progress)?;
         let asked = self.ask(&absent.chunks, &writer, progress);
         // Also after a failure: what came need not come again.
         let guard = writer.finish()?.guard;

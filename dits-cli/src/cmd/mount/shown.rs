@@ -6,11 +6,13 @@ use dits_core::commit::Commit;
 use dits_core::durable;
 use dits_core::object::{ChunkId, CommitId};
 use dits_core::repo::{RepoError, Repository};
+use dits_sync::url::Target;
 
 use super::Args;
 use crate::cmd::{clone, fetch};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::remotes;
 use crate::repository::Opened;
 use crate::sharing::options::TransferArgs;
 use crate::sharing::peer::local_layout;
@@ -32,11 +34,14 @@ pub struct Shown {
 /// # Errors
 /// When there is no such repository or version.
 pub fn find(args: &Args, cx: &Context) -> Result<Shown, CliError> {
-    let url = args.source().and_then(Path::to_str).filter(|text| is_address(text));
-    let (opened, names) = match (url, args.source()) {
-        (Some(url), _) => (of_address(url, args.offline, cx)?, of_remote(args.reference.as_deref())),
-        (None, Some(path)) => (open(&cx.cwd.join(path), cx)?, here(args.reference.as_deref())),
-        (None, None) => (cx.open()?, here(args.reference.as_deref())),
+    let address = args.source().and_then(Path::to_str).map(|text| Ok::<_, CliError>((text, remotes::parse(text)?)));
+    let (opened, names) = match (address.transpose()?, args.source()) {
+        (Some((url, parsed)), _) => match parsed.target() {
+            Target::Local(path) => (open(&cx.cwd.join(path), cx)?, here(args)),
+            _ => (of_address(url, args.offline, cx)?, of_remote(args)),
+        },
+        (None, Some(path)) => (open(&cx.cwd.join(path), cx)?, here(args)),
+        (None, None) => (cx.open()?, here(args)),
     };
     let mut failed = None;
     for name in names {
@@ -51,25 +56,14 @@ pub fn find(args: &Args, cx: &Context) -> Result<Shown, CliError> {
     Err(failed.map_or_else(|| CliError::usage("no version was named"), CliError::from))
 }
 
-fn is_address(text: &str) -> bool {
-    text.contains("://") || (text.contains(':') && !text.contains('/')) || text.split('/').next().is_some_and(scp_like)
-}
-
-/// `host:path`, as ssh knows it, unless there is a file of that name.
-fn scp_like(first: &str) -> bool {
-    first.contains(':') && !Path::new(first).exists()
-}
-
-fn here(reference: Option<&str>) -> Vec<String> {
-    vec![reference.unwrap_or("HEAD").to_owned()]
+fn here(args: &Args) -> Vec<String> {
+    vec![args.reference.clone().unwrap_or_else(|| "HEAD".to_owned())]
 }
 
 /// In a clone that follows its remote, what the remote calls so comes first: nobody works in that clone.
-fn of_remote(reference: Option<&str>) -> Vec<String> {
-    match reference {
-        Some(name) => vec![format!("origin/{name}"), name.to_owned()],
-        None => vec!["origin/HEAD".to_owned(), "HEAD".to_owned()],
-    }
+fn of_remote(args: &Args) -> Vec<String> {
+    let name = args.reference.as_deref().unwrap_or("HEAD");
+    vec![format!("origin/{name}"), name.to_owned()]
 }
 
 fn open(path: &Path, cx: &Context) -> Result<Opened, CliError> {

@@ -6,7 +6,7 @@ use super::{FsckReport, Severity};
 use crate::index::{Index, IndexError};
 use crate::record::RecordError;
 use crate::refs::{FolderRefs, RefError, RefName, RefStore, Target};
-use crate::repo::{Layout, Pending, RepoError, Repository};
+use crate::repo::{DITS, Layout, Pending, RepoError, Repository};
 
 const ANEW: &str = "remove the file, then set it anew: `dits branch NAME COMMIT`, `dits tag NAME COMMIT`, or for HEAD \
                     `dits switch -f BRANCH`; `dits reflog NAME` may know where it was";
@@ -95,6 +95,13 @@ fn check_log_has_ref(refs: &FolderRefs, name: &RefName, report: &mut FsckReport)
     Ok(())
 }
 
+/// Whether the worktree has anything besides the repository. What cannot be looked into may have.
+fn has_files(layout: &Layout) -> bool {
+    let Some(top) = &layout.worktree else { return false };
+    std::fs::read_dir(top)
+        .map_or(true, |mut all| all.any(|entry| entry.map_or(true, |entry| entry.file_name() != DITS)))
+}
+
 /// HEAD must be there, and where it names a commit there must be an index.
 fn check_head(refs: &FolderRefs, layout: &Layout, bare: bool, report: &mut FsckReport) -> Result<(), RepoError> {
     let head = RefName::head();
@@ -108,9 +115,9 @@ fn check_head(refs: &FolderRefs, layout: &Layout, bare: bool, report: &mut FsckR
     let Ok(resolved) = refs.resolve(&head) else { return Ok(()) };
     if resolved.is_some() && !bare && !layout.index().exists() {
         let what = "the index is missing: what was staged is not known".to_owned();
-        // A clone without checkout has none until HEAD moves, and lacks nothing.
+        // A clone without checkout has none, and lacks nothing: HEAD has not moved and there are no files yet.
         let moved = refs.log(&head, 2).is_ok_and(|log| log.len() > 1);
-        let severity = if moved { Severity::Error } else { Severity::Warning };
+        let severity = if moved || has_files(layout) { Severity::Error } else { Severity::Warning };
         report.add(severity, Some(layout.index()), what, Some("run `dits reset` to make it from HEAD"));
     }
     if let (Target::Symbolic(branch), None) = (&target, resolved)
