@@ -167,11 +167,11 @@ fn tell(cx: &Context, args: &Args, remote: String, dropped: &Dropped) -> Result<
     }
     let what = if args.dry_run { "Would be ghosts" } else { "Ghosts now" };
     cx.note(format!(
-        "{what}: {}; given back: {} in the worktree, {} in the store ({} bytes, {})",
+        "{what}: {}; given back: {} in the worktree, {} in the store ({}, {})",
         plural(dropped.files.len() as u64, "file", "files"),
         format_bytes(dropped.worktree_bytes),
         format_bytes(dropped.store_bytes),
-        dropped.store_bytes,
+        plural(dropped.store_bytes, "byte", "bytes"),
         plural(dropped.chunks, "chunk", "chunks"),
     ));
     if dropped.kept_chunks > 0 {

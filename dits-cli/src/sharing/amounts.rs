@@ -80,7 +80,7 @@ impl fmt::Display for Amounts {
         if self.dry_run {
             // What they take compressed is not known before they come.
             let stored = if self.stored > 0 { format!(" ({stored} compressed)") } else { String::new() };
-            let bytes = format!("{} bytes", self.new);
+            let bytes = plural(self.new, "byte", "bytes");
             return write!(f, "{logical}: {new}{stored} to transfer, {deduplicated} deduplicated; {bytes} in {pieces}");
         }
         let wire = self.sent + self.received;
