@@ -5,6 +5,7 @@ use rustix::fs::{FileType, Stat};
 mod add;
 mod checkout;
 pub mod dirs;
+pub mod drive;
 mod ghost;
 mod obstacles;
 mod rehearse;
