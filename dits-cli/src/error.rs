@@ -17,6 +17,7 @@ mod config;
 mod date;
 mod interrupted;
 mod io_error;
+mod mount;
 mod path;
 mod repo;
 mod store;

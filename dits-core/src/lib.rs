@@ -24,6 +24,7 @@ pub mod media;
 pub mod merge;
 mod merkle;
 pub mod object;
+pub mod overlay;
 pub mod partial;
 pub mod path;
 pub mod progress;

@@ -1,18 +1,22 @@
 //! A mounted commit: its folders, its files, and the threads that bring what is not in memory.
 
-use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dits_core::object::TreeId;
 use dits_core::partial::ChunkSource;
 use dits_core::store::{ChunkCache, Store};
+use dits_core::tree::Content;
+use rustix::io::Errno;
 
 use crate::chunks::Chunks;
 use crate::error::{Reach, ReadError};
+use crate::overlay::{OpenError, Overlay};
 use crate::pool::Pool;
-use crate::read::{Budget, Gathered, OpenFile};
-use crate::view::View;
+use crate::read::{Budget, Gathered, OpenFile, Recipe};
+use crate::stat::{Defaults, Stat};
+use crate::view::{Attr, View};
 
 /// Threads that wait for a remote on behalf of readers.
 const WAITERS: usize = 64;
@@ -25,6 +29,10 @@ const AHEAD_QUEUE: usize = 64;
 
 /// What a drive is made of.
 pub struct DriveOptions {
+    /// Who mounts, and the commit's time.
+    pub defaults: Defaults,
+    /// The folder of the overlay, if the drive is to be written to.
+    pub overlay: Option<PathBuf>,
     /// Bytes of content in memory.
     pub ram: u64,
     /// How many threads read store and cache.
@@ -43,6 +51,8 @@ pub struct DriveOptions {
 pub struct Drive {
     /// Its folders.
     pub view: View,
+    defaults: Defaults,
+    overlay: Option<Overlay>,
     chunks: Chunks,
     budget: Budget,
     timeout: Duration,
@@ -56,19 +66,86 @@ impl Drive {
     /// Shows a tree of a store.
     ///
     /// # Errors
-    /// When threads cannot be started.
-    pub fn new(store: Store, tree: TreeId, options: DriveOptions) -> io::Result<Arc<Self>> {
-        let DriveOptions { ram, threads, timeout, disk, remote, report } = options;
+    /// When the overlay cannot be opened, or threads not be started.
+    pub fn new(store: Store, tree: TreeId, options: DriveOptions) -> Result<Arc<Self>, OpenError> {
+        let DriveOptions { defaults, overlay, ram, threads, timeout, disk, remote, report } = options;
+        let view = View::new(store.clone(), tree);
+        let overlay = overlay.map(|dir| Overlay::open(&dir, &view, defaults)).transpose()?;
+        let started = |error| OpenError::Threads(error);
         Ok(Arc::new(Self {
-            view: View::new(store.clone(), tree),
+            view,
+            defaults,
+            overlay,
             chunks: Chunks::new(store, ram, disk, remote),
             budget: Budget::new(ram / 2),
             timeout,
             report,
-            workers: Pool::new("read", threads)?,
-            waiters: Pool::new("wait", WAITERS)?,
-            ahead: Pool::new("ahead", AHEAD)?,
+            workers: Pool::new("read", threads).map_err(started)?,
+            waiters: Pool::new("wait", WAITERS).map_err(started)?,
+            ahead: Pool::new("ahead", AHEAD).map_err(started)?,
         }))
+    }
+
+    /// What was made or changed in it, if it is one that can be written to.
+    #[must_use]
+    pub fn overlay(&self) -> Option<&Overlay> {
+        self.overlay.as_ref()
+    }
+
+    /// The overlay.
+    ///
+    /// # Errors
+    /// `EROFS` when there is none.
+    pub fn writable(&self) -> Result<&Overlay, ReadError> {
+        self.overlay.as_ref().ok_or_else(|| Errno::ROFS.into())
+    }
+
+    /// What is told of an inode.
+    ///
+    /// # Errors
+    /// When there is none, or its folder cannot be read.
+    pub fn stat(&self, ino: u64, reach: Reach) -> Result<Stat, ReadError> {
+        match &self.overlay {
+            Some(overlay) => overlay.stat(&self.view, ino, reach),
+            None => Ok(self.defaults.stat(&self.view.attr(ino, reach)?)),
+        }
+    }
+
+    /// The same for an entry of the base.
+    pub(crate) fn stat_of(&self, attr: &Attr) -> Stat {
+        let changed = self.overlay.as_ref().and_then(|overlay| overlay.known(attr.ino));
+        changed.unwrap_or_else(|| self.defaults.stat(attr))
+    }
+
+    /// What a folder has under a name.
+    ///
+    /// # Errors
+    /// When it is no folder, or cannot be read.
+    pub fn lookup(&self, folder: u64, name: &[u8], reach: Reach) -> Result<Option<Stat>, ReadError> {
+        match &self.overlay {
+            Some(overlay) => overlay.lookup(&self.view, folder, name, reach),
+            None => Ok(self.view.lookup(folder, name, reach)?.map(|attr| self.defaults.stat(&attr))),
+        }
+    }
+
+    /// Where a symbolic link leads.
+    ///
+    /// # Errors
+    /// When it is none, or cannot be read.
+    pub fn target(&self, ino: u64, reach: Reach) -> Result<Vec<u8>, ReadError> {
+        if let Some(overlay) = &self.overlay {
+            return overlay.target(&self.view, ino, reach);
+        }
+        match self.view.entry(ino, reach)?.content {
+            Content::Symlink(target) => Ok(target),
+            _ => Err(Errno::INVAL.into()),
+        }
+    }
+
+    /// Has something done by a worker: what may take its time, as syncing does.
+    pub fn work(self: &Arc<Self>, work: impl FnOnce(&Self) + Send + 'static) {
+        let drive = Arc::clone(self);
+        self.workers.submit(move || work(&drive));
     }
 
     /// Where chunks come from.
@@ -102,11 +179,19 @@ impl Drive {
         answer: impl FnOnce(Result<Gathered, ReadError>) + Send + 'static,
     ) {
         let until = Instant::now() + self.timeout;
+        let overlaid = self.overlay.as_ref().map(|overlay| overlay.snapshot(file.ino, offset, len.into()));
+        let snapshot = match overlaid.transpose() {
+            Ok(snapshot) => snapshot.flatten(),
+            Err(error) => return answer(self.told(Err(error))),
+        };
         let range = file.clip(offset, len);
         let ahead = file.note(&range, &self.budget);
         let gather = {
             let (drive, file) = (Arc::clone(self), Arc::clone(file));
-            move |reach| file.gather(drive.view.store(), &drive.chunks, range.clone(), reach)
+            move |reach| match &snapshot {
+                Some(snapshot) => file.gather_mixed(drive.view.store(), &drive.chunks, snapshot, reach),
+                None => file.gather(drive.view.store(), &drive.chunks, range.clone(), reach),
+            }
         };
         match gather(Reach::Memory) {
             Err(ReadError::OutOfReach) => {
@@ -149,12 +234,25 @@ impl Drive {
     /// # Errors
     /// When it is none, or cannot be read.
     pub fn open(&self, ino: u64, reach: Reach) -> Result<OpenFile, ReadError> {
-        OpenFile::new(ino, &self.view.entry(ino, reach)?)
+        let Some(overlay) = &self.overlay else { return OpenFile::new(ino, &self.view.entry(ino, reach)?) };
+        overlay.opened(&self.view, ino, reach)?;
+        let opened = match overlay.snapshot(ino, 0, 0) {
+            Ok(Some(changed)) => OpenFile::of(ino, &changed.base.0, changed.base.1),
+            Ok(None) => self.view.entry(ino, reach).and_then(|entry| OpenFile::new(ino, &entry)),
+            Err(error) => Err(error),
+        };
+        if opened.is_err() {
+            overlay.closed(ino);
+        }
+        opened
     }
 
     /// Nobody reads a file any more.
     pub fn close(&self, file: &OpenFile) {
         file.close(&self.budget);
+        if let Some(overlay) = &self.overlay {
+            overlay.closed(file.ino);
+        }
     }
 
     /// How many bytes of a file are on this machine.
@@ -162,9 +260,9 @@ impl Drive {
     /// # Errors
     /// When that cannot be told.
     pub fn here(&self, ino: u64) -> Result<u64, ReadError> {
-        let file = self.open(ino, Reach::Disk)?;
+        let recipe = Recipe::new(&self.view.entry(ino, Reach::Disk)?)?;
         let mut bytes = 0;
-        file.recipe().each(self.view.store(), &mut |piece| {
+        recipe.each(self.view.store(), &mut |piece| {
             bytes += if self.chunks.is_here(piece.chunk.id.digest())? { u64::from(piece.chunk.len) } else { 0 };
             Ok(true)
         })?;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use dits_core::partial::SourceError;
 use dits_core::progress::Progress;
 use dits_core::store::StoreError;
+use rustix::io::Errno;
 
 /// How far a question may go for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +43,21 @@ pub enum ReadError {
     /// The file is of a kind that this version cannot read.
     #[error("this file needs a newer dits")]
     TooNew,
+    /// What was asked for cannot be done, or the system refused it.
+    #[error("{0}")]
+    System(Errno),
     /// The store.
     #[error("{0}")]
     Store(Arc<StoreError>),
     /// The remote.
     #[error("{0}")]
     Source(Arc<SourceError>),
+}
+
+impl From<Errno> for ReadError {
+    fn from(errno: Errno) -> Self {
+        Self::System(errno)
+    }
 }
 
 impl From<StoreError> for ReadError {

@@ -1,8 +1,10 @@
 //! A file system on what a repository holds. `docs/design/0005-mount.md` says how it is built, `docs/semantics.md` what a
 //! program may rely on.
 //!
+//! - [`folder`], [`stat`]: what is listed, and what is told of an inode.
 //! - [`view`]: the folders and inode numbers of a commit's tree.
 //! - [`read`]: from a range of a file to bytes, and what is read ahead.
+//! - [`overlay`]: what was made or changed in a writable mount.
 //! - [`chunks`]: where chunks come from: memory, store, disk cache, remote.
 //! - [`drive`]: these together, with the threads that work for them.
 //! - [`fuse`]: the adapter to the kernel. Only it knows fuser.
@@ -11,9 +13,12 @@
 pub mod chunks;
 pub mod drive;
 mod error;
+pub mod folder;
 pub mod fuse;
+pub mod overlay;
 mod pool;
 pub mod read;
+pub mod stat;
 pub mod table;
 pub mod view;
 

@@ -2,6 +2,7 @@
 
 use dits_core::index::IndexError;
 use dits_core::lockfile::LockError;
+use dits_core::overlay::LogError;
 use dits_core::partial::SourceError;
 use dits_core::path::RepoPath;
 use dits_core::refs::RefError;
@@ -22,6 +23,7 @@ impl From<RepoError> for CliError {
             RepoError::Store(error) => error.into(),
             RepoError::Ref(error) => error.into(),
             RepoError::Index(error) => error.into(),
+            RepoError::Overlay(LogError::Io(error)) => error.into(),
             RepoError::Lock(error) => error.into(),
             RepoError::Config(error) | RepoError::Remote(RemoteError::Config(error)) => error.into(),
             RepoError::Path(error) => error.into(),

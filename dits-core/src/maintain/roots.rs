@@ -2,6 +2,7 @@
 
 use crate::index::Index;
 use crate::object::{Digest, ObjectKind};
+use crate::overlay;
 use crate::refs::{FolderRefs, LogEntry, RefName, RefStore, Target};
 use crate::repo::{Layout, Pending, RepoError, Repository};
 use crate::tree::Content;
@@ -53,6 +54,7 @@ pub fn roots_with(repo: &Repository, keep: &dyn Fn(&LogEntry) -> bool) -> Result
             add_ref(&mut roots, &refs, &name, Some(&target), keep)?;
         }
         add_index(&mut roots, &layout)?;
+        add_overlay(&mut roots, &layout)?;
         if let Some(pending) = Pending::of(&layout)? {
             let named_by = format!("an unfinished {}", pending.kind.command());
             let commits = pending.heads.iter().chain(&pending.todo).chain([&pending.start, &pending.original]);
@@ -96,12 +98,23 @@ fn add_index(roots: &mut Vec<Root>, layout: &Layout) -> Result<(), RepoError> {
         roots.push(required(ObjectKind::Tree, *tree.digest(), &named_by));
     }
     for entry in index.entries() {
-        let name = || format!("{named_by}, `{}`", entry.repo_path());
-        match &entry.content {
-            Content::Chunk(id) => roots.push(required(ObjectKind::Chunk, *id.digest(), &name())),
-            Content::Manifest(id) => roots.push(required(ObjectKind::Manifest, *id.digest(), &name())),
-            Content::Empty | Content::Symlink(_) | Content::Recipe(_) | Content::Tree(_) => {}
-        }
+        roots.extend(root_of(&entry.content, || format!("{named_by}, `{}`", entry.repo_path())));
     }
     Ok(())
+}
+
+/// What files in a mount are made of that is in none of its commits any more, or not yet.
+fn add_overlay(roots: &mut Vec<Root>, layout: &Layout) -> Result<(), RepoError> {
+    let log = overlay::log_path(&layout.private);
+    let contents = overlay::contents(&log)?;
+    roots.extend(contents.iter().filter_map(|content| root_of(content, || log.display().to_string())));
+    Ok(())
+}
+
+fn root_of(content: &Content, named_by: impl FnOnce() -> String) -> Option<Root> {
+    match content {
+        Content::Chunk(id) => Some(required(ObjectKind::Chunk, *id.digest(), &named_by())),
+        Content::Manifest(id) => Some(required(ObjectKind::Manifest, *id.digest(), &named_by())),
+        Content::Empty | Content::Symlink(_) | Content::Recipe(_) | Content::Tree(_) => None,
+    }
 }

@@ -12,6 +12,7 @@ use crate::index::IndexError;
 use crate::lockfile::LockError;
 use crate::manifest::ManifestError;
 use crate::object::CommitId;
+use crate::overlay::LogError;
 use crate::partial::{KeptBack, PromisesError, SourceError};
 use crate::path::{PathError, RepoPath};
 use crate::progress::Interrupted;
@@ -331,6 +332,9 @@ pub enum RepoError {
     /// From a lock.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// From the overlay of a mount.
+    #[error(transparent)]
+    Overlay(#[from] LogError),
     /// From a chunking profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),
@@ -349,6 +353,7 @@ impl RepoError {
             Self::Index(e) => e.is_corruption(),
             Self::Config(e) | Self::Remote(RemoteError::Config(e)) => e.is_corruption(),
             Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } | Self::LostBranch { .. } => true,
+            Self::Overlay(LogError::Damaged { .. }) => true,
             _ => false,
         }
     }

@@ -1,6 +1,8 @@
 //! Extended attributes: what a file is made of, and what is mounted.
 
+use dits_core::overlay::MADE_HERE;
 use dits_core::tree::Content;
+use dits_core::worktree::drive::CONTENT;
 
 use super::Adapter;
 use crate::drive::Drive;
@@ -18,6 +20,14 @@ impl Adapter {
         name: &[u8],
         reach: Reach,
     ) -> Result<Option<Vec<u8>>, ReadError> {
+        if let Some(overlay) = drive.overlay() {
+            if name == CONTENT.as_bytes() {
+                return Ok(Some(overlay.content(&drive.view, ino, reach)?.encode()));
+            }
+            if !name.starts_with(b"user.dits.") || ino & MADE_HERE != 0 {
+                return Ok(Some(overlay.attribute(ino, name)?));
+            }
+        }
         let Some(name) = name.strip_prefix(b"user.dits.") else { return Ok(None) };
         if ino == ROOT {
             return Ok(Some(match name {
@@ -45,7 +55,9 @@ impl Adapter {
 
     /// The names of an inode's attributes, each followed by a NUL.
     pub(super) fn attribute_names(&self, drive: &Drive, ino: u64, reach: Reach) -> Result<Vec<u8>, ReadError> {
+        let here = drive.overlay().map(|overlay| overlay.attribute_names(ino)).unwrap_or_default();
         let names: &[&str] = match ino {
+            ino if ino & MADE_HERE != 0 => &[],
             ROOT => &OF_ROOT,
             _ => match drive.view.entry(ino, reach)?.content {
                 Content::Empty => &["here"],
@@ -54,7 +66,7 @@ impl Adapter {
                 Content::Symlink(_) => &[],
             },
         };
-        Ok(names.iter().flat_map(|name| format!("user.dits.{name}\0").into_bytes()).collect())
+        Ok(names.iter().flat_map(|name| format!("user.dits.{name}\0").into_bytes()).chain(here).collect())
     }
 }
 

@@ -1,29 +1,33 @@
 //! The adapter to the kernel: requests in, replies out. Nothing is decided here.
 
 mod attributes;
+mod change;
+mod handles;
 mod reply;
 mod session;
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use dits_core::tree::Content;
 use fuser::{
-    Errno, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, ReplyAttr,
-    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request,
+    BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags,
+    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
+    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 pub use session::{MountOptions, Mounted, mount};
 
 use crate::drive::Drive;
 use crate::error::ReadError;
+use crate::folder::OpenFolder;
+use crate::overlay::Changes;
 use crate::read::OpenFile;
-use crate::view::OpenFolder;
-use reply::{FOR_EVER, Owner, errno, kind};
+use handles::Handles;
+use reply::{FOR_EVER, errno, file_attr, kind};
 
 /// The most that one request carries.
 const REQUEST: u32 = 1 << 20;
@@ -41,45 +45,14 @@ pub struct Label {
     pub reference: String,
     /// The repository's folder.
     pub repository: Vec<u8>,
-    /// When the commit was made, in seconds since 1970.
-    pub time: i64,
 }
 
 /// A drive as fuser wants it.
 struct Adapter {
     drive: Arc<Drive>,
     label: Label,
-    owner: Owner,
     files: Handles<OpenFile>,
     folders: Handles<OpenFolder>,
-}
-
-/// What the kernel holds by a number.
-struct Handles<T> {
-    next: AtomicU64,
-    open: RwLock<HashMap<u64, Arc<T>>>,
-}
-
-impl<T> Default for Handles<T> {
-    fn default() -> Self {
-        Self { next: AtomicU64::new(1), open: RwLock::default() }
-    }
-}
-
-impl<T> Handles<T> {
-    fn add(&self, value: T) -> FileHandle {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.open.write().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::new(value));
-        FileHandle(number)
-    }
-
-    fn get(&self, handle: FileHandle) -> Option<Arc<T>> {
-        self.open.read().unwrap_or_else(PoisonError::into_inner).get(&handle.0).cloned()
-    }
-
-    fn remove(&self, handle: FileHandle) -> Option<Arc<T>> {
-        self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&handle.0)
-    }
 }
 
 /// Shared with the workers that reply.
@@ -106,6 +79,11 @@ impl Filesystem for Shared {
         ] {
             let _ = config.add_capabilities(wanted);
         }
+        if self.drive.overlay().is_some() {
+            // Without the second the kernel asks for an attribute before each write.
+            let _ = config.add_capabilities(InitFlags::FUSE_WRITEBACK_CACHE);
+            let _ = config.add_capabilities(InitFlags::FUSE_HANDLE_KILLPRIV_V2);
+        }
         let _ = config.set_max_write(REQUEST);
         if let Err(most) = config.set_max_readahead(REQUEST) {
             let _ = config.set_max_readahead(most);
@@ -117,20 +95,22 @@ impl Filesystem for Shared {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let (shared, name) = (self.clone(), name.as_bytes().to_vec());
         self.drive.ask(
-            move |drive, reach| drive.view.lookup(parent.0, &name, reach),
+            move |drive, reach| drive.lookup(parent.0, &name, reach),
             move |found| match found {
-                Ok(found) => reply.entry(&FOR_EVER, &shared.owner.file_attr(found), fuser::Generation(0)),
+                Ok(Some(found)) => reply.entry(&FOR_EVER, &file_attr(&found), fuser::Generation(0)),
+                // What may be made later is asked for again.
+                Ok(None) if shared.drive.overlay().is_some() => reply.error(Errno::ENOENT),
+                Ok(None) => reply.entry(&FOR_EVER, &reply::nothing(), fuser::Generation(0)),
                 Err(error) => reply.error(errno(&error)),
             },
         );
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        let shared = self.clone();
         self.drive.ask(
-            move |drive, reach| drive.view.attr(ino.0, reach),
+            move |drive, reach| drive.stat(ino.0, reach),
             move |found| match found {
-                Ok(found) => reply.attr(&FOR_EVER, &shared.owner.file_attr(Some(found))),
+                Ok(found) => reply.attr(&FOR_EVER, &file_attr(&found)),
                 Err(error) => reply.error(errno(&error)),
             },
         );
@@ -138,10 +118,9 @@ impl Filesystem for Shared {
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
         self.drive.ask(
-            move |drive, reach| drive.view.entry(ino.0, reach),
-            move |found| match found.map(|entry| entry.content) {
-                Ok(Content::Symlink(target)) => reply.data(&target),
-                Ok(_) => reply.error(Errno::EINVAL),
+            move |drive, reach| drive.target(ino.0, reach),
+            move |found| match found {
+                Ok(target) => reply.data(&target),
                 Err(error) => reply.error(errno(&error)),
             },
         );
@@ -199,7 +178,7 @@ impl Filesystem for Shared {
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         let shared = self.clone();
         self.drive.ask(
-            move |drive, reach| drive.view.list(ino.0, reach),
+            move |drive, reach| drive.open_folder(ino.0, reach),
             move |opened| match opened {
                 Ok(folder) => {
                     let flags = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR;
@@ -212,24 +191,25 @@ impl Filesystem for Shared {
 
     fn readdir(&self, _: &Request, _: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectory) {
         let Some(folder) = self.folders.get(handle) else { return reply.error(Errno::EBADF) };
-        for (next, name, attr) in reply::entries(&folder, offset) {
-            if reply.add(INodeNo(attr.ino), next, kind(attr.mode), OsStr::from_bytes(name)) {
-                break;
-            }
+        let listed = self.drive.visit(&folder, offset, &mut |next, name, stat| {
+            !reply.add(INodeNo(stat.ino), next, kind(stat), OsStr::from_bytes(name))
+        });
+        match listed {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(errno(&error)),
         }
-        reply.ok();
     }
 
     fn readdirplus(&self, _: &Request, _: INodeNo, handle: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
         let Some(folder) = self.folders.get(handle) else { return reply.error(Errno::EBADF) };
-        for (next, name, attr) in reply::entries(&folder, offset) {
-            let (ino, name) = (INodeNo(attr.ino), OsStr::from_bytes(name));
-            let attr = self.owner.file_attr(Some(attr));
-            if reply.add(ino, next, name, &FOR_EVER, &attr, fuser::Generation(0)) {
-                break;
-            }
+        let listed = self.drive.visit(&folder, offset, &mut |next, name, stat| {
+            let (ino, name) = (INodeNo(stat.ino), OsStr::from_bytes(name));
+            !reply.add(ino, next, name, &FOR_EVER, &file_attr(stat), fuser::Generation(0))
+        });
+        match listed {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(errno(&error)),
         }
-        reply.ok();
     }
 
     fn releasedir(&self, _: &Request, _: INodeNo, handle: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
@@ -238,6 +218,9 @@ impl Filesystem for Shared {
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        if self.drive.overlay().is_some() {
+            return self.room(reply);
+        }
         self.drive.ask(
             |drive, reach| drive.view.size(reach),
             move |size| match size {
@@ -267,6 +250,127 @@ impl Filesystem for Shared {
                 Ok(names) => reply::attribute(&names, size, reply),
                 Err(error) => reply.error(errno(&error)),
             },
+        );
+    }
+
+    fn setattr(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        _: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        ctime: Option<SystemTime>,
+        _: Option<FileHandle>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<SystemTime>,
+        _: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let (mtime, ctime) = (mtime.map(change::time_or_now), ctime.map(change::time));
+        let kill = size.is_some() || uid.is_some() || gid.is_some();
+        self.set(ino.0, Changes { mode, uid, gid, size, mtime, ctime, kill }, reply);
+    }
+
+    fn mknod(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, _: u32, reply: ReplyEntry) {
+        match mode & 0o170_000 {
+            // Devices are neither versioned nor anybody's business in a project.
+            0o020_000 | 0o060_000 => reply.error(Errno::EPERM),
+            0 => self.make(request, parent.0, name, mode | 0o100_000, reply),
+            _ => self.make(request, parent.0, name, mode, reply),
+        }
+    }
+
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, reply: ReplyEntry) {
+        self.make(request, parent.0, name, mode & 0o7777 | 0o040_000, reply);
+    }
+
+    fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        self.make_link(request, parent.0, name, target, reply);
+    }
+
+    fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = name.as_bytes().to_vec();
+        self.change(move |drive, reach| drive.writable()?.unlink(&drive.view, parent.0, &name, reach), reply);
+    }
+
+    fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = name.as_bytes().to_vec();
+        self.change(move |drive, reach| drive.writable()?.rmdir(&drive.view, parent.0, &name, reach), reply);
+    }
+
+    fn rename(
+        &self,
+        _: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        to: INodeNo,
+        new: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        self.move_name((parent.0, name.as_bytes().to_vec()), (to.0, new.as_bytes().to_vec()), flags, reply);
+    }
+
+    fn link(&self, _: &Request, _: INodeNo, _: INodeNo, _: &OsStr, reply: ReplyEntry) {
+        // A version has no two names for one file.
+        reply.error(Errno::EPERM);
+    }
+
+    fn create(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, _: i32, reply: ReplyCreate) {
+        self.create_file(request, parent.0, name, mode & 0o7777 | 0o100_000, reply);
+    }
+
+    fn write(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        data: &[u8],
+        flags: WriteFlags,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let kill = flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+        self.write_bytes(ino.0, offset, data, kill, reply);
+    }
+
+    fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.drive.work(move |drive| reply::done(drive.writable().and_then(|overlay| overlay.sync(ino.0)), reply));
+    }
+
+    fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
+        self.drive.work(move |drive| reply::done(drive.writable().and_then(|overlay| overlay.sync_names()), reply));
+    }
+
+    fn fallocate(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, len: u64, mode: i32, reply: ReplyEmpty) {
+        self.allocate(ino.0, offset, len, mode, reply);
+    }
+
+    fn setxattr(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _: u32,
+        reply: ReplyEmpty,
+    ) {
+        self.set_attribute(request, ino.0, name, value, flags, reply);
+    }
+
+    fn removexattr(&self, _: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let name = name.as_bytes().to_vec();
+        self.change(
+            move |drive, reach| drive.writable()?.set_attribute(&drive.view, ino.0, (&name, None), Some(true), reach),
+            reply,
         );
     }
 }

@@ -3,65 +3,67 @@
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dits_core::tree::Mode;
-use fuser::{Errno, FileAttr, FileType, INodeNo, ReplyData, ReplyXattr};
+use dits_core::overlay::{Attributes, Time};
+use fuser::{Errno, FileAttr, FileType, INodeNo, ReplyData, ReplyEmpty, ReplyXattr};
 
 use super::BLOCK;
 use crate::error::ReadError;
 use crate::read::Gathered;
-use crate::view::{Attr, OpenFolder, ROOT};
+use crate::stat::Stat;
 
 /// A commit's tree never changes: the kernel may keep what it was told.
 pub(super) const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What all files have in common.
-pub(super) struct Owner {
-    pub uid: u32,
-    pub gid: u32,
-    pub time: SystemTime,
-}
-
-impl Owner {
-    pub(super) fn new(time: i64) -> Self {
-        let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-        let seconds = Duration::from_secs(time.unsigned_abs());
-        let time = if time < 0 { UNIX_EPOCH.checked_sub(seconds) } else { UNIX_EPOCH.checked_add(seconds) };
-        Self { uid, gid, time: time.unwrap_or(UNIX_EPOCH) }
-    }
-
-    /// The attributes of an inode; of none, which the kernel remembers as well, if there is none.
-    pub(super) fn file_attr(&self, attr: Option<Attr>) -> FileAttr {
-        let attr = attr.unwrap_or(Attr { ino: 0, mode: Mode::File, size: 0 });
-        let perm = match attr.mode {
-            Mode::File => 0o444,
-            Mode::Executable | Mode::Directory => 0o555,
-            Mode::Symlink => 0o777,
-        };
-        FileAttr {
-            ino: INodeNo(attr.ino),
-            size: attr.size,
-            blocks: attr.size.div_ceil(512),
-            atime: self.time,
-            mtime: self.time,
-            ctime: self.time,
-            crtime: self.time,
-            kind: kind(attr.mode),
-            perm,
-            nlink: 1,
-            uid: self.uid,
-            gid: self.gid,
-            rdev: 0,
-            blksize: BLOCK,
-            flags: 0,
-        }
+/// What the kernel is told of an inode.
+pub(super) fn file_attr(stat: &Stat) -> FileAttr {
+    let Stat { ino, attributes, size } = *stat;
+    let (mtime, ctime) = (system_time(attributes.mtime), system_time(attributes.ctime));
+    FileAttr {
+        ino: INodeNo(ino),
+        size,
+        blocks: size.div_ceil(512),
+        atime: mtime,
+        mtime,
+        ctime,
+        crtime: mtime,
+        kind: kind(stat),
+        perm: (attributes.mode & 0o7777) as u16,
+        nlink: 1,
+        uid: attributes.uid,
+        gid: attributes.gid,
+        rdev: 0,
+        blksize: BLOCK,
+        flags: 0,
     }
 }
 
-pub(super) fn kind(mode: Mode) -> FileType {
-    match mode {
-        Mode::File | Mode::Executable => FileType::RegularFile,
-        Mode::Symlink => FileType::Symlink,
-        Mode::Directory => FileType::Directory,
+/// What the kernel is told of a name that leads nowhere, so that it remembers.
+pub(super) fn nothing() -> FileAttr {
+    let attributes = Attributes { mode: 0o100_000, uid: 0, gid: 0, mtime: (0, 0), ctime: (0, 0) };
+    file_attr(&Stat { ino: 0, attributes, size: 0 })
+}
+
+fn system_time((seconds, nanos): Time) -> SystemTime {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let time = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    time.and_then(|time| time.checked_add(Duration::from_nanos(nanos.into()))).unwrap_or(UNIX_EPOCH)
+}
+
+pub(super) fn kind(stat: &Stat) -> FileType {
+    match stat.attributes.mode & 0o170_000 {
+        0o040_000 => FileType::Directory,
+        0o120_000 => FileType::Symlink,
+        0o010_000 => FileType::NamedPipe,
+        0o140_000 => FileType::Socket,
+        _ => FileType::RegularFile,
+    }
+}
+
+/// Replies that something was done, or why not.
+pub(super) fn done(result: Result<(), ReadError>, reply: ReplyEmpty) {
+    match result {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(&error)),
     }
 }
 
@@ -70,6 +72,7 @@ pub(super) fn errno(error: &ReadError) -> Errno {
         ReadError::NoInode(_) => Errno::ENOENT,
         ReadError::NotAFolder => Errno::ENOTDIR,
         ReadError::IsAFolder => Errno::EISDIR,
+        ReadError::System(errno) => Errno::from_i32(errno.raw_os_error()),
         ReadError::TooNew => Errno::EOPNOTSUPP,
         ReadError::OutOfReach
         | ReadError::NotHere
@@ -94,18 +97,6 @@ pub(super) fn data(gathered: &Gathered, reply: ReplyData) {
         gathered.append_to(buffer);
         reply.data(buffer);
     });
-}
-
-/// The entries of a folder from an offset that was given before: `.`, `..`, then what is in it. Each with the offset of the
-/// next.
-pub(super) fn entries(folder: &OpenFolder, offset: u64) -> impl Iterator<Item = (u64, &[u8], Attr)> {
-    let itself = Attr { ino: folder.ino, mode: Mode::Directory, size: 0 };
-    // The kernel knows the folder above by itself; this number is only looked at by programs that list it.
-    let above = Attr { ino: ROOT, ..itself };
-    let dots = [(1, &b"."[..], itself), (2, b"..", above)];
-    let dots = dots.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX).min(2));
-    let from = usize::try_from(offset.saturating_sub(2)).unwrap_or(usize::MAX);
-    dots.chain(folder.starting_at(from).map(|(place, entry, attr)| (place as u64 + 3, entry.name.as_slice(), attr)))
 }
 
 /// Replies with the value of an extended attribute, or its length when that was asked for.

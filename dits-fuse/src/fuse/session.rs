@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 
-use super::reply::Owner;
 use super::{Adapter, Handles, Label, REQUEST, Shared};
 use crate::drive::Drive;
 use crate::table;
@@ -42,15 +41,16 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     config.mount_options = vec![
         MountOption::FSName(format!("{}{}", table::SOURCE, plain(&source))),
         MountOption::Subtype("dits".to_owned()),
-        MountOption::RO,
         MountOption::DefaultPermissions,
     ];
+    if drive.overlay().is_none() {
+        config.mount_options.push(MountOption::RO);
+    }
     config.acl = if others { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(SESSIONS);
     config.clone_fd = true;
-    let owner = Owner::new(label.time);
     let (files, folders) = (Handles::default(), Handles::default());
-    let adapter = Shared(Arc::new(Adapter { drive, label, owner, files, folders }));
+    let adapter = Shared(Arc::new(Adapter { drive, label, files, folders }));
     let session = Session::new(adapter, point, &config)?.spawn()?;
     read_ahead(point);
     Ok(Mounted { session, point: point.to_owned() })

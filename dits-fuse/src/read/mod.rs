@@ -1,14 +1,15 @@
 //! From a range of a file to its bytes.
 
 mod ahead;
+mod mixed;
 mod recipe;
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use dits_core::store::Store;
-use dits_core::tree::TreeEntry;
+use dits_core::tree::{Content, TreeEntry};
 
 pub use ahead::{Budget, Window};
 pub use recipe::{Piece, Recipe};
@@ -20,7 +21,7 @@ use crate::error::{Reach, ReadError};
 pub struct OpenFile {
     /// Its inode number.
     pub ino: u64,
-    recipe: Recipe,
+    recipe: Mutex<Arc<Recipe>>,
     window: Mutex<Window>,
 }
 
@@ -37,19 +38,37 @@ impl OpenFile {
     /// # Errors
     /// When it is not a file that this version can read.
     pub fn new(ino: u64, entry: &TreeEntry) -> Result<Self, ReadError> {
-        Ok(Self { ino, recipe: Recipe::new(entry)?, window: Mutex::default() })
+        Self::of(ino, &entry.content, entry.size)
+    }
+
+    /// Opens a file of this content.
+    ///
+    /// # Errors
+    /// As [`OpenFile::new`].
+    pub fn of(ino: u64, content: &Content, size: u64) -> Result<Self, ReadError> {
+        let recipe = Mutex::new(Arc::new(Recipe::of(content, size)?));
+        Ok(Self { ino, recipe, window: Mutex::default() })
     }
 
     /// Its recipe.
     #[must_use]
-    pub fn recipe(&self) -> &Recipe {
-        &self.recipe
+    pub fn recipe(&self) -> Arc<Recipe> {
+        Arc::clone(&self.recipe.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The recipe of its base content, which another one may have taken the place of.
+    fn recipe_of(&self, content: &Content, size: u64) -> Result<Arc<Recipe>, ReadError> {
+        let mut recipe = self.recipe.lock().unwrap_or_else(PoisonError::into_inner);
+        if !recipe.is_of(content, size) {
+            *recipe = Arc::new(Recipe::of(content, size)?);
+        }
+        Ok(Arc::clone(&recipe))
     }
 
     /// What of a request lies in the file.
     #[must_use]
     pub fn clip(&self, offset: u64, len: u32) -> Range<u64> {
-        let end = offset.saturating_add(len.into()).min(self.recipe.size());
+        let end = offset.saturating_add(len.into()).min(self.recipe().size());
         offset.min(end)..end
     }
 
@@ -57,7 +76,7 @@ impl OpenFile {
     #[must_use]
     pub fn note(&self, range: &Range<u64>, budget: &Budget) -> Option<Range<u64>> {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        window.note(range, self.recipe.size(), budget)
+        window.note(range, self.recipe().size(), budget)
     }
 
     /// Nobody reads any more: what was read ahead counts no longer.
@@ -76,15 +95,26 @@ impl OpenFile {
         range: Range<u64>,
         reach: Reach,
     ) -> Result<Gathered, ReadError> {
-        if range.is_empty() {
-            return Ok(Gathered { range, chunks: Vec::new() });
-        }
-        let pieces = self.recipe.pieces(store, &range, reach)?;
-        let wanted: Vec<_> = pieces.iter().map(|piece| piece.chunk).collect();
-        let bytes = chunks.get(&wanted, reach)?;
-        let starts = pieces.iter().map(|piece| piece.start);
-        Ok(Gathered { range, chunks: starts.zip(bytes).collect() })
+        gather(&self.recipe(), store, chunks, range, reach)
     }
+}
+
+/// Gathers a range of content.
+fn gather(
+    recipe: &Recipe,
+    store: &Store,
+    chunks: &Chunks,
+    range: Range<u64>,
+    reach: Reach,
+) -> Result<Gathered, ReadError> {
+    if range.is_empty() {
+        return Ok(Gathered { range, chunks: Vec::new() });
+    }
+    let pieces = recipe.pieces(store, &range, reach)?;
+    let wanted: Vec<_> = pieces.iter().map(|piece| piece.chunk).collect();
+    let bytes = chunks.get(&wanted, reach)?;
+    let starts = pieces.iter().map(|piece| piece.start);
+    Ok(Gathered { range, chunks: starts.zip(bytes).collect() })
 }
 
 impl Gathered {

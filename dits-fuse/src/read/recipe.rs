@@ -31,6 +31,7 @@ impl Piece {
 
 /// What a file is made of. Remembers the pieces around the place that was read last.
 pub struct Recipe {
+    content: Content,
     size: u64,
     manifest: Option<ManifestId>,
     span: Mutex<Arc<[Piece]>>,
@@ -42,19 +43,33 @@ impl Recipe {
     /// # Errors
     /// When it is not of a file that this version can read.
     pub fn new(entry: &TreeEntry) -> Result<Self, ReadError> {
+        Self::of(&entry.content, entry.size)
+    }
+
+    /// The recipe of a file's content.
+    ///
+    /// # Errors
+    /// When it is not of a file that this version can read.
+    pub fn of(content: &Content, size: u64) -> Result<Self, ReadError> {
         let whole = |chunk| Arc::from([Piece { start: 0, chunk }]);
-        let (manifest, span): (_, Arc<[Piece]>) = match &entry.content {
+        let (manifest, span): (_, Arc<[Piece]>) = match content {
             Content::Empty => (None, Arc::from([])),
             Content::Chunk(id) => {
                 // The format allows no chunk longer than that.
-                let len = u32::try_from(entry.size).map_err(|_| ReadError::TooNew)?;
+                let len = u32::try_from(size).map_err(|_| ReadError::TooNew)?;
                 (None, whole(ChunkRef { id: *id, len }))
             }
             Content::Manifest(id) => (Some(*id), Arc::from([])),
             Content::Recipe(_) => return Err(ReadError::TooNew),
             Content::Symlink(_) | Content::Tree(_) => return Err(ReadError::IsAFolder),
         };
-        Ok(Self { size: entry.size, manifest, span: Mutex::new(span) })
+        Ok(Self { content: content.clone(), size, manifest, span: Mutex::new(span) })
+    }
+
+    /// Whether it is the recipe of this content.
+    #[must_use]
+    pub fn is_of(&self, content: &Content, size: u64) -> bool {
+        self.content == *content && self.size == size
     }
 
     /// The file's length.

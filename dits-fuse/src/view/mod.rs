@@ -44,6 +44,8 @@ pub struct View {
 /// The folders that somebody has entered.
 struct Folders {
     trees: Vec<TreeId>,
+    /// Their own inode numbers.
+    inodes: Vec<u64>,
     numbers: HashMap<u64, u32>,
 }
 
@@ -51,9 +53,31 @@ impl View {
     /// Shows this tree. Nothing is read yet.
     #[must_use]
     pub fn new(store: Store, root: TreeId) -> Self {
-        let folders = RwLock::new(Folders { trees: vec![root], numbers: HashMap::from([(ROOT, 0)]) });
+        let folders =
+            RwLock::new(Folders { trees: vec![root], inodes: vec![ROOT], numbers: HashMap::from([(ROOT, 0)]) });
         let listings = Cache::builder().max_capacity(KEPT).eviction_policy(EvictionPolicy::lru()).weigher(weight);
         Self { store, folders, listings: listings.build() }
+    }
+
+    /// Gives folders the numbers that they had once: those of these inodes, in order. Nobody has entered one yet.
+    ///
+    /// # Errors
+    /// When one is no folder of this tree, or cannot be read.
+    pub fn restore(&self, inodes: &[u64]) -> Result<(), ReadError> {
+        for (expected, ino) in inodes.iter().enumerate() {
+            match self.numbered(*ino, Reach::Disk)?.0 as usize == expected {
+                true => {}
+                false => return Err(ReadError::NoInode(*ino)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The inode numbers of numbered folders, from a number on.
+    #[must_use]
+    pub fn numbers_from(&self, number: usize) -> Vec<u64> {
+        let folders = self.folders.read().unwrap_or_else(PoisonError::into_inner);
+        folders.inodes.get(number..).unwrap_or_default().to_vec()
     }
 
     /// The store that the tree is in.
@@ -147,6 +171,7 @@ impl View {
                 let number = *folders.numbers.entry(ino).or_insert(next);
                 if number == next {
                     folders.trees.push(tree);
+                    folders.inodes.push(ino);
                 }
                 number
             }

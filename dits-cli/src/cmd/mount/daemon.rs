@@ -6,14 +6,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dits_core::durable::IoContext;
+use dits_core::overlay;
 use dits_core::partial::ChunkSource;
 use dits_core::repo::{MountRecord, RepoError};
 use dits_core::store::ChunkCache;
 use dits_fuse::drive::{Drive, DriveOptions};
 use dits_fuse::fuse::{self, Label, MountOptions, Mounted};
+use dits_fuse::overlay::Overlay;
+use dits_fuse::stat::Defaults;
 
 use super::shown::{self, Shown};
 use super::{Answer, Args, point};
@@ -27,6 +30,8 @@ use crate::sharing::peer::Peer;
 
 /// How often it looks whether it should end.
 const LOOK_UP: Duration = Duration::from_millis(50);
+/// How often it tidies up.
+const TIDY: Duration = Duration::from_secs(2);
 
 /// Mounts, says so, and serves until somebody unmounts or a signal comes.
 pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
@@ -41,13 +46,12 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
     let point = point::prepare(cx, args.point())?;
     shown.opened.repo.forget_dead_mounts()?;
     let record = shown.opened.repo.record_mount(&point, shown.id)?;
-    let drive = drive(args, cx, &shown)?;
+    let drive = drive(args, cx, &shown, &record)?;
     let repository = shown.opened.repo.layout().common.clone();
     let label = Label {
         commit: shown.id.to_string(),
         reference: shown.reference.clone(),
         repository: repository.as_os_str().as_bytes().to_vec(),
-        time: shown.commit.committer.time,
     };
     let options = MountOptions { label, source: repository.display().to_string(), others: false };
     let mounted = fuse::mount(Arc::clone(&drive), &point, options).map_err(|error| refused(&point, &error))?;
@@ -56,22 +60,37 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
         repository: repository.display().to_string(),
         reference: shown.reference.clone(),
         commit: shown.id.to_string(),
-        read_only: true,
+        read_only: args.read_only,
         pid: std::process::id(),
     };
     announce(args, cx, &answer, &record)?;
+    let mut tidied = Instant::now();
     while !mounted.is_over() && !signal::interrupted() && !hung_up.load(Ordering::Relaxed) {
         std::thread::sleep(LOOK_UP);
+        if tidied.elapsed() >= TIDY {
+            tidy(&drive);
+            tidied = Instant::now();
+        }
     }
     end(mounted, &drive, &point, record)
+}
+
+/// Gives back what the overlay does not need any more. If that fails, it is tried again.
+fn tidy(drive: &Drive) {
+    if let Some(Err(error)) = drive.overlay().map(Overlay::tidy) {
+        crate::error::print_warning(&error.to_string(), false);
+    }
 }
 
 fn end(mounted: Mounted, drive: &Drive, point: &Path, record: MountRecord) -> Result<Exit, CliError> {
     let ended = mounted.end();
     // What cannot be kept comes again.
     let _ = drive.chunks().flush();
+    let saved = drive.overlay().map_or(Ok(()), Overlay::sync_all);
+    tidy(drive);
     drop(record);
     ended.at("unmount", point)?;
+    saved.map_err(|error| CliError::usage(format!("what was written last may not survive a power cut: {error}")))?;
     Ok(Exit::Ok)
 }
 
@@ -85,7 +104,7 @@ fn refused(point: &Path, error: &std::io::Error) -> CliError {
     }
 }
 
-fn drive(args: &Args, cx: &Context, shown: &Shown) -> Result<Arc<Drive>, CliError> {
+fn drive(args: &Args, cx: &Context, shown: &Shown, record: &MountRecord) -> Result<Arc<Drive>, CliError> {
     let repo = &shown.opened.repo;
     let config = repo.config();
     let partial = !repo.promises()?.is_empty();
@@ -101,7 +120,10 @@ fn drive(args: &Args, cx: &Context, shown: &Shown) -> Result<Arc<Drive>, CliErro
     if let Some(remotes) = &remotes {
         remotes.warm_up();
     }
+    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let options = DriveOptions {
+        defaults: Defaults { uid, gid, time: (shown.commit.committer.time, 0), writable: !args.read_only },
+        overlay: (!args.read_only).then(|| overlay::folder(record.folder())),
         ram: args.ram.or(config.get_size("mount.ram")?).unwrap_or(256 << 20),
         threads: repo.threads(),
         timeout: config.get_duration("mount.timeout")?.unwrap_or(Duration::from_secs(30)),
@@ -109,7 +131,7 @@ fn drive(args: &Args, cx: &Context, shown: &Shown) -> Result<Arc<Drive>, CliErro
         remote: remotes.map(|remotes| Arc::new(remotes) as Arc<dyn ChunkSource>),
         report: Box::new(|error| crate::error::print_warning(&format!("a read failed: {error}"), false)),
     };
-    Ok(Drive::new(repo.store().clone(), shown.commit.tree, options).at("start", Path::new("threads"))?)
+    Ok(Drive::new(repo.store().clone(), shown.commit.tree, options)?)
 }
 
 fn remotes(cx: &Context, shown: &Shown) -> Result<Vec<dits_sync::client::LiveChunks>, CliError> {

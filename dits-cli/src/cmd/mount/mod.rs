@@ -86,9 +86,6 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     if args.daemon || args.foreground {
         return daemon::run(&args, cx);
     }
-    if !args.read_only {
-        cx.warn("mounted read-only: writing into a mount comes with a later version");
-    }
     let answer = in_background(&args, cx)?;
     match answer {
         Ok(answer) => tell(cx, &answer)?,

@@ -1,0 +1,86 @@
+//! Folders that somebody lists.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::drive::Drive;
+use crate::error::{Reach, ReadError};
+use crate::overlay::Entry;
+use crate::stat::Stat;
+use crate::view::{self, ROOT};
+
+/// A folder that somebody lists: its names as they were when they began.
+pub struct OpenFolder {
+    ino: u64,
+    names: RwLock<Names>,
+}
+
+#[derive(Clone)]
+enum Names {
+    /// Those of the base.
+    Base(Arc<view::OpenFolder>),
+    /// Others.
+    Here(Arc<[Entry]>),
+}
+
+impl Drive {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// When it is none, or cannot be read.
+    pub fn open_folder(&self, ino: u64, reach: Reach) -> Result<OpenFolder, ReadError> {
+        Ok(OpenFolder { ino, names: RwLock::new(self.names(ino, reach)?) })
+    }
+
+    fn names(&self, ino: u64, reach: Reach) -> Result<Names, ReadError> {
+        let changed = self.overlay().map(|overlay| overlay.list(&self.view, ino, reach)).transpose()?.flatten();
+        match changed {
+            Some(entries) => Ok(Names::Here(entries)),
+            None => Ok(Names::Base(Arc::new(self.view.list(ino, reach)?))),
+        }
+    }
+
+    /// Visits the entries of a folder from an offset that was given before: `.`, `..`, then what is in it. Each with the
+    /// offset of the next, until `visit` returns false. From the beginning they are those that the folder has now.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn visit(
+        &self,
+        folder: &OpenFolder,
+        offset: u64,
+        visit: &mut dyn FnMut(u64, &[u8], &Stat) -> bool,
+    ) -> Result<(), ReadError> {
+        if offset == 0 && self.overlay().is_some() {
+            let names = self.names(folder.ino, Reach::Disk)?;
+            *folder.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+        }
+        let names = folder.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        // The kernel knows the folder above by itself; this number is only looked at by programs that list it.
+        for (next, name, ino) in [(1, &b"."[..], folder.ino), (2, b"..", ROOT)] {
+            if offset < next && !visit(next, name, &self.stat(ino, Reach::Disk)?) {
+                return Ok(());
+            }
+        }
+        let from = usize::try_from(offset.saturating_sub(2)).unwrap_or(usize::MAX);
+        match names {
+            Names::Base(base) => {
+                for (place, entry, attr) in base.starting_at(from) {
+                    let stat = self.stat_of(&attr);
+                    if !visit(place as u64 + 3, &entry.name, &stat) {
+                        break;
+                    }
+                }
+            }
+            Names::Here(entries) => {
+                for (place, entry) in entries.iter().enumerate().skip(from) {
+                    // What has gone since is passed over.
+                    let Ok(stat) = self.stat(entry.ino, Reach::Disk) else { continue };
+                    if !visit(place as u64 + 3, &entry.name, &stat) {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

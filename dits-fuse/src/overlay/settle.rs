@@ -1,0 +1,84 @@
+//! What dits and the mount tell each other about content, instead of moving bytes.
+
+use dits_core::overlay::{Attributes, FileState, Record};
+use dits_core::tree::Content;
+use dits_core::worktree::drive::{DriveContent, Place, Settled, Stored};
+use rustix::io::Errno;
+
+use super::names::{Maker, changed};
+use super::{Overlay, now};
+use crate::error::{Reach, ReadError};
+use crate::view::View;
+
+impl Overlay {
+    /// What a file holds: content of the store, and where it differs from that.
+    ///
+    /// # Errors
+    /// When it is no file, or cannot be read.
+    pub fn content(&self, view: &View, ino: u64, reach: Reach) -> Result<DriveContent, ReadError> {
+        let inner = self.read();
+        let state = match inner.file_of(ino)? {
+            Some(file) => file.clone(),
+            None => {
+                let entry = view.entry(ino, reach)?;
+                let (base_size, base_len, size) = (entry.size, entry.size, entry.size);
+                FileState { base: entry.content, base_size, base_len, size, ..FileState::default() }
+            }
+        };
+        let stored = Stored::new(state.base.clone(), state.base_size).ok_or(Errno::INVAL)?;
+        // What was cut off and grew again is in the ranges too.
+        let changed = state.ranges.iter().map(|(range, _)| range);
+        Ok(DriveContent::new(state.generation, state.size, stored, changed))
+    }
+
+    /// The store has what a file held when it was of one generation: if it still is, that becomes its base content.
+    ///
+    /// # Errors
+    /// `EBUSY` if it is not; otherwise when it is no file or cannot be logged.
+    pub fn settle(&self, view: &View, ino: u64, settled: &Settled) -> Result<(), ReadError> {
+        let mut inner = self.write();
+        let Some(file) = inner.file_of(ino)? else { return Ok(()) };
+        if file.generation != settled.generation || file.size != settled.stored.size() {
+            return Err(Errno::BUSY.into());
+        }
+        if file.is_base() && file.base == *settled.stored.content() {
+            return Ok(());
+        }
+        let (layer, content, size) = (file.layer, settled.stored.content().clone(), file.size);
+        let attributes = inner.state.nodes.get(&ino).map(|node| node.attributes).ok_or(Errno::STALE)?;
+        let records = vec![Record::Content { ino, content, size, layer: layer + 1 }, Record::Node { ino, attributes }];
+        inner.commit(view, records)?;
+        inner.garbage.push(self.data.path(ino, layer));
+        Ok(())
+    }
+
+    /// Makes a file of content of the store.
+    ///
+    /// # Errors
+    /// When the name is taken or not allowed, the folder is gone, or it cannot be logged.
+    pub fn place(
+        &self,
+        view: &View,
+        folder: u64,
+        place: &Place,
+        Maker { uid, gid }: Maker,
+        reach: Reach,
+    ) -> Result<(), ReadError> {
+        let mut inner = self.write();
+        let mut batch = inner.prepare(view, &self.defaults, folder, place.name(), reach)?;
+        if inner.lookup(view, folder, place.name(), reach)?.is_some() {
+            return Err(Errno::EXIST.into());
+        }
+        let (time, ino) = (now(), inner.state.next_ino());
+        let mode = if place.executable() { 0o100_755 } else { 0o100_644 };
+        let attributes = Attributes { mode, uid, gid, mtime: time, ctime: time };
+        batch.push(Record::Node { ino, attributes });
+        let stored = place.stored();
+        if *stored.content() != Content::Empty {
+            batch.push(Record::Content { ino, content: stored.content().clone(), size: stored.size(), layer: 0 });
+        }
+        batch.push(Record::Link { folder, name: place.name().to_owned(), ino });
+        batch.push(changed(folder, inner.copied(view, &self.defaults, folder, reach)?.1, time));
+        inner.commit(view, batch)
+    }
+}
