@@ -5,6 +5,7 @@
 
 mod attributes;
 mod bytes;
+mod clean;
 mod data;
 mod names;
 mod settle;

@@ -238,7 +238,7 @@ impl Inner {
         Ok(view.lookup(folder, name, reach)?.map(|attr| attr.ino))
     }
 
-    fn list(&self, view: &View, folder: u64, reach: Reach) -> Result<Vec<Entry>, ReadError> {
+    pub(super) fn list(&self, view: &View, folder: u64, reach: Reach) -> Result<Vec<Entry>, ReadError> {
         let none = std::collections::BTreeMap::new();
         let changes = self.changes(folder).unwrap_or(&none);
         let mut entries: Vec<Entry> = Vec::new();

@@ -80,6 +80,16 @@ impl View {
         folders.inodes.get(number..).unwrap_or_default().to_vec()
     }
 
+    /// The folder that an inode is in, which somebody has entered; the root's is the root.
+    #[must_use]
+    pub fn folder_of(&self, ino: u64) -> u64 {
+        let folders = self.folders.read().unwrap_or_else(PoisonError::into_inner);
+        match ino {
+            ROOT => ROOT,
+            _ => folders.inodes.get((ino >> 32) as usize).copied().unwrap_or(ROOT),
+        }
+    }
+
     /// The store that the tree is in.
     #[must_use]
     pub fn store(&self) -> &Store {

@@ -19,6 +19,7 @@ use dits_fuse::overlay::Overlay;
 use dits_fuse::stat::Defaults;
 
 use super::shown::{self, Shown};
+use super::standing::{self, Standing};
 use super::{Answer, Args, point};
 use crate::cmd::fetch::Content;
 use crate::context::Context;
@@ -44,26 +45,47 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
     }
     let shown = shown::find(args, cx)?;
     let point = point::prepare(cx, args.point())?;
-    shown.opened.repo.forget_dead_mounts()?;
-    let record = shown.opened.repo.record_mount(&point, shown.id)?;
-    let drive = drive(args, cx, &shown, &record)?;
+    let standing = standing::find(args, cx, &shown, &point)?;
+    let served = serve(args, cx, &shown, &standing, &point, &hung_up);
+    let (unchanged, ended) = match served {
+        Ok(drive) => (drive.overlay().is_none_or(Overlay::is_empty), Ok(Exit::Ok)),
+        // What could not be opened may hold something.
+        Err((drive, error)) => (drive.is_some_and(|drive| drive.overlay().is_none_or(Overlay::is_empty)), Err(error)),
+    };
+    standing.end(unchanged);
+    ended
+}
+
+type Failed = (Option<Arc<Drive>>, CliError);
+
+/// Mounts and serves until it is over.
+fn serve(
+    args: &Args,
+    cx: &Context,
+    shown: &Shown,
+    standing: &Standing,
+    point: &Path,
+    hung_up: &AtomicBool,
+) -> Result<Arc<Drive>, Failed> {
+    let drive = drive(args, cx, shown, standing).map_err(|error| (None, error))?;
+    let failed = |error: CliError| (Some(Arc::clone(&drive)), error);
     let repository = shown.opened.repo.layout().common.clone();
     let label = Label {
-        commit: shown.id.to_string(),
-        reference: shown.reference.clone(),
+        commit: standing.id.to_string(),
+        reference: standing.reference.clone(),
         repository: repository.as_os_str().as_bytes().to_vec(),
     };
     let options = MountOptions { label, source: repository.display().to_string(), others: false };
-    let mounted = fuse::mount(Arc::clone(&drive), &point, options).map_err(|error| refused(&point, &error))?;
+    let mounted = fuse::mount(Arc::clone(&drive), point, options).map_err(|error| failed(refused(point, &error)))?;
     let answer = Answer {
         path: point.display().to_string(),
         repository: repository.display().to_string(),
-        reference: shown.reference.clone(),
-        commit: shown.id.to_string(),
+        reference: standing.reference.clone(),
+        commit: standing.id.to_string(),
         read_only: args.read_only,
         pid: std::process::id(),
     };
-    announce(args, cx, &answer, &record)?;
+    announce(args, cx, &answer, &standing.record).map_err(failed)?;
     let mut tidied = Instant::now();
     while !mounted.is_over() && !signal::interrupted() && !hung_up.load(Ordering::Relaxed) {
         std::thread::sleep(LOOK_UP);
@@ -72,7 +94,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
             tidied = Instant::now();
         }
     }
-    end(mounted, &drive, &point, record)
+    end(mounted, &drive, point).map_err(failed)?;
+    Ok(drive)
 }
 
 /// Gives back what the overlay does not need any more. If that fails, it is tried again.
@@ -82,16 +105,14 @@ fn tidy(drive: &Drive) {
     }
 }
 
-fn end(mounted: Mounted, drive: &Drive, point: &Path, record: MountRecord) -> Result<Exit, CliError> {
+fn end(mounted: Mounted, drive: &Drive, point: &Path) -> Result<(), CliError> {
     let ended = mounted.end();
     // What cannot be kept comes again.
     let _ = drive.chunks().flush();
     let saved = drive.overlay().map_or(Ok(()), Overlay::sync_all);
     tidy(drive);
-    drop(record);
     ended.at("unmount", point)?;
-    saved.map_err(|error| CliError::usage(format!("what was written last may not survive a power cut: {error}")))?;
-    Ok(Exit::Ok)
+    saved.map_err(|error| CliError::usage(format!("what was written last may not survive a power cut: {error}")))
 }
 
 fn refused(point: &Path, error: &std::io::Error) -> CliError {
@@ -104,7 +125,7 @@ fn refused(point: &Path, error: &std::io::Error) -> CliError {
     }
 }
 
-fn drive(args: &Args, cx: &Context, shown: &Shown, record: &MountRecord) -> Result<Arc<Drive>, CliError> {
+fn drive(args: &Args, cx: &Context, shown: &Shown, standing: &Standing) -> Result<Arc<Drive>, CliError> {
     let repo = &shown.opened.repo;
     let config = repo.config();
     let partial = !repo.promises()?.is_empty();
@@ -122,8 +143,8 @@ fn drive(args: &Args, cx: &Context, shown: &Shown, record: &MountRecord) -> Resu
     }
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let options = DriveOptions {
-        defaults: Defaults { uid, gid, time: (shown.commit.committer.time, 0), writable: !args.read_only },
-        overlay: (!args.read_only).then(|| overlay::folder(record.folder())),
+        defaults: Defaults { uid, gid, time: (standing.commit.committer.time, 0), writable: !args.read_only },
+        overlay: (!args.read_only).then(|| overlay::folder(standing.record.folder())),
         ram: args.ram.or(config.get_size("mount.ram")?).unwrap_or(256 << 20),
         threads: repo.threads(),
         timeout: config.get_duration("mount.timeout")?.unwrap_or(Duration::from_secs(30)),
@@ -131,7 +152,7 @@ fn drive(args: &Args, cx: &Context, shown: &Shown, record: &MountRecord) -> Resu
         remote: remotes.map(|remotes| Arc::new(remotes) as Arc<dyn ChunkSource>),
         report: Box::new(|error| crate::error::print_warning(&format!("a read failed: {error}"), false)),
     };
-    Ok(Drive::new(repo.store().clone(), shown.commit.tree, options)?)
+    Ok(Drive::new(repo.store().clone(), standing.commit.tree, options)?)
 }
 
 fn remotes(cx: &Context, shown: &Shown) -> Result<Vec<dits_sync::client::LiveChunks>, CliError> {

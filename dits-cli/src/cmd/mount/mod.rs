@@ -15,19 +15,21 @@ use crate::exit::Exit;
 mod daemon;
 pub mod point;
 mod shown;
+mod standing;
 
-/// Show a version as ordinary files, without checking it out
+/// Show a repository as a drive: files come when they are read, and can be changed and committed
 ///
 /// Content that is not here comes from the remote when it is read, only as much as is read, and is kept in a cache on
-/// disk. With an address in place of a repository, its history is cloned without content first. The mount stays until
-/// `dits unmount`. For now it can only be read: writing into a mount comes with a later version.
+/// disk. With an address in place of a repository, its history is cloned without content first. The drive is a worktree:
+/// `dits status`, `commit`, `switch` and all others work in it. What is written stays until it is committed, also when
+/// the drive is unmounted or the machine goes down: mount it on the same folder to go on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  dits mount --read-only /mnt/film                         this repository's HEAD
-  dits mount --read-only --ref v1.2 . /mnt/film            another version
-  dits mount --read-only dits://studio.example/film ~/film a project that is not here
-  dits mounts                                              what is mounted
-  dits unmount /mnt/film")]
+  dits mount dits://studio.example/film ~/film   a project that is not here, to work in
+  dits mount ~/film                              this repository, on another folder
+  dits mount --read-only --ref v1.2 . /mnt/film  another version, only to look at
+  dits mounts                                    what is mounted
+  dits unmount ~/film")]
 pub struct Args {
     /// A repository or its address, if not the one you are in; then the folder to mount on
     #[arg(value_name = "[REPO|URL] DIR", num_args = 1..=2, required = true, value_hint = clap::ValueHint::DirPath)]
@@ -35,7 +37,7 @@ pub struct Args {
     /// The branch, tag or commit to show; without it HEAD
     #[arg(long = "ref", value_name = "REV")]
     reference: Option<String>,
-    /// Refuse every change
+    /// Refuse every change: the fastest way to read
     #[arg(long)]
     read_only: bool,
     /// How much disk to take for content that is read from remotes, such as 50G; 0 is none (`mount.cacheSize`)

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use dits_core::commit::Commit;
 use dits_core::durable;
 use dits_core::object::{ChunkId, CommitId};
-use dits_core::repo::{RepoError, Repository};
+use dits_core::refs::{self, Expected, RefEdit, RefName, RefStore};
+use dits_core::repo::{Head, RepoError, Repository};
 use dits_sync::url::Target;
 
 use super::Args;
@@ -21,6 +22,8 @@ use crate::sharing::peer::local_layout;
 pub struct Shown {
     /// The repository.
     pub opened: Opened,
+    /// The branch that it is of if none was named.
+    pub branch: Option<RefName>,
     /// How the version was named.
     pub reference: String,
     /// The commit.
@@ -35,20 +38,21 @@ pub struct Shown {
 /// When there is no such repository or version.
 pub fn find(args: &Args, cx: &Context) -> Result<Shown, CliError> {
     let address = args.source().and_then(Path::to_str).map(|text| Ok::<_, CliError>((text, remotes::parse(text)?)));
-    let (opened, names) = match (address.transpose()?, args.source()) {
+    let (opened, names, far) = match (address.transpose()?, args.source()) {
         (Some((url, parsed)), _) => match parsed.target() {
-            Target::Local(path) => (open(&cx.cwd.join(path), cx)?, here(args)),
-            _ => (of_address(url, args.offline, cx)?, of_remote(args)),
+            Target::Local(path) => (open(&cx.cwd.join(path), cx)?, here(args), false),
+            _ => (of_address(url, args.offline, cx)?, of_remote(args), true),
         },
-        (None, Some(path)) => (open(&cx.cwd.join(path), cx)?, here(args)),
-        (None, None) => (cx.open()?, here(args)),
+        (None, Some(path)) => (open(&cx.cwd.join(path), cx)?, here(args), false),
+        (None, None) => (cx.open()?, here(args), false),
     };
+    let branch = if far { default_branch(&opened.repo)? } else { opened.repo.head()?.branch().cloned() };
     let mut failed = None;
     for name in names {
         match opened.repo.resolve_commit(&name) {
             Ok(id) => {
                 let commit = Commit::read(opened.repo.store(), id).map_err(RepoError::from)?;
-                return Ok(Shown { opened, reference: name, id, commit });
+                return Ok(Shown { opened, branch, reference: name, id, commit });
             }
             Err(error) => failed = failed.or(Some(error)),
         }
@@ -64,6 +68,13 @@ fn here(args: &Args) -> Vec<String> {
 fn of_remote(args: &Args) -> Vec<String> {
     let name = args.reference.as_deref().unwrap_or("HEAD");
     vec![format!("origin/{name}"), name.to_owned()]
+}
+
+/// The branch that the remote's HEAD is on.
+fn default_branch(repo: &Repository) -> Result<Option<RefName>, CliError> {
+    let head = RefName::remote("origin", "HEAD").map_err(RepoError::from)?;
+    let Some(refs::Target::Symbolic(to)) = repo.refs().read(&head).map_err(RepoError::from)? else { return Ok(None) };
+    Ok(to.as_str().strip_prefix("refs/remotes/origin/").and_then(|short| RefName::branch(short).ok()))
 }
 
 fn open(path: &Path, cx: &Context) -> Result<Opened, CliError> {
@@ -86,7 +97,13 @@ fn of_address(url: &str, offline: bool, cx: &Context) -> Result<Opened, CliError
     }
     durable::create_dir_all(folder.parent().unwrap_or(Path::new("/")))?;
     clone::for_mount(url.to_owned(), folder.clone(), cx)?;
-    open(&folder, cx)
+    let opened = open(&folder, cx)?;
+    // Nobody works in the clone itself: its branches are for mounts to be on.
+    if let Head::Branch { commit, .. } = opened.repo.head()? {
+        let detached = RefEdit::set(RefName::head(), Expected::Any, refs::Target::Id(*commit.digest()));
+        opened.repo.refs().transaction(vec![detached]).map_err(RepoError::from)?;
+    }
+    Ok(opened)
 }
 
 fn clone_of(url: &str, cx: &Context) -> Result<PathBuf, CliError> {
