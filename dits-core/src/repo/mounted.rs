@@ -13,7 +13,7 @@ use crate::object::CommitId;
 use crate::refs::{Expected, FolderRefs, RefEdit, RefName, RefStore, Target};
 
 /// Holds where it is mounted.
-const PLACE: &str = "mount";
+pub(super) const PLACE: &str = "mount";
 /// Locked by the daemon while it lives.
 const LOCK: &str = "mount.lock";
 

@@ -13,7 +13,7 @@ mod ask;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ask::{Settling, ask, place};
+pub(crate) use ask::{Settling, ask, has_changed, place};
 
 /// Of a file, to be got: its [`DriveContent`].
 pub const CONTENT: &str = "user.dits.content";
