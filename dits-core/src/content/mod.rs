@@ -9,7 +9,7 @@ mod reader;
 mod rehearse;
 mod sharing;
 
-pub use compare::{CompareError, Comparison, compare};
+pub use compare::{CompareError, Comparison, compare, compare_at};
 pub use edited::Edited;
 pub use export::{Exporter, copy_to};
 pub use identify::{Identified, identify};

@@ -331,6 +331,12 @@ pub enum RepoError {
     /// From a lock.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A mount that was to be taken up again, and is not there.
+    #[error("no mount is recorded in {}", .folder.display())]
+    NoMount {
+        /// Its private folder.
+        folder: PathBuf,
+    },
     /// From a chunking profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),

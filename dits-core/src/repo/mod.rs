@@ -8,6 +8,7 @@ mod hold;
 mod init;
 mod layout;
 mod linked;
+mod mount_index;
 mod mounted;
 mod novelty;
 mod pending;
