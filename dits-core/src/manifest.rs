@@ -10,7 +10,7 @@ pub use splice::splice;
 
 use bincode::{Decode, Encode};
 
-use crate::chunk::{ChunkRef, Profile};
+use crate::chunk::{ChunkRef, OldChunks, Profile};
 use crate::codec;
 use crate::merkle::{self, Builder, Cut, Entry, Link, Node, Shape, SpliceError, Walk};
 use crate::object::{Digest, Extension, MAX_CHUNK, ManifestId, ObjectKind, ObjectRead, ObjectWrite};
@@ -253,6 +253,18 @@ impl<'a> Manifest<'a> {
     #[must_use]
     pub fn has_unknown_extensions(&self) -> bool {
         self.root.has_unknown_extensions()
+    }
+}
+
+impl OldChunks for Manifest<'_> {
+    type Error = StoreError;
+
+    fn total_len(&self) -> u64 {
+        self.len()
+    }
+
+    fn at_offset(&self, offset: u64) -> Result<Option<(u64, ChunkRef)>, StoreError> {
+        self.at_offset(offset)
     }
 }
 

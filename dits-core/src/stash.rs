@@ -15,6 +15,7 @@ use crate::repo::{Pending, PendingKind, RepoError, Repository, write_tree};
 use crate::signature::Signature;
 use crate::store::{StoreWriter, WriteStats};
 use crate::tree;
+use crate::worktree::drive::Settling;
 use crate::worktree::{Checkout, Everything, ScanOptions, changes_to_tree, entry, scan};
 
 /// How to put changes aside.
@@ -45,6 +46,8 @@ struct Worktree {
     /// The tree of what is not tracked.
     untracked: Option<TreeId>,
     logical: u64,
+    /// What the daemon of a mount is told once all this is recorded.
+    settling: Vec<Settling>,
 }
 
 impl Repository {
@@ -65,7 +68,7 @@ impl Repository {
         let (head, commit) = self.head_commit()?;
         let writer = self.writer()?;
         let staged = write_tree(&index, &writer)?;
-        let Worktree { index: mut aside, tree: work, untracked, logical } =
+        let Worktree { index: mut aside, tree: work, untracked, logical, settling } =
             self.write_worktree(index.clone(), options.untracked, &writer, progress)?;
         if work == commit.tree && staged == commit.tree && untracked.is_none() {
             return Ok(None);
@@ -86,6 +89,8 @@ impl Repository {
         let checkout = Checkout::new(self, progress, false)?;
         checkout.check(&aside, &changes)?;
         self.log_stash(id, text, who)?;
+        let dirs = self.work_dirs()?;
+        settling.into_iter().for_each(|settling| settling.run(&dirs));
         checkout.apply(&mut aside, &changes)?;
         aside.set_tree(tree);
         *index = aside;
@@ -106,7 +111,8 @@ impl Repository {
         let mut found = scan(self, &index, &Everything, wanted, progress)?;
         found.fail_on_unreadable()?;
         let mut logical = 0;
-        for (path, version, meta) in self.take_in(&index, &found.modified, writer, progress)? {
+        let (taken, settling) = self.take_in(&index, &found.modified, writer, progress)?;
+        for (path, version, meta) in taken {
             logical += version.size;
             index.put(entry(&path, &version, &meta, clock))?;
         }
@@ -115,16 +121,17 @@ impl Repository {
         }
         let work = write_tree(&index, writer)?;
         if found.untracked.is_empty() {
-            return Ok(Worktree { index, tree: work, untracked: None, logical });
+            return Ok(Worktree { index, tree: work, untracked: None, logical, settling: vec![settling] });
         }
-        let mut taken = self.take_in(&index, &found.untracked, writer, progress)?;
+        let (mut taken, also_settling) = self.take_in(&index, &found.untracked, writer, progress)?;
         taken.sort_by(|a, b| a.0.cmp(&b.0));
         for (path, version, meta) in &taken {
             logical += version.size;
             index.put(entry(path, version, meta, clock))?;
         }
         let flat = taken.into_iter().map(|(path, version, _)| (path, version.mode, version.size, version.content));
-        Ok(Worktree { index, tree: work, untracked: Some(tree::from_paths(flat, writer)?), logical })
+        let untracked = Some(tree::from_paths(flat, writer)?);
+        Ok(Worktree { index, tree: work, untracked, logical, settling: vec![settling, also_settling] })
     }
 
     fn log_stash(&self, id: CommitId, text: String, who: &Signature) -> Result<(), RepoError> {

@@ -65,10 +65,23 @@ pub struct Ingested {
     pub new_bytes: u64,
 }
 
+/// How a file is cut and stored.
+pub(super) struct How {
+    pub file_type: FileType,
+    pub profile: Profile,
+    pub hint: Hint,
+}
+
+impl From<Ingested> for (Content, u64) {
+    fn from(ingested: Ingested) -> Self {
+        (ingested.content, ingested.size)
+    }
+}
+
 /// Takes in files, with as many threads per large file as asked for.
 pub struct Ingestor<'a> {
-    writer: &'a StoreWriter,
-    progress: &'a dyn Progress,
+    pub(super) writer: &'a StoreWriter,
+    pub(super) progress: &'a dyn Progress,
     threads: usize,
     default_profile: Option<Profile>,
 }
@@ -91,11 +104,22 @@ impl<'a> Ingestor<'a> {
     /// When the file cannot be read or the store cannot take it. What was already stored is harmless: nothing refers to
     /// it.
     pub fn ingest(&self, file: &mut File, size: u64, source: Source) -> Result<Ingested, IngestError> {
+        let how = self.how(file, size, source)?;
+        self.ingest_all(file, size, &how)
+    }
+
+    /// How a file is to be cut and stored, by its first bytes and its size.
+    pub(super) fn how(&self, file: &mut File, size: u64, source: Source) -> Result<How, IngestError> {
         let head = read_head(file)?;
         let file_type = media::detect(&head, size);
         let chosen = profile_of(file_type.preset(size));
         let profile = source.profile.or(self.default_profile).unwrap_or(chosen);
         let hint = Hint { precompressed: file_type.is_precompressed(), level: source.compression };
+        Ok(How { file_type, profile, hint })
+    }
+
+    pub(super) fn ingest_all(&self, file: &mut File, size: u64, how: &How) -> Result<Ingested, IngestError> {
+        let How { file_type, profile, hint } = *how;
         file.seek(SeekFrom::Start(0))?;
         let (content, size, new_bytes) = if size >= PIPELINED_FROM && self.threads > 1 {
             self.pipelined(file, profile, hint)?
@@ -105,7 +129,7 @@ impl<'a> Ingestor<'a> {
         Ok(Ingested { size, content, file_type, new_bytes })
     }
 
-    fn store(&self, chunk: &[u8], hint: Hint) -> Result<(ChunkRef, u64), IngestError> {
+    pub(super) fn store(&self, chunk: &[u8], hint: Hint) -> Result<(ChunkRef, u64), IngestError> {
         let id = ChunkId::of(chunk);
         let put = self.writer.content.put(ObjectKind::Chunk, *id.digest(), chunk, hint)?;
         self.progress.advance(chunk.len() as u64, 0);

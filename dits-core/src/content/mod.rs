@@ -1,6 +1,7 @@
 //! Between the bytes of a file and what the store keeps of them.
 
 mod compare;
+mod edited;
 mod export;
 mod identify;
 mod ingest;
@@ -8,7 +9,8 @@ mod reader;
 mod rehearse;
 mod sharing;
 
-pub use compare::{CompareError, Comparison, compare};
+pub use compare::{CompareError, Comparison, compare, compare_at};
+pub use edited::Edited;
 pub use export::{Exporter, copy_to};
 pub use identify::{Identified, identify};
 pub use ingest::{IngestError, Ingested, Ingestor, Source, profile_of};

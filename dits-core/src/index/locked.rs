@@ -174,7 +174,8 @@ impl LockedIndex {
             self.index.saved_tree = self.index.tree;
             return Ok(());
         }
-        self.index = self.write_base()?;
+        let no_inodes = self.index.no_inodes;
+        self.index = Index { no_inodes, ..self.write_base()? };
         (self.journal, self.has_base) = (None, true);
         Ok(())
     }

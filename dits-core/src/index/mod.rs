@@ -106,6 +106,8 @@ pub struct Index {
     saved_tree: Option<TreeId>,
     len: usize,
     unmerged: usize,
+    /// Whether entries are kept without inode numbers.
+    no_inodes: bool,
 }
 
 /// Path, NUL, stage: sorts as path and stage do, because no path has a NUL.
@@ -140,7 +142,14 @@ impl Index {
             saved_tree: tree,
             len,
             unmerged,
+            no_inodes: false,
         }
+    }
+
+    /// Says whether entries are from now on kept without inode numbers, which are then not compared: in a mount they are
+    /// others each time.
+    pub fn forget_inodes(&mut self, forget: bool) {
+        self.no_inodes = forget;
     }
 
     /// The number of entries of all stages.
@@ -232,6 +241,7 @@ impl Index {
     /// # Errors
     /// For a folder, a content that does not go with the mode, or a link target that no file system holds.
     pub fn put(&mut self, entry: Entry) -> Result<(), IndexError> {
+        let entry = self.kept(entry);
         entry.view().check().map_err(|what| IndexError::BadEntry { path: entry.path.clone(), what })?;
         let path = entry.path.as_bytes();
         if self.get_bytes(path, entry.stage).is_some_and(|old| old == entry.view()) {
@@ -253,6 +263,11 @@ impl Index {
         }
         self.set(key(path, entry.stage), Some(entry));
         Ok(())
+    }
+
+    /// An entry as it is kept here.
+    fn kept(&self, entry: Entry) -> Entry {
+        if self.no_inodes { Entry { stat: entry.stat.without_inode(), ..entry } } else { entry }
     }
 
     /// Removes the entry with this path and stage, and says whether there was one.
@@ -301,6 +316,7 @@ impl Index {
         let mut builder = BaseBuilder::default();
         let mut last: Option<(RepoPath, Stage)> = None;
         for entry in entries {
+            let entry = self.kept(entry);
             entry.view().check().map_err(|what| IndexError::BadEntry { path: entry.path.clone(), what })?;
             let next = (entry.path.clone(), entry.stage);
             if last.as_ref().is_some_and(|last| *last >= next) {
@@ -309,8 +325,8 @@ impl Index {
             builder.push(&entry.view());
             last = Some(next);
         }
-        let saved_tree = self.saved_tree;
-        *self = Self { replaced: true, saved_tree, ..Self::of_base(builder.finish([0; 16], None)) };
+        let Self { saved_tree, no_inodes, .. } = *self;
+        *self = Self { replaced: true, saved_tree, no_inodes, ..Self::of_base(builder.finish([0; 16], None)) };
         Ok(())
     }
 

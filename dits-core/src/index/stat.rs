@@ -30,7 +30,7 @@ pub struct FileStat {
     pub ctime: FsTime,
     /// The device. Not compared: that of a network file system may change with every mount.
     pub dev: u64,
-    /// The inode.
+    /// The inode; 0 where it says nothing, as in a mount.
     pub ino: u64,
     /// The size, in bytes.
     pub size: u64,
@@ -57,11 +57,18 @@ impl FileStat {
         }
     }
 
-    /// Whether a file with one stat may be taken for the unchanged file with the other.
+    /// Whether a file with one stat may be taken for the unchanged file with the other. An inode of 0 is one that is not
+    /// known.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
-        let key = |stat: &Self| (stat.mtime, stat.ctime, stat.ino, stat.size);
-        key(self) == key(other)
+        let key = |stat: &Self| (stat.mtime, stat.ctime, stat.size);
+        key(self) == key(other) && (self.ino == other.ino || self.ino == 0 || other.ino == 0)
+    }
+
+    /// The same without what is another number each time that a file system is mounted.
+    #[must_use]
+    pub fn without_inode(self) -> Self {
+        Self { dev: 0, ino: 0, ..self }
     }
 
     /// Whether the file may change without its stat showing it, for a stat taken after the clock was `clock`.

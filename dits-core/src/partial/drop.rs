@@ -74,6 +74,7 @@ struct Plan {
     kept_chunks: u64,
     pinned: Vec<RepoPath>,
     found: Scan,
+    in_mount: bool,
 }
 
 impl Repository {
@@ -166,7 +167,7 @@ impl Repository {
         let mut mark = Mark::default();
         promised.mark(&mut mark, progress)?;
         let promised_chunks = std::mem::take(&mut mark.content);
-        let mut plan = Plan::default();
+        let mut plan = Plan { in_mount: self.layout().is_mount(), ..Plan::default() };
         let mut found = scan(self, index, selection, ScanOptions::tracked_only(), progress)?;
         found.fail_on_unreadable()?;
         let mut kept_back = KeptBack::default();
@@ -239,6 +240,10 @@ impl Repository {
     fn keep_in_worktrees(&self, index: &Index, dropped: &HashSet<&[u8]>, plan: &mut Plan) -> Result<(), RepoError> {
         for private in self.private_folders()? {
             let layout = Layout { private, ..self.layout().clone() };
+            // What files of a mount need comes again when they are read.
+            if layout.is_mount() {
+                continue;
+            }
             let here = layout.private == self.layout().private;
             let other;
             let index = if here {
@@ -263,6 +268,10 @@ impl Repository {
         plan: &Plan,
         progress: &dyn Progress,
     ) -> Result<(), RepoError> {
+        // In a mount files take no space, and stay.
+        if plan.in_mount {
+            return Ok(());
+        }
         crate::durable::create_dir_all(&self.layout().temp())?;
         let dirs = self.work_dirs()?;
         let mut ghosts = Vec::new();
@@ -310,7 +319,7 @@ fn keep(repo: &Repository, version: &FileVersion, chunks: &mut Reached) -> Resul
 impl Plan {
     fn report(self, removed: Removed) -> Dropped {
         Dropped {
-            worktree_bytes: self.files.iter().map(|(_, version)| version.size).sum(),
+            worktree_bytes: self.files.iter().filter(|_| !self.in_mount).map(|(_, version)| version.size).sum(),
             files: self.files.into_iter().map(|(path, _)| path).collect(),
             chunks: removed.objects,
             store_bytes: removed.freed,

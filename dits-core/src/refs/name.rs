@@ -58,6 +58,12 @@ impl RefName {
         Self("ORIG_HEAD".to_owned())
     }
 
+    /// `BASE_HEAD`: the commit below what was written in a mount.
+    #[must_use]
+    pub fn base_head() -> Self {
+        Self("BASE_HEAD".to_owned())
+    }
+
     /// The newest entry of the stash.
     #[must_use]
     pub fn stash() -> Self {

@@ -335,6 +335,12 @@ pub enum RepoError {
     /// From the overlay of a mount.
     #[error(transparent)]
     Overlay(#[from] LogError),
+    /// A mount that was to be taken up again, and is not there.
+    #[error("no mount is recorded in {}", .folder.display())]
+    NoMount {
+        /// Its private folder.
+        folder: PathBuf,
+    },
     /// From a chunking profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),

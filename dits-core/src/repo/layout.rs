@@ -82,6 +82,13 @@ impl Layout {
         [LINK_PREFIX, private.as_os_str().as_bytes(), b"\n"].concat()
     }
 
+    /// Whether the worktree is a mount: its files are made by a daemon, which answers what
+    /// [`drive`](crate::worktree::drive) asks.
+    #[must_use]
+    pub fn is_mount(&self) -> bool {
+        self.private != self.common && self.private.join(super::mounted::PLACE).is_file()
+    }
+
     /// The repository's configuration file.
     #[must_use]
     pub fn config(&self) -> PathBuf {

@@ -17,10 +17,12 @@ pub struct LinkedWorktree {
     pub path: Option<PathBuf>,
     /// What its HEAD holds.
     pub head: Option<Target>,
-    /// Whether its folder is gone; of a mount, whether its daemon is.
+    /// Whether its folder is gone; of a mount, whether its daemon is and nothing of it is kept.
     pub missing: bool,
     /// Whether it is a mount rather than a folder of files.
     pub mount: bool,
+    /// Whether it is a mount that nobody serves now, with what was written in it: it can be mounted again.
+    pub waiting: bool,
 }
 
 impl Repository {
@@ -32,20 +34,27 @@ impl Repository {
         let common = &self.layout().common;
         let main = Layout::main(common).worktree;
         let head_of = |id: Option<&str>| FolderRefs::open(common, id)?.read(&RefName::head());
-        let mut found =
-            vec![LinkedWorktree { id: None, path: main, head: head_of(None)?, missing: false, mount: false }];
+        let of_main =
+            |head| LinkedWorktree { id: None, path: main, head, missing: false, mount: false, waiting: false };
+        let mut found = vec![of_main(head_of(None)?)];
         for id in self.linked_ids()? {
             let private = self.layout().linked_worktrees().join(&id);
             let head = head_of(Some(&id))?;
-            let (path, missing, mount) = match mounted::look(&private)? {
-                Some((path, lives)) => (Some(path), !lives, true),
+            found.push(match mounted::look(&private)? {
+                Some((path, state)) => LinkedWorktree {
+                    id: Some(id),
+                    path: Some(path),
+                    head,
+                    missing: state == mounted::State::Dead,
+                    mount: true,
+                    waiting: state == mounted::State::Waits,
+                },
                 None => {
                     let path = read_path(&private)?;
                     let missing = !path.as_ref().is_some_and(|p| p.join(DITS).is_file());
-                    (path, missing, false)
+                    LinkedWorktree { id: Some(id), path, head, missing, mount: false, waiting: false }
                 }
-            };
-            found.push(LinkedWorktree { id: Some(id), path, head, missing, mount });
+            });
         }
         Ok(found)
     }
@@ -75,16 +84,13 @@ impl Repository {
         Ok(std::iter::once(self.layout().common.clone()).chain(linked).collect())
     }
 
-    /// The worktrees that are on a branch, by branch. A branch is in one worktree at a time.
+    /// The worktrees that are on a branch, by branch; mounts, also those that wait, are among them. A branch is in one
+    /// worktree at a time.
     ///
     /// # Errors
     /// When a worktree's record cannot be read.
     pub fn branches_in_use(&self) -> Result<HashMap<RefName, PathBuf>, RepoError> {
-        let on_branch = |worktree: LinkedWorktree| match (worktree.head, worktree.path, worktree.missing) {
-            (Some(Target::Symbolic(branch)), Some(path), false) => Some((branch, path)),
-            _ => None,
-        };
-        Ok(self.worktrees()?.into_iter().filter_map(on_branch).collect())
+        Ok(on_branch(self.worktrees()?.into_iter()).collect())
     }
 
     /// Fails if another worktree than this one is on `branch`.
@@ -92,11 +98,11 @@ impl Repository {
     /// # Errors
     /// [`RepoError::BranchInUse`], then.
     pub fn check_branch_free(&self, branch: &RefName) -> Result<(), RepoError> {
-        match self.branches_in_use()?.remove(branch) {
-            Some(path) if Some(path.as_path()) != self.layout().worktree.as_deref() => {
-                Err(RepoError::BranchInUse { branch: branch.short().to_owned(), worktree: path })
-            }
-            _ => Ok(()),
+        let here = self.layout().worktree_id();
+        let others = self.worktrees()?.into_iter().filter(|worktree| worktree.id.as_deref() != here);
+        match on_branch(others).find(|(used, _)| used == branch) {
+            Some((_, worktree)) => Err(RepoError::BranchInUse { branch: branch.short().to_owned(), worktree }),
+            None => Ok(()),
         }
     }
 
@@ -148,12 +154,14 @@ impl Repository {
         Err(RepoError::FolderNotEmpty { path: folder })
     }
 
-    /// Forgets a worktree by its id. Its files stay, except for the link to the repository.
+    /// Forgets a worktree by its id. Its files stay, except for the link to the repository; of a mount, what was written
+    /// in it goes.
     ///
     /// # Errors
-    /// When its record cannot be removed.
+    /// When its record cannot be removed; [`LockError::Busy`](crate::lockfile::LockError::Busy) for a mount that lives.
     pub fn forget_worktree(&self, id: &str) -> Result<(), RepoError> {
         let private = self.layout().linked_worktrees().join(id);
+        let _lock = mounted::lock_dead(&private)?;
         if let Some(path) = read_path(&private)? {
             let link = path.join(DITS);
             if fs::read(&link).is_ok_and(|text| text == Layout::link_text(&private)) {
@@ -163,6 +171,14 @@ impl Repository {
         fs::remove_dir_all(&private).at("remove", &private)?;
         Ok(durable::sync_dir(&self.layout().linked_worktrees())?)
     }
+}
+
+/// Those that are on a branch.
+fn on_branch(worktrees: impl Iterator<Item = LinkedWorktree>) -> impl Iterator<Item = (RefName, PathBuf)> {
+    worktrees.filter_map(|worktree| match (worktree.head, worktree.path, worktree.missing) {
+        (Some(Target::Symbolic(branch)), Some(path), false) => Some((branch, path)),
+        _ => None,
+    })
 }
 
 fn read_path(private: &Path) -> Result<Option<PathBuf>, RepoError> {

@@ -8,6 +8,7 @@ mod hold;
 mod init;
 mod layout;
 mod linked;
+mod mount_index;
 mod mounted;
 mod novelty;
 mod pending;
@@ -24,6 +25,7 @@ pub use novelty::Novelty;
 pub use pending::{Pending, PendingKind};
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::attributes::{AttributeLookup, AttributeRules, Chunking};
 use crate::chunk::{Profile, ProfileError};
@@ -31,6 +33,7 @@ use crate::config::{Config, ConfigError, Layer};
 use crate::durable;
 use crate::ignore::IgnoreRules;
 use crate::index::{Index, LockedIndex};
+use crate::lockfile::PATIENCE;
 use crate::refs::FolderRefs;
 use crate::rules_file::MAX_RULES_FILE;
 use crate::store::{Store, StoreWriter, StoreWriterOptions};
@@ -160,7 +163,8 @@ impl Repository {
     /// # Errors
     /// When there is no worktree, or it cannot be opened.
     pub fn work_dirs(&self) -> Result<WorkDirs, RepoError> {
-        Ok(WorkDirs::open(self.worktree()?)?.keep(self.cwd.as_deref()))
+        let dirs = WorkDirs::open(self.worktree()?)?.keep(self.cwd.as_deref());
+        Ok(dirs.in_mount(self.layout.is_mount()))
     }
 
     /// The staging area, for reading.
@@ -168,7 +172,9 @@ impl Repository {
     /// # Errors
     /// When it is damaged or cannot be read.
     pub fn index(&self) -> Result<Index, RepoError> {
-        Ok(Index::load(&self.layout.index())?)
+        let mut index = Index::load(&self.layout.index())?;
+        index.forget_inodes(self.layout.is_mount());
+        Ok(index)
     }
 
     /// The staging area, for changing. Waits a while for another writer.
@@ -176,7 +182,18 @@ impl Repository {
     /// # Errors
     /// When it is damaged, cannot be read, or another process does not let go of it.
     pub fn lock_index(&self) -> Result<LockedIndex, RepoError> {
-        Ok(Index::lock(&self.layout.index())?)
+        self.lock_index_within(PATIENCE)
+    }
+
+    /// [`Repository::lock_index`] with another patience.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lock_index_within(&self, patience: Duration) -> Result<LockedIndex, RepoError> {
+        let mut index = LockedIndex::lock(&self.layout.index(), patience)?;
+        // The inodes of a mount are others each time.
+        index.forget_inodes(self.layout.is_mount());
+        Ok(index)
     }
 
     /// Begins to write objects, compressed as configured.

@@ -12,6 +12,7 @@ use crate::tree::{Content, Mode};
 mod portable;
 mod take_in;
 
+use super::drive::Settling;
 pub use portable::Unportable;
 pub(crate) use take_in::Staged;
 use take_in::Staging;
@@ -96,8 +97,9 @@ impl AddPlan<'_> {
             return Ok(self.report);
         }
         // The guard keeps garbage collection away from the new content until the index names it.
-        let guard = self.repo.stage(&mut self.index, &mut self.report, self.clock, progress)?;
+        let (guard, settling) = self.repo.stage(&mut self.index, &mut self.report, self.clock, progress)?;
         self.index.commit()?;
+        settling.run(&self.repo.work_dirs()?);
         drop(guard);
         if !self.report.decided.is_empty() {
             self.repo.decided(&self.report.decided)?;
@@ -174,9 +176,9 @@ impl Repository {
         report: &mut AddReport,
         clock: (i64, u32),
         progress: &dyn Progress,
-    ) -> Result<WriterGuard, RepoError> {
+    ) -> Result<(WriterGuard, Settling), RepoError> {
         let writer = self.writer()?;
-        let staged = self.take_in(index, &report.added, &writer, progress)?;
+        let (staged, settling) = self.take_in(index, &report.added, &writer, progress)?;
         progress.stage("Saving", None, None);
         let finished = writer.finish()?;
         report.stats = finished.content;
@@ -199,7 +201,7 @@ impl Repository {
         for path in &report.removed {
             index.remove_all(path);
         }
-        Ok(finished.guard)
+        Ok((finished.guard, settling))
     }
 
     fn stage_intent(&self, index: &mut LockedIndex, paths: &[RepoPath]) -> Result<(), RepoError> {
@@ -222,14 +224,14 @@ impl Repository {
     }
 
     /// Takes in the content of files in the worktree without staging them. A ghost is taken for its content, which
-    /// `index` or a promise knows.
+    /// `index` or a promise knows. What comes with them is to be run once it is durable and referred to.
     pub(crate) fn take_in(
         &self,
         index: &Index,
         paths: &[RepoPath],
         writer: &StoreWriter,
         progress: &dyn Progress,
-    ) -> Result<Vec<Staged>, RepoError> {
+    ) -> Result<(Vec<Staged>, Settling), RepoError> {
         let dirs = self.work_dirs()?;
         Staging::new(self, index, &dirs, writer, progress)?.run(paths)
     }

@@ -39,6 +39,8 @@ pub struct WorkDirs {
     kept: Mutex<VecDeque<(RepoPath, Arc<OwnedFd>)>>,
     /// A folder that is not removed: the one the user is in.
     stays: Option<RepoPath>,
+    /// Whether a daemon answers for the files.
+    mount: bool,
 }
 
 /// What to do when a file of the name is there already.
@@ -58,7 +60,7 @@ impl WorkDirs {
     pub fn open(root: &Path) -> Result<Self, IoError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = Arc::new(rustix::fs::open(root, flags, Mode::empty()).at("open the folder", root)?);
-        Ok(Self { root: root.to_owned(), top, kept: Mutex::default(), stays: None })
+        Ok(Self { root: root.to_owned(), top, kept: Mutex::default(), stays: None, mount: false })
     }
 
     /// Never removes the folder that the user is in, if it is one of these.
@@ -67,6 +69,18 @@ impl WorkDirs {
         let below = cwd.and_then(|cwd| cwd.strip_prefix(&self.root).ok());
         self.stays = below.and_then(|below| RepoPath::parse(below.as_os_str().as_bytes()).ok());
         self
+    }
+
+    /// Says whether this is a mount, where what files hold can be asked for ([`drive`](super::drive)).
+    #[must_use]
+    pub fn in_mount(self, mount: bool) -> Self {
+        Self { mount, ..self }
+    }
+
+    /// Whether this is a mount.
+    #[must_use]
+    pub fn is_mount(&self) -> bool {
+        self.mount
     }
 
     /// Whether a folder is, or has in it, the one that is kept.

@@ -10,10 +10,12 @@ use crate::object::{ChunkId, Digest, MAX_CHUNK, ManifestId};
 use crate::tree::{Content, Mode};
 
 mod ask;
+mod holds;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use ask::{Settling, ask, place};
+pub(crate) use ask::{Settling, ask, has_changed, place};
+pub(crate) use holds::holds;
 
 /// Of a file, to be got: its [`DriveContent`].
 pub const CONTENT: &str = "user.dits.content";

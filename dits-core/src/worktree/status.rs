@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Scan, ScanOptions, Selection, Skipped, Unchanged, scan};
 use crate::diff::{self, Change, ChangeKind, FileVersion, Rename, RenameOptions, find_renames};
 use crate::durable::IoError;
-use crate::index::{Conflict, Entry, Flags, FsTime, Index, LockedIndex, Stage, fs_clock};
+use crate::index::{Conflict, Entry, Flags, FsTime, Index, Stage, fs_clock};
 use crate::object::{ObjectRead, TreeId};
 use crate::path::RepoPath;
 use crate::progress::Progress;
@@ -269,14 +269,16 @@ fn refresh(repo: &Repository, seen: &Index, unchanged: &[Unchanged], clock: FsTi
     if unchanged.is_empty() {
         return 0;
     }
-    let Ok(mut index) = LockedIndex::lock(&repo.layout().index(), Duration::ZERO) else { return 0 };
+    let Ok(mut index) = repo.lock_index_within(Duration::ZERO) else { return 0 };
+    let mount = repo.layout().is_mount();
     let mut refreshed = 0;
     for Unchanged { path, stat, ghost } in unchanged {
         let Some(entry) = index.get(path, Stage::Normal).map(|entry| entry.to_entry()) else { continue };
         // Somebody may have staged something else since `seen` was read.
         let same = seen.get(path, Stage::Normal).is_some_and(|old| old == entry.view());
         let flags = Flags { ghost: *ghost, ..entry.flags };
-        let fresh = Entry { flags, ..entry.clone() }.with_stat(*stat, clock);
+        let stat = if mount { stat.without_inode() } else { *stat };
+        let fresh = Entry { flags, ..entry.clone() }.with_stat(stat, clock);
         if same && fresh != entry && index.put(fresh).is_ok() {
             refreshed += 1;
         }

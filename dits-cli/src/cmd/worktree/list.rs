@@ -25,6 +25,7 @@ struct Listed {
     bare: bool,
     missing: bool,
     mount: bool,
+    waiting: bool,
     #[serde(skip)]
     full: Option<String>,
     #[serde(skip)]
@@ -66,6 +67,7 @@ fn describe(repo: &Repository, worktree: LinkedWorktree) -> Result<Listed, RepoE
         bare,
         missing: worktree.missing,
         mount: worktree.mount,
+        waiting: worktree.waiting,
         full: full.map(|full| full.to_string()),
         digest,
     })
@@ -78,6 +80,9 @@ fn print_porcelain(cx: &Context, worktree: &Listed, end: char) -> Result<(), Cli
     } else {
         lines.push(format!("HEAD {}", worktree.commit.clone().unwrap_or_else(|| "0".repeat(64))));
         lines.push(worktree.full.as_ref().map_or("detached".to_owned(), |full| format!("branch {full}")));
+    }
+    if worktree.waiting {
+        lines.push("locked a mount with changes that are kept for it".to_owned());
     }
     if worktree.missing {
         lines.push(format!("prunable {}", if worktree.mount { "the daemon is gone" } else { "the folder is gone" }));
@@ -93,6 +98,7 @@ fn print(repo: &Repository, cx: &Context, worktrees: &[Listed]) -> Result<(), Cl
         let id = worktree.digest.map(|digest| repo.short_id(&digest)).transpose()?;
         let id = id.unwrap_or_else(|| "0000000".to_owned());
         let gone = match (worktree.mount, worktree.missing) {
+            _ if worktree.waiting => " (waiting mount)",
             (true, true) => " (dead mount) prunable",
             (true, false) => " (mount)",
             (false, true) => " prunable",

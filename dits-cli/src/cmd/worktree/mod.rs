@@ -99,12 +99,15 @@ fn remove(opened: &Opened, cx: &Context, given: &std::path::Path, force: bool) -
     let (Some(id), Some(path)) = (worktree.id, worktree.path) else {
         return Err(CliError::usage("the main worktree holds the repository; it cannot be removed"));
     };
-    if worktree.mount && !worktree.missing {
-        return Err(
-            CliError::usage(format!("{} is a mount", path.display())).hint(format!("dits unmount {}", path.display()))
-        );
+    let shown = path.display();
+    if worktree.waiting && !force {
+        return Err(CliError::new(Exit::Conflict, format!("{shown} is a mount with changes that are kept for it"))
+            .hint(format!("`dits mount {shown}` brings them back; `--force` removes them")));
     }
-    if !worktree.missing {
+    if worktree.mount && !worktree.missing && !worktree.waiting {
+        return Err(CliError::usage(format!("{shown} is a mount")).hint(format!("dits unmount {shown}")));
+    }
+    if !worktree.mount && !worktree.missing {
         if !force {
             check_clean(cx, &path)?;
         }

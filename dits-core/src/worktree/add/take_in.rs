@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::attributes::{AttributeLookup, Compression};
 use crate::chunk::Profile;
-use crate::content::{IngestError, Ingested, Ingestor, Source};
+use crate::content::{Edited, IngestError, Ingestor, Source};
 use crate::diff::FileVersion;
 use crate::durable::IoContext;
 use crate::index::Index;
@@ -16,6 +16,7 @@ use crate::progress::Progress;
 use crate::repo::{RepoError, Repository, profile_of_setting};
 use crate::store::StoreWriter;
 use crate::tree::{Content, Mode};
+use crate::worktree::drive::{self, DriveContent, Settling};
 use crate::worktree::ghost::{GhostVersions, LinkTarget, link_target};
 use crate::worktree::{Meta, WorkDirs};
 
@@ -37,6 +38,7 @@ pub(super) struct Staging<'a> {
     progress: &'a dyn Progress,
     threads: usize,
     ghosts: GhostVersions<'a>,
+    settling: Settling,
 }
 
 impl<'a> Staging<'a> {
@@ -56,10 +58,12 @@ impl<'a> Staging<'a> {
             progress,
             threads: repo.threads(),
             ghosts: GhostVersions::new(repo, index)?,
+            settling: Settling::default(),
         })
     }
 
-    pub(super) fn run(&self, paths: &[RepoPath]) -> Result<Vec<Staged>, RepoError> {
+    /// Takes them in. What comes with them is to be run once what they are is recorded.
+    pub(super) fn run(self, paths: &[RepoPath]) -> Result<(Vec<Staged>, Settling), RepoError> {
         let mut sized = Vec::with_capacity(paths.len());
         for path in paths {
             let meta = self.dirs.stat(path)?;
@@ -72,7 +76,7 @@ impl<'a> Staging<'a> {
         for (path, _) in large {
             staged.push(self.take(path, self.threads)?);
         }
-        Ok(staged)
+        Ok((staged, self.settling))
     }
 
     fn run_small(&self, files: &[(&RepoPath, u64)]) -> Result<Vec<Staged>, RepoError> {
@@ -131,18 +135,53 @@ impl<'a> Staging<'a> {
             profile: attributes.preset()?.map(profile_of_setting).transpose()?.flatten(),
             compression: attributes.compression()?.map(Compression::level),
         };
+        let ingestor = Ingestor::new(self.writer, self.progress, threads, self.default_profile);
         for _ in 0..ATTEMPTS {
             let (mut file, before) = self.dirs.open_file(path)?;
-            let ingestor = Ingestor::new(self.writer, self.progress, threads, self.default_profile);
-            let Ingested { size, content, .. } =
-                ingestor.ingest(&mut file, before.size, source).map_err(|e| ingest_error(path, e))?;
+            let held = drive::ask(self.dirs, &file).at("sync", path.as_path())?;
+            let taken = match &held {
+                Some(held) => self.take_held(path, &mut file, held, &ingestor, source)?,
+                None => {
+                    Some(ingestor.ingest(&mut file, before.size, source).map_err(|e| ingest_error(path, e))?.into())
+                }
+            };
             let after = stat(&file, path)?;
-            if before == after && size == after.size {
+            if let Some((content, size)) = taken
+                && before == after
+                && size == after.size
+            {
                 let mode = after.kind().mode().ok_or_else(|| RepoError::NotAFile { content: path.to_string() })?;
+                if let Some(held) = held.filter(|held| !held.is_base()) {
+                    self.settling.note(path, held.generation(), &content, size);
+                }
                 return Ok((path.clone(), FileVersion { mode, size, content }, after));
             }
         }
         Err(RepoError::ChangedWhileRead { path: path.clone() })
+    }
+
+    /// Takes in a file of which the daemon of a mount says what it holds, reading what has changed; `None` if that became
+    /// something else meanwhile.
+    fn take_held(
+        &self,
+        path: &RepoPath,
+        file: &mut File,
+        held: &DriveContent,
+        ingestor: &Ingestor<'_>,
+        source: Source,
+    ) -> Result<Option<(Content, u64)>, RepoError> {
+        let base = held.base();
+        if held.is_base() {
+            self.progress.advance(held.size(), 0);
+            return Ok(Some((base.content().clone(), base.size())));
+        }
+        let edited =
+            Edited { base: base.content(), base_size: base.size(), size: held.size(), changed: held.changed() };
+        let taken = ingestor.ingest_edited(file, &edited, source);
+        if drive::has_changed(file, held).at("sync", path.as_path())? {
+            return Ok(None);
+        }
+        Ok(Some(taken.map_err(|e| ingest_error(path, e))?.into()))
     }
 }
 

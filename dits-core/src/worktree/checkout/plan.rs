@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Checkout, InTheWay, Written, is_ghost};
-use crate::content::{Comparison, compare};
+use crate::content::Comparison;
 use crate::diff::{Change, FileVersion};
 use crate::index::{FileStat, Index, Stage};
 use crate::partial::id_of;
@@ -11,6 +11,7 @@ use crate::path::RepoPath;
 use crate::repo::RepoError;
 use crate::tree::Content;
 use crate::worktree::Meta;
+use crate::worktree::drive;
 use crate::worktree::ghost::ghost_at;
 
 /// What to do.
@@ -173,6 +174,8 @@ impl Checkout<'_> {
     /// The files whose content is not here. What is absent and was not promised is found before anything is touched.
     fn absent<'c>(&self, todo: &[&'c Change]) -> Result<HashSet<&'c RepoPath>, RepoError> {
         let mut absent = HashSet::new();
+        // In a mount content comes when it is read.
+        let todo = if self.dirs.is_mount() { &[] } else { todo };
         for change in todo {
             if let Some(new) = &change.new
                 && !self.promised.is_here(&change.path, new)?
@@ -207,7 +210,7 @@ impl Checkout<'_> {
         if before != *meta {
             return Ok(false);
         }
-        let outcome = compare(repo.store(), &mut file, version.size, &version.content, *progress);
-        Ok(outcome.map_err(|e| RepoError::comparing(path, e))? == Comparison::Same)
+        let recorded = (&version.content, version.size);
+        Ok(drive::holds(repo, dirs, path, &mut file, recorded, *progress)? == Comparison::Same)
     }
 }

@@ -18,6 +18,7 @@ use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::store::StoreError;
 use crate::tree::{Content, Mode};
+use crate::worktree::drive::{self, Place, Stored};
 use crate::worktree::ghost::ghost_target;
 use crate::worktree::{Meta, Replace, WorkDirs};
 
@@ -38,16 +39,20 @@ pub fn write_version(
         let shown = PathBuf::from(path.as_path());
         Exporter::new(repo.store(), progress, threads).export(&version.content, version.size, file, &shown)
     };
-    let new = match &version.content {
-        Content::Symlink(target) => New::Link(target),
-        _ => New::File { executable: version.mode == Mode::Executable, fill: &export },
+    let executable = version.mode == Mode::Executable;
+    let placed = dirs.is_mount().then(|| Stored::new(version.content.clone(), version.size)).flatten();
+    let new = match (&version.content, placed) {
+        (Content::Symlink(target), _) => New::Link(target),
+        (_, Some(stored)) => New::Placed { executable, stored },
+        (_, None) => New::File { executable, fill: &export },
     };
     let meta = put(&repo.layout().temp(), dirs, path, &new)?;
-    progress.advance(0, 1);
+    progress.advance(if matches!(new, New::Placed { .. }) { version.size } else { 0 }, 1);
     Ok(meta)
 }
 
-/// Puts the ghost of a version into the worktree, replacing what is there.
+/// Puts the ghost of a version into the worktree, replacing what is there. In a mount it is the file: its content is
+/// brought when it is read.
 ///
 /// # Errors
 /// When the link cannot be made; the old file is then still there.
@@ -58,7 +63,8 @@ pub fn write_ghost(
     version: &FileVersion,
     progress: &dyn Progress,
 ) -> Result<Meta, RepoError> {
-    let Some(target) = ghost_target(path, &version.content) else {
+    let target = ghost_target(path, &version.content).filter(|_| !dirs.is_mount());
+    let Some(target) = target else {
         return write_version(repo, dirs, path, version, progress, 1);
     };
     let link = FileVersion { mode: Mode::Symlink, size: target.len() as u64, content: Content::Symlink(target) };
@@ -94,7 +100,7 @@ pub fn place_version(
     version: &FileVersion,
     progress: &dyn Progress,
 ) -> Result<Meta, RepoError> {
-    match promised.is_here(path, version)? {
+    match dirs.is_mount() || promised.is_here(path, version)? {
         true => write_if_here(repo, dirs, path, version, progress, repo.threads()),
         false => write_ghost(repo, dirs, path, version, progress),
     }
@@ -111,13 +117,20 @@ pub(crate) enum New<'a> {
         /// Writes its bytes.
         fill: &'a dyn Fn(&File) -> Result<(), RepoError>,
     },
+    /// A file that the daemon of a mount makes of content of the store.
+    Placed {
+        /// Whether its owner may run it.
+        executable: bool,
+        /// The content.
+        stored: Stored,
+    },
 }
 
 /// Puts a file into the worktree, all at once, replacing what is there; `temp` is the worktree's folder for unfinished
 /// ones.
 pub(crate) fn put(temp: &Path, dirs: &WorkDirs, path: &RepoPath, new: &New<'_>) -> Result<Meta, RepoError> {
     // A further worktree may be on another file system than the repository, and so may a folder in any worktree.
-    let same_device = std::fs::metadata(temp).at("look at", temp)?.dev() == dirs.device()?;
+    let same_device = !dirs.is_mount() && std::fs::metadata(temp).at("look at", temp)?.dev() == dirs.device()?;
     let before = match same_device.then(|| put_through(temp, dirs, path, new)) {
         Some(Err(RepoError::Io(error))) if !is_cross_device(&error) => return Err(error.into()),
         Some(Err(RepoError::Io(_))) | None => put_beside(temp, dirs, path, new)?,
@@ -150,6 +163,8 @@ fn put_through(temp: &Path, dirs: &WorkDirs, path: &RepoPath, new: &New<'_>) -> 
             let before = stamp(file.as_file()).at("look at", file.path())?;
             (file.into_temp_path(), before)
         }
+        // It is made where it is to be.
+        New::Placed { .. } => return put_beside(temp, dirs, path, new),
     };
     dirs.rename_into(&made, path, Replace::Yes)?;
     // It has been renamed: there is nothing left to remove.
@@ -164,6 +179,7 @@ fn put_beside(temp: &Path, dirs: &WorkDirs, path: &RepoPath, new: &New<'_>) -> R
     // Should the name be taken after all, that file is not ours to remove.
     let made = match new {
         New::Link(target) => dirs.create_link(&beside, target).map(|()| None)?,
+        New::Placed { executable, stored } => place(dirs, &beside, *executable, stored).map(|()| None)?,
         New::File { executable, fill } => Some((dirs.create_file(&beside, *executable)?, fill)),
     };
     let fill = || match made {
@@ -183,6 +199,15 @@ fn put_beside(temp: &Path, dirs: &WorkDirs, path: &RepoPath, new: &New<'_>) -> R
         let _ = dirs.unlink(&beside);
     }
     placed
+}
+
+/// Has the daemon of a mount make a file.
+fn place(dirs: &WorkDirs, path: &RepoPath, executable: bool, stored: &Stored) -> Result<(), RepoError> {
+    let folder = dirs.dir_for(path.parent().as_ref(), true)?;
+    let Some(place) = Place::new(path.name(), executable, stored.clone()) else {
+        return Err(RepoError::NotAFile { content: path.to_string() });
+    };
+    Ok(drive::place(&*folder, &place).at("create", &dirs.shown(Some(path)))?)
 }
 
 /// Gives a file that is whole a modification time that no later write leaves: the system's clock for files has ticks of

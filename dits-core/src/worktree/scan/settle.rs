@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Scan, Unchanged};
-use crate::content::{Comparison, compare};
+use crate::content::Comparison;
 use crate::index::{EntryView, FileStat};
 use crate::partial::id_of;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::tree::Content;
+use crate::worktree::drive;
 use crate::worktree::ghost::{LinkTarget, link_target};
 use crate::worktree::{EntryKind, Meta, WorkDirs};
 
@@ -84,8 +85,8 @@ fn holds(
         return link_holds(dirs, entry);
     }
     let (mut file, before) = dirs.open_file(&path)?;
-    let outcome = compare(repo.store(), &mut file, entry.size, &entry.content, progress);
-    Ok(match outcome.map_err(|e| RepoError::comparing(&path, e))? {
+    let recorded = (&entry.content, entry.size);
+    Ok(match drive::holds(repo, dirs, &path, &mut file, recorded, progress)? {
         Comparison::Same if entry.flags.ghost => Held::InPlaceOfGhost,
         Comparison::Same => Held::As { stat: FileStat::from(&before), ghost: false },
         Comparison::Different => Held::Not,
