@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{Record, State};
 use crate::codec;
 use crate::durable::{self, IoContext, IoError};
+use crate::object::CommitId;
 use crate::tree::Content;
 
 const MAGIC: &[u8; 8] = b"DITSOVLY";
@@ -46,6 +47,15 @@ pub struct Log {
 }
 
 impl Log {
+    /// Begins a log above a commit, durably and all at once, also in the place of another.
+    ///
+    /// # Errors
+    /// When it cannot be written; then what was there is there.
+    pub fn begin(path: &Path, commit: CommitId) -> Result<(), LogError> {
+        let base = frame(HEADER, &[Record::Base { commit }]).at("write", path)?;
+        Ok(durable::write_atomic(path, &[header(), base].concat())?)
+    }
+
     /// Opens a log, or begins one, and applies what it holds to `state`. What was not written whole is cut off.
     ///
     /// # Errors
@@ -122,6 +132,23 @@ impl Log {
         (self.file, self.len, self.broken) = (Arc::new(file), len, false);
         Ok(())
     }
+}
+
+/// The commit below what a log holds; `None` if there is no log, or it names none.
+///
+/// # Errors
+/// When it cannot be read or is damaged.
+pub fn base(path: &Path) -> Result<Option<CommitId>, LogError> {
+    let mut found = None;
+    if path.exists() {
+        read(path, &mut |at, batch| {
+            if let (HEADER, Some(Record::Base { commit })) = (at, batch.first()) {
+                found = Some(*commit);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(found)
 }
 
 /// The base contents that a log names: what must be kept for it. A log that is not there names none.

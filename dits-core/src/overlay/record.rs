@@ -3,6 +3,7 @@
 use bincode::{Decode, Encode};
 
 use super::Fill;
+use crate::object::CommitId;
 use crate::tree::{Content, MAX_SYMLINK};
 
 /// Inode numbers with this bit are of what was made in the mount; the others say where in the base an entry is.
@@ -122,6 +123,11 @@ pub enum Record {
         /// Which.
         ino: u64,
     },
+    /// The commit below. Only the first record can say so.
+    Base {
+        /// The commit.
+        commit: CommitId,
+    },
 }
 
 impl Record {
@@ -154,7 +160,8 @@ impl Record {
             | Self::Node { .. }
             | Self::Target { .. }
             | Self::Attribute { .. }
-            | Self::Gone { .. } => Ok(()),
+            | Self::Gone { .. }
+            | Self::Base { .. } => Ok(()),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::record::{Attributes, MADE_HERE, Record, Time};
 use super::{Fill, Ranges};
+use crate::object::CommitId;
 use crate::tree::Content;
 
 const TYPE: u32 = 0o170_000;
@@ -93,6 +94,8 @@ impl FileState {
 /// All that was made or changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
+    /// The commit below.
+    pub base: Option<CommitId>,
     /// Inodes, by number.
     pub nodes: HashMap<u64, Node>,
     /// Of folders with changes: the names that lead elsewhere than in the base, or nowhere.
@@ -213,6 +216,12 @@ impl State {
                     None => _ = extended.remove(name),
                 }
             }
+            Record::Base { commit } => {
+                if self.base.is_some() || !self.is_empty() || !self.numbers.is_empty() {
+                    return Err("a base that is not the first record");
+                }
+                self.base = Some(*commit);
+            }
             Record::Gone { ino } => {
                 self.nodes.remove(ino);
                 self.folders.remove(ino);
@@ -292,7 +301,8 @@ impl State {
             };
             names.iter().map(move |entry| vec![record(entry)])
         });
-        numbers.chain(nodes(MADE_HERE)).chain(nodes(0)).chain(names)
+        let base = self.base.map(|commit| vec![Record::Base { commit }]);
+        base.into_iter().chain(numbers).chain(nodes(MADE_HERE)).chain(nodes(0)).chain(names)
     }
 }
 

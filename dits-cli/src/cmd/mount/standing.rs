@@ -4,11 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use dits_core::commit::Commit;
+use dits_core::durable;
 use dits_core::history::is_ancestor;
 use dits_core::object::CommitId;
-use dits_core::overlay;
+use dits_core::overlay::{self, Log};
 use dits_core::refs::{Expected, RefEdit, RefName, RefStore, Target};
 use dits_core::repo::{MountRecord, RepoError, Repository};
+use dits_fuse::overlay::{OpenError, Overlay};
+use dits_fuse::stat::Defaults;
+use dits_fuse::view::View;
 
 use super::Args;
 use super::shown::Shown;
@@ -58,16 +62,41 @@ fn resume(args: &Args, cx: &Context, repo: &Repository, private: &Path) -> Resul
     }
     let record = repo.resume_mount(private)?;
     let inside = Repository::open(record.layout(), &cx.environment()?)?;
-    let base = match inside.refs().read(&RefName::base_head()).map_err(RepoError::from)? {
-        Some(Target::Id(digest)) => CommitId::from_digest(digest),
-        _ => return Err(RepoError::NoHead { file: private.join("BASE_HEAD") }.into()),
+    let log = overlay::log_path(record.folder());
+    let below = overlay::base(&log).map_err(RepoError::from)?;
+    let below = below.ok_or_else(|| CliError::usage(format!("{} does not say what lies below", log.display())))?;
+    let below = Commit::read(inside.store(), below).map(|commit| (below, commit)).map_err(RepoError::from)?;
+    let (id, commit) = match afresh(&inside, &record, &below.1)? {
+        Some(head) => head,
+        None => below,
     };
-    let commit = Commit::read(inside.store(), base).map_err(RepoError::from)?;
+    // Also after a crash that came between the two.
+    let base = RefEdit::set(RefName::base_head(), Expected::Any, Target::Id(*id.digest()));
+    inside.refs().transaction(vec![base]).map_err(RepoError::from)?;
     let reference = match inside.head()?.branch() {
         Some(branch) => branch.short().to_owned(),
         None => "HEAD".to_owned(),
     };
-    Ok(Standing { record, inside: Some(inside), begun_at: None, reference, id: base, commit })
+    Ok(Standing { record, inside: Some(inside), begun_at: None, reference, id, commit })
+}
+
+/// Starts anew on HEAD where everything that was written is in it: what is kept here grows with what was written.
+fn afresh(inside: &Repository, record: &MountRecord, below: &Commit) -> Result<Option<(CommitId, Commit)>, CliError> {
+    let (id, head) = inside.head_commit()?;
+    if inside.index()?.matches_tree() != Some(head.tree) {
+        return Ok(None);
+    }
+    {
+        let view = View::new(inside.store().clone(), below.tree);
+        let defaults = Defaults { uid: 0, gid: 0, time: (0, 0), writable: true };
+        let written = Overlay::open(&overlay::folder(record.folder()), &view, defaults)?;
+        if written.is_empty() || !written.shows(&view, head.tree).map_err(OpenError::from)? {
+            return Ok(None);
+        }
+    }
+    Log::begin(&overlay::log_path(record.folder()), id).map_err(RepoError::from)?;
+    inside.write_mount_index(head.tree, head.committer.time)?;
+    Ok(Some((id, head)))
 }
 
 fn begin(args: &Args, cx: &Context, shown: &Shown, point: &Path) -> Result<Standing, CliError> {
@@ -77,6 +106,8 @@ fn begin(args: &Args, cx: &Context, shown: &Shown, point: &Path) -> Result<Stand
     let inside = Repository::open(record.layout(), &cx.environment()?)?;
     let commit = Commit::read(inside.store(), id).map_err(RepoError::from)?;
     inside.write_mount_index(commit.tree, commit.committer.time)?;
+    durable::create_dir_all(&overlay::folder(record.folder()))?;
+    Log::begin(&overlay::log_path(record.folder()), id).map_err(RepoError::from)?;
     Ok(Standing { record, inside: Some(inside), begun_at: Some(head), reference, id, commit })
 }
 

@@ -134,6 +134,26 @@ proptest! {
 }
 
 #[test]
+fn a_log_knows_the_commit_below() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    assert_eq!(base(&path).unwrap(), None);
+    let [one, other] = [1, 2].map(|byte| CommitId::from_digest(Digest([byte; 32])));
+    Log::begin(&path, one).unwrap();
+    let mut state = State::default();
+    let mut log = Log::open(&path, &mut state).unwrap();
+    assert_eq!((state.base, base(&path).unwrap()), (Some(one), Some(one)));
+    log.append(&[Record::Folder { number: 0, ino: 1 }]).unwrap();
+    log.rewrite(&state).unwrap();
+    assert_eq!(base(&path).unwrap(), Some(one));
+    Log::begin(&path, other).unwrap();
+    assert_eq!(base(&path).unwrap(), Some(other));
+    let mut late = State::default();
+    late.apply(&Record::Folder { number: 0, ino: 1 }).unwrap();
+    assert!(late.apply(&Record::Base { commit: one }).is_err());
+}
+
+#[test]
 fn what_a_log_names_is_known_without_its_state() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
