@@ -12,7 +12,7 @@ use crate::chunks::Chunks;
 use crate::error::{Reach, ReadError};
 use crate::pool::Pool;
 use crate::read::{Budget, Gathered, OpenFile};
-use crate::view::View;
+use crate::view::{LINK, View};
 
 /// Threads that wait for a remote on behalf of readers.
 const WAITERS: usize = 64;
@@ -35,6 +35,10 @@ pub struct DriveOptions {
     pub disk: Option<ChunkCache>,
     /// Where absent content comes from.
     pub remote: Option<Arc<dyn ChunkSource>>,
+    /// What the root's `.dits` says; without it there is none.
+    pub link: Option<Vec<u8>>,
+    /// Is told how many bytes came from remotes when somebody opens `.dits`.
+    pub asked: Box<dyn Fn(u64) + Send + Sync>,
     /// Is told of reads that failed.
     pub report: Box<dyn Fn(&ReadError) + Send + Sync>,
 }
@@ -46,6 +50,7 @@ pub struct Drive {
     chunks: Chunks,
     budget: Budget,
     timeout: Duration,
+    asked: Box<dyn Fn(u64) + Send + Sync>,
     report: Box<dyn Fn(&ReadError) + Send + Sync>,
     workers: Pool,
     waiters: Pool,
@@ -58,12 +63,13 @@ impl Drive {
     /// # Errors
     /// When threads cannot be started.
     pub fn new(store: Store, tree: TreeId, options: DriveOptions) -> io::Result<Arc<Self>> {
-        let DriveOptions { ram, threads, timeout, disk, remote, report } = options;
+        let DriveOptions { ram, threads, timeout, disk, remote, link, asked, report } = options;
         Ok(Arc::new(Self {
-            view: View::new(store.clone(), tree),
+            view: View::new(store.clone(), tree).with_link(link),
             chunks: Chunks::new(store, ram, disk, remote),
             budget: Budget::new(ram / 2),
             timeout,
+            asked,
             report,
             workers: Pool::new("read", threads)?,
             waiters: Pool::new("wait", WAITERS)?,
@@ -149,25 +155,18 @@ impl Drive {
     /// # Errors
     /// When it is none, or cannot be read.
     pub fn open(&self, ino: u64, reach: Reach) -> Result<OpenFile, ReadError> {
-        OpenFile::new(ino, &self.view.entry(ino, reach)?)
+        let Some(link) = self.view.link().filter(|_| ino == LINK) else {
+            return OpenFile::new(ino, &self.view.entry(ino, reach)?);
+        };
+        if reach == Reach::Memory {
+            return Err(ReadError::OutOfReach);
+        }
+        (self.asked)(self.chunks.received());
+        Ok(OpenFile::of_bytes(ino, link.clone()))
     }
 
     /// Nobody reads a file any more.
     pub fn close(&self, file: &OpenFile) {
         file.close(&self.budget);
-    }
-
-    /// How many bytes of a file are on this machine.
-    ///
-    /// # Errors
-    /// When that cannot be told.
-    pub fn here(&self, ino: u64) -> Result<u64, ReadError> {
-        let file = self.open(ino, Reach::Disk)?;
-        let mut bytes = 0;
-        file.recipe().each(self.view.store(), &mut |piece| {
-            bytes += if self.chunks.is_here(piece.chunk.id.digest())? { u64::from(piece.chunk.len) } else { 0 };
-            Ok(true)
-        })?;
-        Ok(bytes)
     }
 }

@@ -1,6 +1,5 @@
 //! The adapter to the kernel: requests in, replies out. Nothing is decided here.
 
-mod attributes;
 mod reply;
 mod session;
 
@@ -20,7 +19,6 @@ use fuser::{
 pub use session::{MountOptions, Mounted, mount};
 
 use crate::drive::Drive;
-use crate::error::ReadError;
 use crate::read::OpenFile;
 use crate::view::OpenFolder;
 use reply::{FOR_EVER, Owner, errno, kind};
@@ -32,23 +30,9 @@ const BACKGROUND: u16 = 64;
 /// The unit in which `statfs` counts.
 const BLOCK: u32 = 4096;
 
-/// What is told of the mount as a whole: `user.dits.*` of the root.
-#[derive(Clone, Debug, Default)]
-pub struct Label {
-    /// The commit, in hexadecimal digits.
-    pub commit: String,
-    /// How it was named.
-    pub reference: String,
-    /// The repository's folder.
-    pub repository: Vec<u8>,
-    /// When the commit was made, in seconds since 1970.
-    pub time: i64,
-}
-
 /// A drive as fuser wants it.
 struct Adapter {
     drive: Arc<Drive>,
-    label: Label,
     owner: Owner,
     files: Handles<OpenFile>,
     folders: Handles<OpenFolder>,
@@ -247,26 +231,12 @@ impl Filesystem for Shared {
         );
     }
 
-    fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        let (shared, name) = (self.clone(), name.as_bytes().to_vec());
-        self.drive.ask(
-            move |drive, reach| shared.attribute(drive, ino.0, &name, reach),
-            move |value: Result<_, ReadError>| match value {
-                Ok(Some(value)) => reply::attribute(&value, size, reply),
-                Ok(None) => reply.error(Errno::NO_XATTR),
-                Err(error) => reply.error(errno(&error)),
-            },
-        );
+    // A kernel that is told so asks no more: `ls -l` would ask for two attributes of each file.
+    fn getxattr(&self, _: &Request, _: INodeNo, _: &OsStr, _: u32, reply: ReplyXattr) {
+        reply.error(Errno::ENOSYS);
     }
 
-    fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        let shared = self.clone();
-        self.drive.ask(
-            move |drive, reach| shared.attribute_names(drive, ino.0, reach),
-            move |names: Result<_, ReadError>| match names {
-                Ok(names) => reply::attribute(&names, size, reply),
-                Err(error) => reply.error(errno(&error)),
-            },
-        );
+    fn listxattr(&self, _: &Request, _: INodeNo, _: u32, reply: ReplyXattr) {
+        reply.error(Errno::ENOSYS);
     }
 }

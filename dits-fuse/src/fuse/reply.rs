@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use dits_core::repo::DITS;
 use dits_core::tree::Mode;
-use fuser::{Errno, FileAttr, FileType, INodeNo, ReplyData, ReplyXattr};
+use fuser::{Errno, FileAttr, FileType, INodeNo, ReplyData};
 
 use super::BLOCK;
 use crate::error::ReadError;
@@ -96,23 +97,17 @@ pub(super) fn data(gathered: &Gathered, reply: ReplyData) {
     });
 }
 
-/// The entries of a folder from an offset that was given before: `.`, `..`, then what is in it. Each with the offset of the
-/// next.
+/// The entries of a folder from an offset that was given before: `.`, `..`, the root's `.dits`, then what is in the tree. Each
+/// with the offset of the next.
 pub(super) fn entries(folder: &OpenFolder, offset: u64) -> impl Iterator<Item = (u64, &[u8], Attr)> {
     let itself = Attr { ino: folder.ino, mode: Mode::Directory, size: 0 };
     // The kernel knows the folder above by itself; this number is only looked at by programs that list it.
     let above = Attr { ino: ROOT, ..itself };
-    let dots = [(1, &b"."[..], itself), (2, b"..", above)];
-    let dots = dots.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX).min(2));
-    let from = usize::try_from(offset.saturating_sub(2)).unwrap_or(usize::MAX);
-    dots.chain(folder.starting_at(from).map(|(place, entry, attr)| (place as u64 + 3, entry.name.as_slice(), attr)))
-}
-
-/// Replies with the value of an extended attribute, or its length when that was asked for.
-pub(super) fn attribute(value: &[u8], size: u32, reply: ReplyXattr) {
-    match u32::try_from(value.len()) {
-        Ok(len) if size == 0 => reply.size(len),
-        Ok(len) if len <= size => reply.data(value),
-        _ => reply.error(Errno::ERANGE),
-    }
+    let link = folder.link.map(|link| (3, DITS.as_bytes(), link));
+    let before = 2 + usize::from(link.is_some());
+    let dots = [(1, &b"."[..], itself), (2, b"..", above)].into_iter().chain(link);
+    let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+    let entries = folder.starting_at(offset.saturating_sub(before));
+    let entries = entries.map(move |(place, entry, attr)| ((place + before) as u64 + 1, entry.name.as_slice(), attr));
+    dots.skip(offset.min(before)).chain(entries)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 
 use super::reply::Owner;
-use super::{Adapter, Handles, Label, REQUEST, Shared};
+use super::{Adapter, Handles, REQUEST, Shared};
 use crate::drive::Drive;
 use crate::table;
 
@@ -18,8 +18,8 @@ const SESSIONS: usize = 2;
 
 /// How a drive is mounted.
 pub struct MountOptions {
-    /// What is told of it.
-    pub label: Label,
+    /// When the commit was made, in seconds since 1970.
+    pub time: i64,
     /// The repository's folder, for the kernel's table.
     pub source: String,
     /// Whether other users may look into it.
@@ -37,7 +37,7 @@ pub struct Mounted {
 /// # Errors
 /// When the system refuses.
 pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Result<Mounted> {
-    let MountOptions { label, source, others } = options;
+    let MountOptions { time, source, others } = options;
     let mut config = Config::default();
     config.mount_options = vec![
         MountOption::FSName(format!("{}{}", table::SOURCE, plain(&source))),
@@ -48,9 +48,9 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     config.acl = if others { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(SESSIONS);
     config.clone_fd = true;
-    let owner = Owner::new(label.time);
+    let owner = Owner::new(time);
     let (files, folders) = (Handles::default(), Handles::default());
-    let adapter = Shared(Arc::new(Adapter { drive, label, owner, files, folders }));
+    let adapter = Shared(Arc::new(Adapter { drive, owner, files, folders }));
     let session = Session::new(adapter, point, &config)?.spawn()?;
     read_ahead(point);
     Ok(Mounted { session, point: point.to_owned() })

@@ -21,6 +21,8 @@ pub struct OpenFile {
     /// Its inode number.
     pub ino: u64,
     recipe: Recipe,
+    /// All of it, if it is not of the store.
+    bytes: Option<Bytes>,
     window: Mutex<Window>,
 }
 
@@ -37,7 +39,13 @@ impl OpenFile {
     /// # Errors
     /// When it is not a file that this version can read.
     pub fn new(ino: u64, entry: &TreeEntry) -> Result<Self, ReadError> {
-        Ok(Self { ino, recipe: Recipe::new(entry)?, window: Mutex::default() })
+        Ok(Self { ino, recipe: Recipe::new(entry)?, bytes: None, window: Mutex::default() })
+    }
+
+    /// A file that is not of the store.
+    #[must_use]
+    pub fn of_bytes(ino: u64, bytes: Bytes) -> Self {
+        Self { ino, recipe: Recipe::none(bytes.len() as u64), bytes: Some(bytes), window: Mutex::default() }
     }
 
     /// Its recipe.
@@ -78,6 +86,9 @@ impl OpenFile {
     ) -> Result<Gathered, ReadError> {
         if range.is_empty() {
             return Ok(Gathered { range, chunks: Vec::new() });
+        }
+        if let Some(bytes) = &self.bytes {
+            return Ok(Gathered { range, chunks: vec![(0, bytes.clone())] });
         }
         let pieces = self.recipe.pieces(store, &range, reach)?;
         let wanted: Vec<_> = pieces.iter().map(|piece| piece.chunk).collect();

@@ -57,6 +57,12 @@ impl Recipe {
         Ok(Self { size: entry.size, manifest, span: Mutex::new(span) })
     }
 
+    /// The recipe of so many bytes that no chunk holds.
+    #[must_use]
+    pub fn none(size: u64) -> Self {
+        Self { size, manifest: None, span: Mutex::new(Arc::from([])) }
+    }
+
     /// The file's length.
     #[must_use]
     pub fn size(&self) -> u64 {

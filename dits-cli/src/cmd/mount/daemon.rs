@@ -2,18 +2,18 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dits_core::durable::IoContext;
 use dits_core::partial::ChunkSource;
-use dits_core::repo::{MountRecord, RepoError};
+use dits_core::repo::{Layout, MountRecord, RepoError};
 use dits_core::store::ChunkCache;
+use dits_fuse::details::Details;
 use dits_fuse::drive::{Drive, DriveOptions};
-use dits_fuse::fuse::{self, Label, MountOptions, Mounted};
+use dits_fuse::fuse::{self, MountOptions, Mounted};
 
 use super::shown::{self, Shown};
 use super::{Answer, Args, point};
@@ -41,15 +41,18 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
     let point = point::prepare(cx, args.point())?;
     shown.opened.repo.forget_dead_mounts()?;
     let record = shown.opened.repo.record_mount(&point, shown.id)?;
-    let drive = drive(args, cx, &shown)?;
-    let repository = shown.opened.repo.layout().common.clone();
-    let label = Label {
+    let details = Details {
         commit: shown.id.to_string(),
         reference: shown.reference.clone(),
-        repository: repository.as_os_str().as_bytes().to_vec(),
-        time: shown.commit.committer.time,
+        read_only: true,
+        pid: std::process::id(),
+        ..Details::default()
     };
-    let options = MountOptions { label, source: repository.display().to_string(), others: false };
+    details.write(record.folder()).at("write to", record.folder())?;
+    let drive = drive(args, cx, &shown, record.folder(), details)?;
+    let repository = shown.opened.repo.layout().common.clone();
+    let (time, source) = (shown.commit.committer.time, repository.display().to_string());
+    let options = MountOptions { time, source, others: false };
     let mounted = fuse::mount(Arc::clone(&drive), &point, options).map_err(|error| refused(&point, &error))?;
     let answer = Answer {
         path: point.display().to_string(),
@@ -85,7 +88,7 @@ fn refused(point: &Path, error: &std::io::Error) -> CliError {
     }
 }
 
-fn drive(args: &Args, cx: &Context, shown: &Shown) -> Result<Arc<Drive>, CliError> {
+fn drive(args: &Args, cx: &Context, shown: &Shown, private: &Path, details: Details) -> Result<Arc<Drive>, CliError> {
     let repo = &shown.opened.repo;
     let config = repo.config();
     let partial = !repo.promises()?.is_empty();
@@ -106,10 +109,25 @@ fn drive(args: &Args, cx: &Context, shown: &Shown) -> Result<Arc<Drive>, CliErro
         threads: repo.threads(),
         timeout: config.get_duration("mount.timeout")?.unwrap_or(Duration::from_secs(30)),
         disk,
+        link: Some(Layout::link_text(private)),
+        asked: tell_details(private, details),
         remote: remotes.map(|remotes| Arc::new(remotes) as Arc<dyn ChunkSource>),
         report: Box::new(|error| crate::error::print_warning(&format!("a read failed: {error}"), false)),
     };
     Ok(Drive::new(repo.store().clone(), shown.commit.tree, options).at("start", Path::new("threads"))?)
+}
+
+/// Brings what is said of the mount up to date; the folder is the mount's own.
+fn tell_details(private: &Path, details: Details) -> Box<dyn Fn(u64) + Send + Sync> {
+    let (private, last) = (private.to_owned(), Mutex::new(details));
+    Box::new(move |received| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.received != received {
+            last.received = received;
+            // It is for information only.
+            let _ = last.write(&private);
+        }
+    })
 }
 
 fn remotes(cx: &Context, shown: &Shown) -> Result<Vec<dits_sync::client::LiveChunks>, CliError> {
