@@ -14,9 +14,9 @@ use crate::chunks::Chunks;
 use crate::error::{Reach, ReadError};
 use crate::overlay::{OpenError, Overlay};
 use crate::pool::Pool;
-use crate::read::{Budget, Gathered, OpenFile, Recipe};
+use crate::read::{Budget, Gathered, OpenFile};
 use crate::stat::{Defaults, Stat};
-use crate::view::{Attr, View};
+use crate::view::{Attr, LINK, View};
 
 /// Threads that wait for a remote on behalf of readers.
 const WAITERS: usize = 64;
@@ -43,6 +43,10 @@ pub struct DriveOptions {
     pub disk: Option<ChunkCache>,
     /// Where absent content comes from.
     pub remote: Option<Arc<dyn ChunkSource>>,
+    /// What the root's `.dits` says; without it there is none.
+    pub link: Option<Vec<u8>>,
+    /// Is told how many bytes came from remotes when somebody opens `.dits`.
+    pub asked: Box<dyn Fn(u64) + Send + Sync>,
     /// Is told of reads that failed.
     pub report: Box<dyn Fn(&ReadError) + Send + Sync>,
 }
@@ -56,6 +60,7 @@ pub struct Drive {
     chunks: Chunks,
     budget: Budget,
     timeout: Duration,
+    asked: Box<dyn Fn(u64) + Send + Sync>,
     report: Box<dyn Fn(&ReadError) + Send + Sync>,
     workers: Pool,
     waiters: Pool,
@@ -68,8 +73,8 @@ impl Drive {
     /// # Errors
     /// When the overlay cannot be opened, or threads not be started.
     pub fn new(store: Store, tree: TreeId, options: DriveOptions) -> Result<Arc<Self>, OpenError> {
-        let DriveOptions { defaults, overlay, ram, threads, timeout, disk, remote, report } = options;
-        let view = View::new(store.clone(), tree);
+        let DriveOptions { defaults, overlay, ram, threads, timeout, disk, remote, link, asked, report } = options;
+        let view = View::new(store.clone(), tree).with_link(link);
         let overlay = overlay.map(|dir| Overlay::open(&dir, &view, defaults)).transpose()?;
         let started = |error| OpenError::Threads(error);
         Ok(Arc::new(Self {
@@ -79,6 +84,7 @@ impl Drive {
             chunks: Chunks::new(store, ram, disk, remote),
             budget: Budget::new(ram / 2),
             timeout,
+            asked,
             report,
             workers: Pool::new("read", threads).map_err(started)?,
             waiters: Pool::new("wait", WAITERS).map_err(started)?,
@@ -234,6 +240,13 @@ impl Drive {
     /// # Errors
     /// When it is none, or cannot be read.
     pub fn open(&self, ino: u64, reach: Reach) -> Result<OpenFile, ReadError> {
+        if let Some(link) = self.view.link().filter(|_| ino == LINK) {
+            if reach == Reach::Memory {
+                return Err(ReadError::OutOfReach);
+            }
+            (self.asked)(self.chunks.received());
+            return Ok(OpenFile::of_bytes(ino, link.clone()));
+        }
         let Some(overlay) = &self.overlay else { return OpenFile::new(ino, &self.view.entry(ino, reach)?) };
         overlay.opened(&self.view, ino, reach)?;
         let opened = match overlay.snapshot(ino, 0, 0) {
@@ -253,19 +266,5 @@ impl Drive {
         if let Some(overlay) = &self.overlay {
             overlay.closed(file.ino);
         }
-    }
-
-    /// How many bytes of a file are on this machine.
-    ///
-    /// # Errors
-    /// When that cannot be told.
-    pub fn here(&self, ino: u64) -> Result<u64, ReadError> {
-        let recipe = Recipe::new(&self.view.entry(ino, Reach::Disk)?)?;
-        let mut bytes = 0;
-        recipe.each(self.view.store(), &mut |piece| {
-            bytes += if self.chunks.is_here(piece.chunk.id.digest())? { u64::from(piece.chunk.len) } else { 0 };
-            Ok(true)
-        })?;
-        Ok(bytes)
     }
 }

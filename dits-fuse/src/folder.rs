@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use dits_core::repo::DITS;
+
 use crate::drive::Drive;
 use crate::error::{Reach, ReadError};
 use crate::overlay::Entry;
@@ -64,9 +66,15 @@ impl Drive {
         let from = usize::try_from(offset.saturating_sub(2)).unwrap_or(usize::MAX);
         match names {
             Names::Base(base) => {
-                for (place, entry, attr) in base.starting_at(from) {
+                let link = usize::from(base.link.is_some());
+                if let Some(attr) = base.link.filter(|_| from == 0)
+                    && !visit(3, DITS.as_bytes(), &self.stat_of(&attr))
+                {
+                    return Ok(());
+                }
+                for (place, entry, attr) in base.starting_at(from.saturating_sub(link)) {
                     let stat = self.stat_of(&attr);
-                    if !visit(place as u64 + 3, &entry.name, &stat) {
+                    if !visit((place + link) as u64 + 3, &entry.name, &stat) {
                         break;
                     }
                 }

@@ -8,9 +8,10 @@
 //! - [`chunks`]: where chunks come from: memory, store, disk cache, remote.
 //! - [`drive`]: these together, with the threads that work for them.
 //! - [`fuse`]: the adapter to the kernel. Only it knows fuser.
-//! - [`table`]: which mounts there are.
+//! - [`table`]: which mounts there are; [`details`]: what their daemons say of them.
 
 pub mod chunks;
+pub mod details;
 pub mod drive;
 mod error;
 pub mod folder;

@@ -13,6 +13,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
 
+use crate::details::Details;
+
 /// How the source of a mount begins in the kernel's table; the repository follows. The type alone would not do: `fuse.dits`
 /// is what the helper of ordinary users makes of it, root's own mounts are listed as `fuse`.
 pub const SOURCE: &str = "dits:";
@@ -37,19 +39,6 @@ pub enum Health {
     Dead,
     /// It does not answer, or not to this user.
     Silent(String),
-}
-
-/// What is mounted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Details {
-    /// The commit.
-    pub commit: String,
-    /// How it was named.
-    pub reference: String,
-    /// The repository's folder.
-    pub repository: PathBuf,
-    /// The daemon's process.
-    pub pid: Option<u32>,
 }
 
 /// All mounts of dits that this process can see, in the order in which they were made.
@@ -89,34 +78,14 @@ pub fn health(point: &Path) -> Health {
     let (send, receive) = channel();
     let asked = point.to_owned();
     // A daemon that was stopped answers never; the thread that asks it is left behind.
-    let spawned = thread::Builder::new().name("ask".to_owned()).spawn(move || _ = send.send(ask(&asked)));
+    let spawned = thread::Builder::new().name("ask".to_owned()).spawn(move || _ = send.send(Details::ask(&asked)));
     match spawned.map(|_| receive.recv_timeout(PATIENCE)) {
         Ok(Ok(Ok(details))) => Health::Alive(details),
-        Ok(Ok(Err(Errno::NOTCONN))) => Health::Dead,
-        Ok(Ok(Err(errno))) => Health::Silent(errno.to_string()),
+        Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::NotConnected => Health::Dead,
+        Ok(Ok(Err(error))) => Health::Silent(error.to_string()),
         Ok(Err(_)) => Health::Silent("it does not answer".to_owned()),
         Err(error) => Health::Silent(error.to_string()),
     }
-}
-
-fn ask(point: &Path) -> Result<Details, Errno> {
-    Ok(Details {
-        commit: text(point, "user.dits.commit")?,
-        reference: text(point, "user.dits.ref")?,
-        repository: PathBuf::from(OsString::from_vec(attribute(point, "user.dits.repository")?)),
-        pid: text(point, "user.dits.pid")?.parse().ok(),
-    })
-}
-
-fn text(point: &Path, name: &str) -> Result<String, Errno> {
-    Ok(String::from_utf8_lossy(&attribute(point, name)?).into_owned())
-}
-
-fn attribute(point: &Path, name: &str) -> Result<Vec<u8>, Errno> {
-    let mut value = vec![0; 8192];
-    let len = rustix::fs::getxattr(point, name, &mut value[..])?;
-    value.truncate(len);
-    Ok(value)
 }
 
 /// Ends a mount. `lazily` takes it away although somebody uses it: who has a file open may go on until the daemon ends.

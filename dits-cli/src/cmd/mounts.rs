@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use dits_core::durable::IoContext;
-use dits_fuse::table::{self, Details, Health};
+use dits_fuse::details::Details;
+use dits_fuse::table::{self, Health};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
@@ -35,6 +36,8 @@ struct Listed {
     reference: Option<String>,
     commit: Option<String>,
     pid: Option<u32>,
+    read_only: Option<bool>,
+    received: Option<u64>,
     why: Option<String>,
 }
 
@@ -68,14 +71,16 @@ fn listed(mount: &table::Mount, health: Health) -> Listed {
         Health::Silent(why) => ("silent", None, Some(why)),
     };
     let alive = details.is_some();
-    let Details { commit, reference, repository, pid } = details.unwrap_or_default();
+    let Details { commit, reference, repository, pid, read_only, received } = details.unwrap_or_default();
     Listed {
         path: mount.point.display().to_string(),
         state,
         repository: if alive { repository.display().to_string() } else { mount.source.clone() },
         reference: alive.then_some(reference),
         commit: alive.then_some(commit),
-        pid,
+        pid: alive.then_some(pid),
+        read_only: alive.then_some(read_only),
+        received: alive.then_some(received),
         why,
     }
 }

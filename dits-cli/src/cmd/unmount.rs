@@ -48,7 +48,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let dead = match table::health(&path) {
         Health::Alive(details) => {
             take_away(&path, &args)?;
-            wait_for(details.pid, &args)?;
+            wait_for(details.pid, &args);
             false
         }
         Health::Dead => {
@@ -85,8 +85,8 @@ fn take_away(path: &Path, args: &Args) -> Result<(), CliError> {
 }
 
 /// Waits until the daemon has put away what it has.
-fn wait_for(pid: Option<u32>, args: &Args) -> Result<(), CliError> {
-    let (Some(pid), begun) = (pid, Instant::now()) else { return Ok(()) };
+fn wait_for(pid: u32, args: &Args) {
+    let begun = Instant::now();
     let process = PathBuf::from(format!("/proc/{pid}/exe"));
     while std::fs::read_link(&process).is_ok() {
         // Who still has a file open keeps the daemon; that was asked for.
@@ -95,7 +95,6 @@ fn wait_for(pid: Option<u32>, args: &Args) -> Result<(), CliError> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    Ok(())
 }
 
 /// Has the repository forget mounts whose daemons are gone. Where it cannot be reached, its next mount does it.

@@ -60,8 +60,8 @@ impl Layout {
     fn linked(worktree: &Path, link: &Path) -> Result<Self, RepoError> {
         let broken = |why: &str| RepoError::BrokenLink { file: link.to_owned(), why: why.to_owned() };
         let text = durable::read_limited(link, 8192)?.unwrap_or_default();
-        let target = text.strip_prefix(LINK_PREFIX).ok_or_else(|| broken("it does not begin with `ditsdir: `"))?;
-        let private = worktree.join(target.trim_end().to_path_lossy());
+        let target = Self::link_target(&text).ok_or_else(|| broken("it does not begin with `ditsdir: `"))?;
+        let private = worktree.join(target);
         let common = private.parent().and_then(Path::parent).ok_or_else(|| broken("the path is too short"))?;
         if !private.is_dir() || !is_repository(common) {
             return Err(broken(&format!("{} is not a worktree of a repository", private.display())));
@@ -87,6 +87,12 @@ impl Layout {
     #[must_use]
     pub fn is_mount(&self) -> bool {
         self.private != self.common && self.private.join(super::mounted::PLACE).is_file()
+    }
+
+    /// The private folder that a `.dits` file which says this leads to.
+    #[must_use]
+    pub fn link_target(text: &[u8]) -> Option<PathBuf> {
+        text.strip_prefix(LINK_PREFIX).map(|target| target.trim_end().to_path_lossy().into_owned())
     }
 
     /// The repository's configuration file.

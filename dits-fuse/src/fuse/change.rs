@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dits_core::overlay::Time;
-use dits_core::worktree::drive::{PLACE, Place, SETTLED, Settled};
+use dits_core::worktree::drive::{CONTENT, PLACE, Place, SETTLED, Settled};
 use fuser::{
     Errno, FopenFlags, Generation, RenameFlags, ReplyAttr, ReplyCreate, ReplyEmpty, ReplyEntry, ReplyStatfs,
-    ReplyWrite, Request, TimeOrNow,
+    ReplyWrite, ReplyXattr, Request, TimeOrNow,
 };
 
 use super::reply::{self, FOR_EVER, errno, file_attr};
@@ -143,6 +143,21 @@ impl Adapter {
                 }
             },
             reply,
+        );
+    }
+
+    /// An extended attribute.
+    pub(super) fn attribute(&self, ino: u64, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let name = name.as_bytes().to_vec();
+        self.drive.ask(
+            move |drive, reach| match (drive.writable()?, &name[..]) {
+                (overlay, name) if name == CONTENT.as_bytes() => Ok(overlay.content(&drive.view, ino, reach)?.encode()),
+                (overlay, name) => overlay.attribute(ino, name),
+            },
+            move |value| match value {
+                Ok(value) => reply::attribute(&value, size, reply),
+                Err(error) => reply.error(errno(&error)),
+            },
         );
     }
 

@@ -1,6 +1,5 @@
 //! The adapter to the kernel: requests in, replies out. Nothing is decided here.
 
-mod attributes;
 mod change;
 mod handles;
 mod reply;
@@ -22,7 +21,6 @@ use fuser::{
 pub use session::{MountOptions, Mounted, mount};
 
 use crate::drive::Drive;
-use crate::error::ReadError;
 use crate::folder::OpenFolder;
 use crate::overlay::Changes;
 use crate::read::OpenFile;
@@ -36,21 +34,9 @@ const BACKGROUND: u16 = 64;
 /// The unit in which `statfs` counts.
 const BLOCK: u32 = 4096;
 
-/// What is told of the mount as a whole: `user.dits.*` of the root.
-#[derive(Clone, Debug, Default)]
-pub struct Label {
-    /// The commit, in hexadecimal digits.
-    pub commit: String,
-    /// How it was named.
-    pub reference: String,
-    /// The repository's folder.
-    pub repository: Vec<u8>,
-}
-
 /// A drive as fuser wants it.
 struct Adapter {
     drive: Arc<Drive>,
-    label: Label,
     files: Handles<OpenFile>,
     folders: Handles<OpenFolder>,
 }
@@ -230,27 +216,19 @@ impl Filesystem for Shared {
         );
     }
 
+    // A kernel that is told that there are none asks no more: `ls -l` would ask for two attributes of each file.
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        let (shared, name) = (self.clone(), name.as_bytes().to_vec());
-        self.drive.ask(
-            move |drive, reach| shared.attribute(drive, ino.0, &name, reach),
-            move |value: Result<_, ReadError>| match value {
-                Ok(Some(value)) => reply::attribute(&value, size, reply),
-                Ok(None) => reply.error(Errno::NO_XATTR),
-                Err(error) => reply.error(errno(&error)),
-            },
-        );
+        match self.drive.overlay() {
+            Some(_) => self.attribute(ino.0, name, size, reply),
+            None => reply.error(Errno::ENOSYS),
+        }
     }
 
     fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        let shared = self.clone();
-        self.drive.ask(
-            move |drive, reach| shared.attribute_names(drive, ino.0, reach),
-            move |names: Result<_, ReadError>| match names {
-                Ok(names) => reply::attribute(&names, size, reply),
-                Err(error) => reply.error(errno(&error)),
-            },
-        );
+        match self.drive.overlay() {
+            Some(overlay) => reply::attribute(&overlay.attribute_names(ino.0), size, reply),
+            None => reply.error(Errno::ENOSYS),
+        }
     }
 
     fn setattr(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 
-use super::{Adapter, Handles, Label, REQUEST, Shared};
+use super::{Adapter, Handles, REQUEST, Shared};
 use crate::drive::Drive;
 use crate::table;
 
@@ -17,8 +17,6 @@ const SESSIONS: usize = 2;
 
 /// How a drive is mounted.
 pub struct MountOptions {
-    /// What is told of it.
-    pub label: Label,
     /// The repository's folder, for the kernel's table.
     pub source: String,
     /// Whether other users may look into it.
@@ -36,7 +34,7 @@ pub struct Mounted {
 /// # Errors
 /// When the system refuses.
 pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Result<Mounted> {
-    let MountOptions { label, source, others } = options;
+    let MountOptions { source, others } = options;
     let mut config = Config::default();
     config.mount_options = vec![
         MountOption::FSName(format!("{}{}", table::SOURCE, plain(&source))),
@@ -50,7 +48,7 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     config.n_threads = Some(SESSIONS);
     config.clone_fd = true;
     let (files, folders) = (Handles::default(), Handles::default());
-    let adapter = Shared(Arc::new(Adapter { drive, label, files, folders }));
+    let adapter = Shared(Arc::new(Adapter { drive, files, folders }));
     let session = Session::new(adapter, point, &config)?.spawn()?;
     read_ahead(point);
     Ok(Mounted { session, point: point.to_owned() })

@@ -8,7 +8,7 @@ use dits_core::tree::{Content, Mode, Tree, TreeEntry};
 
 use super::{Inner, Overlay};
 use crate::error::{Reach, ReadError};
-use crate::view::{ROOT, View};
+use crate::view::{LINK, ROOT, View};
 
 const EXECUTABLE: u32 = 0o100;
 
@@ -45,7 +45,8 @@ impl Inner {
         if !touched.contains(&folder) && folder & MADE_HERE == 0 {
             return Ok(view.tree(folder, Reach::Disk)? == tree);
         }
-        let (here, there) = (self.list(view, folder, Reach::Disk)?, Tree::open(view.store(), tree)?.entries()?);
+        let (mut here, there) = (self.list(view, folder, Reach::Disk)?, Tree::open(view.store(), tree)?.entries()?);
+        here.retain(|entry| entry.ino != LINK);
         if here.len() != there.len() {
             return Ok(false);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dits_core::overlay::{Attributes, MADE_HERE, Record, Time};
+use dits_core::repo::DITS;
 use rustix::io::Errno;
 
 use super::{Inner, Overlay, now};
@@ -14,8 +15,6 @@ const TYPE: u32 = 0o170_000;
 const FOLDER: u32 = 0o040_000;
 const LINK: u32 = 0o120_000;
 const SET_GID: u32 = 0o2000;
-/// The name that leads from a worktree to its repository: it is the mount's own.
-const DITS: &[u8] = b".dits";
 
 /// A name in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,6 +243,7 @@ impl Inner {
         let mut entries: Vec<Entry> = Vec::new();
         if folder & MADE_HERE == 0 {
             let base = view.list(folder, reach)?;
+            entries.extend(base.link.map(|link| Entry { name: DITS.as_bytes().to_vec(), ino: link.ino }));
             let kept = base.starting_at(0).filter(|(_, entry, _)| !changes.contains_key(&entry.name));
             entries.extend(kept.map(|(_, entry, attr)| Entry { name: entry.name.clone(), ino: attr.ino }));
         }
@@ -265,7 +265,7 @@ impl Inner {
         if name.len() > 255 {
             return Err(Errno::NAMETOOLONG.into());
         }
-        if folder == ROOT && name == DITS {
+        if folder == ROOT && name == DITS.as_bytes() {
             return Err(Errno::PERM.into());
         }
         let (records, attributes) = self.copied(view, defaults, folder, reach)?;

@@ -22,6 +22,8 @@ pub struct OpenFile {
     /// Its inode number.
     pub ino: u64,
     recipe: Mutex<Arc<Recipe>>,
+    /// All of it, if it is not of the store.
+    bytes: Option<Bytes>,
     window: Mutex<Window>,
 }
 
@@ -47,7 +49,14 @@ impl OpenFile {
     /// As [`OpenFile::new`].
     pub fn of(ino: u64, content: &Content, size: u64) -> Result<Self, ReadError> {
         let recipe = Mutex::new(Arc::new(Recipe::of(content, size)?));
-        Ok(Self { ino, recipe, window: Mutex::default() })
+        Ok(Self { ino, recipe, bytes: None, window: Mutex::default() })
+    }
+
+    /// A file that is not of the store.
+    #[must_use]
+    pub fn of_bytes(ino: u64, bytes: Bytes) -> Self {
+        let recipe = Mutex::new(Arc::new(Recipe::none(bytes.len() as u64)));
+        Self { ino, recipe, bytes: Some(bytes), window: Mutex::default() }
     }
 
     /// Its recipe.
@@ -95,6 +104,12 @@ impl OpenFile {
         range: Range<u64>,
         reach: Reach,
     ) -> Result<Gathered, ReadError> {
+        if let Some(bytes) = &self.bytes {
+            return Ok(Gathered {
+                chunks: if range.is_empty() { Vec::new() } else { vec![(0, bytes.clone())] },
+                range,
+            });
+        }
         gather(&self.recipe(), store, chunks, range, reach)
     }
 }

@@ -72,6 +72,12 @@ impl Recipe {
         self.content == *content && self.size == size
     }
 
+    /// The recipe of so many bytes that no chunk holds.
+    #[must_use]
+    pub fn none(size: u64) -> Self {
+        Self { content: Content::Empty, size, manifest: None, span: Mutex::new(Arc::from([])) }
+    }
+
     /// The file's length.
     #[must_use]
     pub fn size(&self) -> u64 {

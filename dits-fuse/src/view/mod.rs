@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bytes::Bytes;
 use dits_core::object::TreeId;
+use dits_core::repo::DITS;
 use dits_core::store::Store;
 use dits_core::tree::{Content, Mode, Tree, TreeEntry};
 use moka::policy::EvictionPolicy;
@@ -15,6 +17,8 @@ use crate::error::{Reach, ReadError};
 
 /// The inode number of the root.
 pub const ROOT: u64 = 1;
+/// The inode number of the root's `.dits`. No entry has it: places are counted from 2.
+pub const LINK: u64 = 1 << 32;
 /// Places are counted from here: 0 is no inode, 1 is the root.
 const FIRST: u64 = 2;
 /// Bytes of decoded folders that are kept.
@@ -39,6 +43,8 @@ pub struct View {
     store: Store,
     folders: RwLock<Folders>,
     listings: Cache<u32, Listing>,
+    /// What `.dits` in the root says; without it there is none.
+    link: Option<Bytes>,
 }
 
 /// The folders that somebody has entered.
@@ -56,7 +62,23 @@ impl View {
         let folders =
             RwLock::new(Folders { trees: vec![root], inodes: vec![ROOT], numbers: HashMap::from([(ROOT, 0)]) });
         let listings = Cache::builder().max_capacity(KEPT).eviction_policy(EvictionPolicy::lru()).weigher(weight);
-        Self { store, folders, listings: listings.build() }
+        Self { store, folders, listings: listings.build(), link: None }
+    }
+
+    /// Shows a file `.dits` in the root that says this, as in a linked worktree.
+    #[must_use]
+    pub fn with_link(self, text: Option<Vec<u8>>) -> Self {
+        Self { link: text.map(Bytes::from), ..self }
+    }
+
+    /// What `.dits` says, if there is one.
+    #[must_use]
+    pub fn link(&self) -> Option<&Bytes> {
+        self.link.as_ref()
+    }
+
+    fn link_attr(&self) -> Option<Attr> {
+        self.link.as_ref().map(|text| Attr { ino: LINK, mode: Mode::File, size: text.len() as u64 })
     }
 
     /// Gives folders the numbers that they had once: those of these inodes, in order. Nobody has entered one yet.
@@ -104,6 +126,9 @@ impl View {
         if ino == ROOT {
             return Ok(Attr { ino, mode: Mode::Directory, size: 0 });
         }
+        if let Some(link) = self.link_attr().filter(|_| ino == LINK) {
+            return Ok(link);
+        }
         let (listing, place) = self.place(ino, reach)?;
         Ok(attr(ino, &listing[place]))
     }
@@ -122,6 +147,9 @@ impl View {
     /// # Errors
     /// When it is no folder, or cannot be read.
     pub fn lookup(&self, folder: u64, name: &[u8], reach: Reach) -> Result<Option<Attr>, ReadError> {
+        if folder == ROOT && name == DITS.as_bytes() {
+            return Ok(self.link_attr());
+        }
         let (number, listing) = self.numbered(folder, reach)?;
         let found = listing.binary_search_by(|entry| entry.name.as_slice().cmp(name)).ok();
         Ok(found.map(|place| attr(ino_of(number, place), &listing[place])))
@@ -133,7 +161,8 @@ impl View {
     /// When it is no folder, or cannot be read.
     pub fn list(&self, folder: u64, reach: Reach) -> Result<OpenFolder, ReadError> {
         let (number, listing) = self.numbered(folder, reach)?;
-        Ok(OpenFolder { ino: folder, number, listing })
+        let link = self.link_attr().filter(|_| folder == ROOT);
+        Ok(OpenFolder { ino: folder, link, number, listing })
     }
 
     /// Bytes of all files.
@@ -207,6 +236,8 @@ impl View {
 pub struct OpenFolder {
     /// The folder's inode number.
     pub ino: u64,
+    /// Its file `.dits`, which is not in the tree.
+    pub link: Option<Attr>,
     number: u32,
     listing: Listing,
 }

@@ -2,19 +2,19 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dits_core::durable::IoContext;
 use dits_core::overlay;
 use dits_core::partial::ChunkSource;
-use dits_core::repo::{MountRecord, RepoError};
+use dits_core::repo::{Layout, MountRecord, RepoError};
 use dits_core::store::ChunkCache;
+use dits_fuse::details::Details;
 use dits_fuse::drive::{Drive, DriveOptions};
-use dits_fuse::fuse::{self, Label, MountOptions, Mounted};
+use dits_fuse::fuse::{self, MountOptions, Mounted};
 use dits_fuse::overlay::Overlay;
 use dits_fuse::stat::Defaults;
 
@@ -70,12 +70,7 @@ fn serve(
     let drive = drive(args, cx, shown, standing).map_err(|error| (None, error))?;
     let failed = |error: CliError| (Some(Arc::clone(&drive)), error);
     let repository = shown.opened.repo.layout().common.clone();
-    let label = Label {
-        commit: standing.id.to_string(),
-        reference: standing.reference.clone(),
-        repository: repository.as_os_str().as_bytes().to_vec(),
-    };
-    let options = MountOptions { label, source: repository.display().to_string(), others: false };
+    let options = MountOptions { source: repository.display().to_string(), others: false };
     let mounted = fuse::mount(Arc::clone(&drive), point, options).map_err(|error| failed(refused(point, &error)))?;
     let answer = Answer {
         path: point.display().to_string(),
@@ -126,6 +121,15 @@ fn refused(point: &Path, error: &std::io::Error) -> CliError {
 }
 
 fn drive(args: &Args, cx: &Context, shown: &Shown, standing: &Standing) -> Result<Arc<Drive>, CliError> {
+    let private = standing.record.folder();
+    let details = Details {
+        commit: standing.id.to_string(),
+        reference: standing.reference.clone(),
+        read_only: args.read_only,
+        pid: std::process::id(),
+        ..Details::default()
+    };
+    details.write(private).at("write to", private)?;
     let repo = &shown.opened.repo;
     let config = repo.config();
     let partial = !repo.promises()?.is_empty();
@@ -149,10 +153,25 @@ fn drive(args: &Args, cx: &Context, shown: &Shown, standing: &Standing) -> Resul
         threads: repo.threads(),
         timeout: config.get_duration("mount.timeout")?.unwrap_or(Duration::from_secs(30)),
         disk,
+        link: Some(Layout::link_text(private)),
+        asked: tell_details(private, details),
         remote: remotes.map(|remotes| Arc::new(remotes) as Arc<dyn ChunkSource>),
         report: Box::new(|error| crate::error::print_warning(&format!("a read failed: {error}"), false)),
     };
     Ok(Drive::new(repo.store().clone(), standing.commit.tree, options)?)
+}
+
+/// Brings what is said of the mount up to date; the folder is the mount's own.
+fn tell_details(private: &Path, details: Details) -> Box<dyn Fn(u64) + Send + Sync> {
+    let (private, last) = (private.to_owned(), Mutex::new(details));
+    Box::new(move |received| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.received != received {
+            last.received = received;
+            // It is for information only.
+            let _ = last.write(&private);
+        }
+    })
 }
 
 fn remotes(cx: &Context, shown: &Shown) -> Result<Vec<dits_sync::client::LiveChunks>, CliError> {
