@@ -62,7 +62,8 @@ mod tests {
         assert_eq!(index.matches_tree(), Some(commit.tree));
         for (was, is) in before.entries().zip(index.entries()) {
             assert_eq!((was.path, was.mode, &was.content), (is.path, is.mode, &is.content));
-            let looks = FileStat { mtime: (1_700_000_000, 0), ctime: (1_700_000_000, 0), dev: 7, ino: 9, size: is.size };
+            let looks =
+                FileStat { mtime: (1_700_000_000, 0), ctime: (1_700_000_000, 0), dev: 7, ino: 9, size: is.size };
             assert!(is.is_unmodified(&looks) && !is.is_unmodified(&FileStat { ctime: (1_700_000_000, 1), ..looks }));
         }
     }
