@@ -188,26 +188,84 @@ fn read_place(private: &Path) -> Result<Option<PathBuf>, RepoError> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::*;
     use crate::merge::tests::Rig;
+    use crate::repo::LinkedWorktree;
+
+    fn mounts(rig: &Rig) -> Vec<LinkedWorktree> {
+        rig.repo.worktrees().unwrap().into_iter().filter(|w| w.mount).collect()
+    }
 
     #[test]
     fn a_mount_is_listed_while_it_lives_and_known_to_be_dead_after() {
         let rig = Rig::new();
         let commit = rig.commit("first");
-        let seen = || rig.repo.worktrees().unwrap().into_iter().filter(|w| w.mount).collect::<Vec<_>>();
         let record = rig.repo.record_mount("/mnt/film".as_ref(), commit).unwrap();
-        let [mount] = &seen()[..] else { panic!("{:?}", seen()) };
+        let [mount] = &mounts(&rig)[..] else { panic!("{:?}", mounts(&rig)) };
         assert!(!mount.missing && mount.path.as_deref() == Some("/mnt/film".as_ref()), "{mount:?}");
         assert_eq!(rig.repo.forget_dead_mounts().unwrap(), 0);
         // As after a crash: the lock goes, the folder stays.
         let private = record.private.clone();
         let saved = std::fs::read(private.join("mount")).unwrap();
         drop(record);
-        assert!(seen().is_empty());
+        assert!(mounts(&rig).is_empty());
         std::fs::create_dir_all(&private).unwrap();
         std::fs::write(private.join("mount"), saved).unwrap();
-        assert!(seen()[0].missing);
+        assert!(mounts(&rig)[0].missing);
         assert_eq!(rig.repo.forget_dead_mounts().unwrap(), 1);
+        assert!(!private.exists());
+    }
+
+    #[test]
+    fn what_was_written_in_a_mount_waits_for_it() {
+        let rig = Rig::new();
+        let commit = rig.commit("first");
+        rig.branch("cut", commit);
+        let cut = RefName::branch("cut").unwrap();
+        let place = Path::new("/mnt/film");
+        let record = rig.repo.record_writable_mount(place, Target::Symbolic(cut.clone()), commit).unwrap();
+        assert!(record.layout().is_mount() && !rig.repo.layout().is_mount());
+        let private = record.folder().to_owned();
+        let refs = FolderRefs::open(&rig.repo.layout().common, record.layout().worktree_id()).unwrap();
+        assert_eq!(refs.read(&RefName::base_head()).unwrap(), Some(Target::Id(*commit.digest())));
+        let twice = rig.repo.record_writable_mount("/mnt/b".as_ref(), Target::Symbolic(cut.clone()), commit);
+        assert!(matches!(twice, Err(RepoError::BranchInUse { worktree, .. }) if worktree == place));
+        // Nor is it at the branch of a folder.
+        let main = Target::Symbolic(RefName::branch("main").unwrap());
+        assert!(matches!(rig.repo.record_writable_mount(place, main, commit), Err(RepoError::BranchInUse { .. })));
+        fs::create_dir(private.join("overlay")).unwrap();
+        fs::write(private.join("overlay/log"), "").unwrap();
+        assert!(rig.repo.find_mount(place).unwrap().is_none(), "it lives");
+        assert!(matches!(rig.repo.forget_worktree("film"), Err(RepoError::Lock(_))));
+        drop(record);
+        let [mount] = &mounts(&rig)[..] else { panic!("{:?}", mounts(&rig)) };
+        assert!(mount.waiting && !mount.missing, "{mount:?}");
+        assert_eq!(rig.repo.forget_dead_mounts().unwrap(), 0);
+        assert!(matches!(rig.repo.check_branch_free(&cut), Err(RepoError::BranchInUse { .. })));
+        assert!(rig.repo.find_mount("/mnt/other".as_ref()).unwrap().is_none());
+        let found = rig.repo.find_mount(place).unwrap().unwrap();
+        let record = rig.repo.resume_mount(&found).unwrap();
+        assert_eq!((record.folder(), record.layout().worktree.as_deref()), (private.as_path(), Some(place)));
+        assert!(!mounts(&rig)[0].waiting);
+        assert!(matches!(rig.repo.resume_mount(&found), Err(RepoError::Lock(LockError::Busy { .. }))));
+        // Nothing is left to keep.
+        fs::remove_file(private.join("overlay/log")).unwrap();
+        drop(record);
+        assert!(!private.exists() && rig.repo.check_branch_free(&cut).is_ok());
+        assert!(matches!(rig.repo.resume_mount(&found), Err(RepoError::NoMount { .. })));
+    }
+
+    #[test]
+    fn a_mount_that_waits_can_be_forgotten_by_name() {
+        let rig = Rig::new();
+        let commit = rig.commit("first");
+        let record =
+            rig.repo.record_writable_mount("/mnt/film".as_ref(), Target::Id(*commit.digest()), commit).unwrap();
+        let private = record.folder().to_owned();
+        fs::create_dir(private.join("overlay")).unwrap();
+        fs::write(private.join("overlay/log"), "").unwrap();
+        drop(record);
+        rig.repo.forget_worktree("film").unwrap();
         assert!(!private.exists());
     }
 }

@@ -1,8 +1,6 @@
-#![allow(clippy::unwrap_used)]
-
 use proptest::prelude::*;
 
-use super::*;
+use crate::worktree::drive::*;
 
 fn id() -> Digest {
     Digest([0xab; 32])
