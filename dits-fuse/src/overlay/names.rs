@@ -168,10 +168,12 @@ impl Overlay {
 
     /// Forgets what lost its name, unless somebody has it open.
     fn leave(&self, inner: &mut Inner, ino: u64) -> Result<(), ReadError> {
-        match inner.state.nodes.contains_key(&ino) && !inner.is_open(ino) {
-            true => self.forget(inner, ino),
-            false => Ok(()),
+        match (inner.is_open(ino), inner.state.nodes.contains_key(&ino)) {
+            (true, _) => {}
+            (false, true) => self.forget(inner, ino)?,
+            (false, false) => inner.no_more(ino),
         }
+        Ok(())
     }
 
     /// Moves a name, over what has the new one.
