@@ -33,3 +33,4 @@ mod status_git;
 mod status_times;
 mod tracking;
 mod walkthrough;
+mod working;

@@ -19,9 +19,9 @@ use crate::served::{self, Server};
 use crate::sharing::Studio;
 
 /// A mount that is gone at the end, whatever happens.
-struct Drive<'a> {
+pub struct Drive<'a> {
     s: &'a Studio,
-    point: PathBuf,
+    pub point: PathBuf,
     told: Value,
     over: bool,
 }
@@ -29,14 +29,30 @@ struct Drive<'a> {
 impl<'a> Drive<'a> {
     #[track_caller]
     fn mount(s: &'a Studio, at: &str, line: &str) -> Self {
+        Self::writable(s, at, &format!("--read-only {line}"))
+    }
+
+    #[track_caller]
+    pub fn writable(s: &'a Studio, at: &str, line: &str) -> Self {
         let point = s.path("m");
-        let line = format!("mount --json --read-only {line}{}", point.display());
+        let line = format!("mount --json {line}{}", point.display());
         let told = json(served::dits(s, at, &line).ok());
         Self { s, point, told, over: false }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.point.join(name)
+    }
+
+    /// Kills the daemon, as a crash would; the mount is cleared away.
+    pub fn crash(mut self) {
+        kill_process(self.pid(), Signal::KILL).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while rustix::process::test_kill_process(self.pid()).is_ok() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        rustix::mount::unmount(&self.point, UnmountFlags::DETACH).unwrap();
+        self.over = true;
     }
 
     fn pid(&self) -> Pid {
@@ -44,7 +60,7 @@ impl<'a> Drive<'a> {
     }
 
     /// Bytes that came from remotes.
-    fn received(&self) -> u64 {
+    pub fn received(&self) -> u64 {
         let listed = json(self.s.dits(".", "mounts --json").ok());
         let point = self.point.to_str().unwrap();
         let mount = listed["mounts"].as_array().unwrap().iter().find(|mount| mount["path"] == point).unwrap();
@@ -52,7 +68,7 @@ impl<'a> Drive<'a> {
     }
 
     #[track_caller]
-    fn unmount(mut self) -> Finished {
+    pub fn unmount(mut self) -> Finished {
         let done = self.s.dits(".", "unmount m").ok();
         self.over = true;
         done
@@ -76,7 +92,7 @@ fn range(path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
 }
 
 /// Whether mounts can be made here; says for `test` why not.
-fn possible(test: &str) -> bool {
+pub fn possible(test: &str) -> bool {
     let possible = Path::new("/dev/fuse").exists() && rustix::process::geteuid().is_root();
     if !possible {
         dits_testkit::skip(test, "it needs /dev/fuse and root");
@@ -85,7 +101,7 @@ fn possible(test: &str) -> bool {
 }
 
 /// A project with a large file on a server, and `bob`, who has its history only.
-fn partial(large: &[u8]) -> (Studio, Server) {
+pub fn partial(large: &[u8]) -> (Studio, Server) {
     let s = Studio::with_a_project();
     s.write("ada/large.mov", large);
     s.commit("ada", "large");

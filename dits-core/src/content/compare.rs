@@ -112,7 +112,7 @@ pub fn compare_at(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::single_range_in_vec_init)]
 mod tests {
     use std::io::Write;
 

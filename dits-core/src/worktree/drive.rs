@@ -119,7 +119,7 @@ impl DriveContent {
         let common = size.min(base.size);
         let mut joined: Vec<Range<u64>> = Vec::new();
         let within = changed.into_iter().map(|range| range.start..range.end.min(common));
-        for range in within.chain([common..size]).filter(|range| !range.is_empty()) {
+        for range in within.chain(std::iter::once(common..size)).filter(|range| !range.is_empty()) {
             match joined.last_mut() {
                 Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
                 _ => joined.push(range),

@@ -97,7 +97,7 @@ fn every_other_text_is_refused() {
         format!("7 100\nmanifest {hex} 1\n"),
         format!("7 100\nrecipe {hex} 200\n"),
         format!("7 100\nempty {hex} 0\n"),
-        format!("7 100\nchunk - 5\n"),
+        "7 100\nchunk - 5\n".into(),
         format!("7 100\n{head} 1\n"),
         format!("7 100\n{head}\n\n"),
         format!("7 100\n{head}\n5 3\n"),
