@@ -59,6 +59,9 @@ struct Inner {
     cuts: HashSet<u64>,
     /// What is in the base and has no name any more, and that nobody has open. Only the kernel may still speak of it.
     gone: HashSet<u64>,
+    /// Files that were replaced a moment ago: somebody who found one by its name may be about to open it. Those of the
+    /// time before the last tidying come second.
+    leaving: [Vec<u64>; 2],
     /// How often names have changed.
     moves: u64,
 }
@@ -89,6 +92,7 @@ impl Overlay {
             garbage: Vec::new(),
             cuts: HashSet::new(),
             gone: HashSet::new(),
+            leaving: Default::default(),
             moves: 0,
         };
         let overlay = Self {
@@ -195,7 +199,7 @@ impl Overlay {
         }
         inner.opens.remove(&ino);
         self.data.close(ino);
-        if inner.state.nodes.get(&ino).is_some_and(|node| !node.linked) {
+        if inner.state.nodes.get(&ino).is_some_and(|node| !node.linked) && !inner.is_leaving(ino) {
             // If it cannot be logged, it is forgotten when the overlay is opened again.
             let _ = self.forget(&mut inner, ino);
         }
@@ -256,7 +260,12 @@ impl Overlay {
         let waste = |error| OpenError::Sweep { path: self.dir.clone(), error };
         let (garbage, cuts) = {
             let mut inner = self.write();
-            if inner.log.len() > inner.afresh + GROWTH && !inner.state.has_orphans() {
+            let long = inner.log.len() > inner.afresh + GROWTH;
+            // What has no name cannot be in a log that is written afresh.
+            for _ in 0..if long { 2 } else { 1 } {
+                self.let_go(&mut inner).map_err(|error| waste(io::Error::other(error)))?;
+            }
+            if long && !inner.state.has_orphans() {
                 let Inner { state, log, .. } = &mut *inner;
                 log.rewrite(state)?;
                 inner.afresh = inner.log.len();
@@ -280,6 +289,17 @@ impl Overlay {
             match inner.state.file(ino).filter(|file| file.layer == layer && !inner.is_open(ino)) {
                 Some(file) => self.data.cut(ino, layer, needed.max(data_end(file))).map_err(waste)?,
                 None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what was replaced some time ago.
+    fn let_go(&self, inner: &mut Inner) -> Result<(), ReadError> {
+        let later = std::mem::take(&mut inner.leaving[0]);
+        for ino in std::mem::replace(&mut inner.leaving[1], later) {
+            if !inner.is_open(ino) && inner.state.nodes.get(&ino).is_some_and(|node| !node.linked) {
+                self.forget(inner, ino)?;
             }
         }
         Ok(())
@@ -414,6 +434,10 @@ impl Inner {
 
     fn is_open(&self, ino: u64) -> bool {
         self.opens.contains_key(&ino)
+    }
+
+    fn is_leaving(&self, ino: u64) -> bool {
+        self.leaving.iter().flatten().any(|leaving| *leaving == ino)
     }
 
     /// The names of a folder that are not the base's.

@@ -386,7 +386,8 @@ impl World {
             _ => {
                 let synced = {
                     let inner = self.rig.overlay.read();
-                    !inner.garbage.is_empty() || inner.cuts.iter().any(|ino| !inner.is_open(*ino))
+                    let leaving = !inner.leaving[1].is_empty();
+                    leaving || !inner.garbage.is_empty() || inner.cuts.iter().any(|ino| !inner.is_open(*ino))
                 };
                 self.rig.overlay.tidy().unwrap();
                 if synced {
@@ -439,16 +440,10 @@ impl World {
         let at = self.past.iter().rposition(|past| past.len <= len).unwrap();
         let since = self.past[at].step;
         let mut wrong = Vec::new();
-        // A step may be more than one batch.
+        // A step may be more than one batch, or be whole because what was cut off was zero.
         for past in self.past.iter().skip(at).take(2) {
-            let mut read = Vec::new();
-            match self.rig.compare(&past.model, &mut |id, ino| read.push((id, self.rig.read(ino)))) {
-                Ok(()) => {
-                    let mut model = past.model.clone();
-                    for (id, bytes) in read {
-                        self.check_after_cut(id, since, lost, past.model.bytes(id), &bytes);
-                        model.things.get_mut(&id).unwrap().what = What::File(bytes);
-                    }
+            match self.after_cut(&past.model, since, lost) {
+                Ok(model) => {
                     self.model = model;
                     self.forget_open();
                     (self.shadow, self.safe) = (self.rig.data(), HashMap::new());
@@ -458,18 +453,32 @@ impl World {
                 Err(error) => wrong.push(error),
             }
         }
-        panic!("after a power cut: {wrong:?}");
+        panic!("after a power cut, data lost: {lost}: {wrong:?}");
+    }
+
+    /// What is there, if it can be what is left of a state.
+    fn after_cut(&self, past: &Model, since: usize, lost: bool) -> Result<Model, String> {
+        let mut read = Vec::new();
+        self.rig.compare(past, &mut |id, ino| read.push((id, self.rig.read(ino))))?;
+        let mut model = past.clone();
+        for (id, bytes) in read {
+            self.check_after_cut(id, since, lost, past.bytes(id), &bytes)?;
+            model.things.get_mut(&id).unwrap().what = What::File(bytes);
+        }
+        Ok(model)
     }
 
     /// Bytes must be as they were, unless they were written since; if data is lost, since they were synced.
-    fn check_after_cut(&self, id: Id, since: usize, lost: bool, before: &[u8], after: &[u8]) {
+    fn check_after_cut(&self, id: Id, since: usize, lost: bool, before: &[u8], after: &[u8]) -> Result<(), String> {
         let safe = self.safe.get(&id).copied().unwrap_or(0);
         let since = if lost { since.min(safe) } else { since };
         let mut wrong: Vec<bool> = before.iter().zip(after).map(|(before, after)| before != after).collect();
         for (_, _, range) in self.writes.iter().filter(|(step, of, _)| *step > since && *of == id) {
             wrong[range.start.min(before.len())..range.end.min(before.len())].fill(false);
         }
-        let first = wrong.iter().position(|wrong| *wrong);
-        assert_eq!(first, None, "this byte of {id} is neither old nor new; data lost: {lost}");
+        match wrong.iter().position(|wrong| *wrong) {
+            Some(first) => Err(format!("byte {first} of {id} is neither old nor new")),
+            None => Ok(()),
+        }
     }
 }
