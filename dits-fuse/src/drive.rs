@@ -128,6 +128,10 @@ impl Drive {
     /// # Errors
     /// When it is no folder, or cannot be read.
     pub fn lookup(&self, folder: u64, name: &[u8], reach: Reach) -> Result<Option<Stat>, ReadError> {
+        // The kernel lets longer ones through.
+        if name.len() > 255 {
+            return Err(Errno::NAMETOOLONG.into());
+        }
         match &self.overlay {
             Some(overlay) => overlay.lookup(&self.view, folder, name, reach),
             None => Ok(self.view.lookup(folder, name, reach)?.map(|attr| self.defaults.stat(&attr))),

@@ -16,6 +16,8 @@ pub struct Stat {
     pub size: u64,
     /// Whether a name leads to it.
     pub named: bool,
+    /// When it was read last, if somebody said so since it was mounted.
+    pub atime: Option<Time>,
 }
 
 /// What everything has that is as it was committed.
@@ -44,6 +46,6 @@ impl Defaults {
         };
         let Self { uid, gid, time, .. } = *self;
         let attributes = Attributes { mode, uid, gid, mtime: time, ctime: time };
-        Stat { ino: attr.ino, attributes, size: attr.size, named: true }
+        Stat { ino: attr.ino, attributes, size: attr.size, named: true, atime: None }
     }
 }

@@ -22,6 +22,7 @@ mod mounting;
 mod moving;
 mod nearby;
 mod partial;
+mod posix;
 mod programs;
 mod remote;
 mod restoring;

@@ -239,7 +239,7 @@ impl Filesystem for Shared {
         uid: Option<u32>,
         gid: Option<u32>,
         size: Option<u64>,
-        _: Option<TimeOrNow>,
+        atime: Option<TimeOrNow>,
         mtime: Option<TimeOrNow>,
         ctime: Option<SystemTime>,
         _: Option<FileHandle>,
@@ -249,9 +249,10 @@ impl Filesystem for Shared {
         _: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let (mtime, ctime) = (mtime.map(change::time_or_now), ctime.map(change::time));
+        let [atime, mtime] = [atime, mtime].map(|time| time.map(change::time_or_now));
+        let ctime = ctime.map(change::time);
         let kill = size.is_some() || uid.is_some() || gid.is_some();
-        self.set(ino.0, Changes { mode, uid, gid, size, mtime, ctime, kill }, reply);
+        self.set(ino.0, Changes { mode, uid, gid, size, atime, mtime, ctime, kill }, reply);
     }
 
     fn mknod(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, _: u32, reply: ReplyEntry) {

@@ -16,13 +16,13 @@ pub(super) const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What the kernel is told of an inode.
 pub(super) fn file_attr(stat: &Stat) -> FileAttr {
-    let Stat { ino, attributes, size, named } = *stat;
+    let Stat { ino, attributes, size, named, atime } = *stat;
     let (mtime, ctime) = (system_time(attributes.mtime), system_time(attributes.ctime));
     FileAttr {
         ino: INodeNo(ino),
         size,
         blocks: size.div_ceil(512),
-        atime: mtime,
+        atime: atime.map_or(mtime, system_time),
         mtime,
         ctime,
         crtime: mtime,
@@ -40,7 +40,7 @@ pub(super) fn file_attr(stat: &Stat) -> FileAttr {
 /// What the kernel is told of a name that leads nowhere, so that it remembers.
 pub(super) fn nothing() -> FileAttr {
     let attributes = Attributes { mode: 0o100_000, uid: 0, gid: 0, mtime: (0, 0), ctime: (0, 0) };
-    file_attr(&Stat { ino: 0, attributes, size: 0, named: false })
+    file_attr(&Stat { ino: 0, attributes, size: 0, named: false, atime: None })
 }
 
 fn system_time((seconds, nanos): Time) -> SystemTime {

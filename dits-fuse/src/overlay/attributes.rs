@@ -23,6 +23,8 @@ pub struct Changes {
     pub gid: Option<u32>,
     /// The length of a file.
     pub size: Option<u64>,
+    /// When it was read last.
+    pub atime: Option<Time>,
     /// When the content changed last.
     pub mtime: Option<Time>,
     /// When anything changed last; without it, now.
@@ -42,7 +44,7 @@ impl Overlay {
         }
         let mut inner = self.write();
         let (mut records, old) = inner.copied(view, &self.defaults, ino, reach)?;
-        let Changes { mode, uid, gid, mtime, ctime, kill, size } = *changes;
+        let Changes { mode, uid, gid, atime, mtime, ctime, kill, size } = *changes;
         let mode = mode.map_or(old.mode, |mode| old.mode & TYPE | mode & !TYPE);
         // A folder's bits mean something else.
         let kill = kill && mode & TYPE != FOLDER;
@@ -57,6 +59,11 @@ impl Overlay {
         records.push(Record::Node { ino, attributes: new });
         records.extend(kill.then(|| inner.incapable(ino)).flatten());
         inner.commit(view, records)?;
+        // Without its own, it is the time of the last change.
+        if atime.is_some() || (mtime.is_some() && size.is_none()) {
+            let before = inner.accessed.get(&ino).copied().unwrap_or(old.mtime);
+            inner.accessed.insert(ino, atime.unwrap_or(before));
+        }
         inner.stat(view, &self.defaults, ino, reach)
     }
 

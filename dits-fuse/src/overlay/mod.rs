@@ -62,6 +62,8 @@ struct Inner {
     /// Files that were replaced a moment ago: somebody who found one by its name may be about to open it. Those of the
     /// time before the last tidying come second.
     leaving: [Vec<u64>; 2],
+    /// When something was read last, if somebody said so. That is not kept: nobody writes it down when files are read.
+    accessed: HashMap<u64, Time>,
     /// How often names have changed.
     moves: u64,
 }
@@ -93,6 +95,7 @@ impl Overlay {
             cuts: HashSet::new(),
             gone: HashSet::new(),
             leaving: Default::default(),
+            accessed: HashMap::new(),
             moves: 0,
         };
         let overlay = Self {
@@ -153,7 +156,8 @@ impl Overlay {
     /// What is told of an inode, if it was made or changed.
     pub(crate) fn known(&self, ino: u64) -> Option<Stat> {
         let inner = self.read();
-        inner.state.nodes.get(&ino).map(|node| stat_of(ino, node))
+        let atime = inner.accessed.get(&ino).copied();
+        inner.state.nodes.get(&ino).map(|node| Stat { atime, ..stat_of(ino, node) })
     }
 
     /// Where a symbolic link leads.
@@ -328,7 +332,7 @@ impl Inner {
     /// What is told of an inode.
     fn stat(&self, view: &View, defaults: &Defaults, ino: u64, reach: Reach) -> Result<Stat, ReadError> {
         match self.state.nodes.get(&ino) {
-            Some(node) => Ok(stat_of(ino, node)),
+            Some(node) => Ok(Stat { atime: self.accessed.get(&ino).copied(), ..stat_of(ino, node) }),
             None => {
                 let stat = defaults.stat(&view.attr(ino, reach)?);
                 Ok(Stat { named: !self.gone.contains(&ino), ..stat })
@@ -406,6 +410,7 @@ impl Inner {
     /// Notes that an inode has no name, and nobody has it open.
     fn no_more(&mut self, ino: u64) {
         self.cuts.remove(&ino);
+        self.accessed.remove(&ino);
         if ino & MADE_HERE == 0 {
             self.gone.insert(ino);
         }
@@ -452,7 +457,7 @@ fn stat_of(ino: u64, node: &Node) -> Stat {
         Kind::Link(target) => target.len() as u64,
         Kind::Folder | Kind::Special => 0,
     };
-    Stat { ino, attributes: node.attributes, size, named: node.linked }
+    Stat { ino, attributes: node.attributes, size, named: node.linked, atime: None }
 }
 
 /// How much of a file's data file is needed.

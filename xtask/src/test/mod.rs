@@ -24,6 +24,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let begin = Instant::now();
     interrupt::watch()?;
     packages::ensure(packages::TESTS)?;
+    if args.long && !dits_testkit::installed("pjdfstest") {
+        // Without it the test that uses it says that it is skipped.
+        let _ =
+            Step::new("pjdfstest", place::cargo(&["install", "--quiet", "--locked", "pjdfstest@0.2.2"]), 1800).run();
+    }
     let mut failed = Vec::new();
     if args.filter.is_none() {
         failed.extend(checks());
