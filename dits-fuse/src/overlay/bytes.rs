@@ -90,7 +90,7 @@ impl Overlay {
             } else if !state.touched {
                 batch.push(Record::Size { ino, size: state.size, time });
             }
-            batch.extend(kill.then(|| inner.killed(ino, time)).unwrap_or_default());
+            batch.extend(if kill { inner.killed(ino, time) } else { Vec::new() });
             if batch.is_empty() {
                 inner.state.touch(ino, time);
                 return Ok(());

@@ -1,6 +1,8 @@
 //! An overlay against a model of it, through random changes, kills of the daemon, and power cuts.
 
 #![allow(clippy::unwrap_used)]
+// A pick that is chosen from, not a number with multiples.
+#![allow(clippy::manual_is_multiple_of)]
 
 mod model;
 mod rig;
