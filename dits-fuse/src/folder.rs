@@ -6,14 +6,14 @@ use dits_core::repo::DITS;
 
 use crate::drive::Drive;
 use crate::error::{Reach, ReadError};
-use crate::overlay::Entry;
+use crate::overlay::{Entry, Overlay};
 use crate::stat::Stat;
 use crate::view::{self, ROOT};
 
 /// A folder that somebody lists: its names as they were when they began.
 pub struct OpenFolder {
     ino: u64,
-    names: RwLock<Names>,
+    names: RwLock<(u64, Names)>,
 }
 
 #[derive(Clone)]
@@ -30,7 +30,12 @@ impl Drive {
     /// # Errors
     /// When it is none, or cannot be read.
     pub fn open_folder(&self, ino: u64, reach: Reach) -> Result<OpenFolder, ReadError> {
-        Ok(OpenFolder { ino, names: RwLock::new(self.names(ino, reach)?) })
+        Ok(OpenFolder { ino, names: RwLock::new((self.moves(), self.names(ino, reach)?)) })
+    }
+
+    /// How often names have changed.
+    fn moves(&self) -> u64 {
+        self.overlay().map_or(0, Overlay::moves)
     }
 
     fn names(&self, ino: u64, reach: Reach) -> Result<Names, ReadError> {
@@ -53,10 +58,14 @@ impl Drive {
         visit: &mut dyn FnMut(u64, &[u8], &Stat) -> bool,
     ) -> Result<(), ReadError> {
         if offset == 0 && self.overlay().is_some() {
-            let names = self.names(folder.ino, Reach::Disk)?;
+            let names = (self.moves(), self.names(folder.ino, Reach::Disk)?);
             *folder.names.write().unwrap_or_else(PoisonError::into_inner) = names;
         }
-        let names = folder.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (moves, names) = folder.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        // What has lost its name since is passed over: the kernel would think that it has it still.
+        let since = self.overlay().filter(|overlay| overlay.moves() != moves);
+        let leads =
+            |name: &[u8], ino| since.map_or(Ok(true), |overlay| overlay.leads(&self.view, folder.ino, name, ino));
         // The kernel knows the folder above by itself; this number is only looked at by programs that list it.
         for (next, name, ino) in [(1, &b"."[..], folder.ino), (2, b"..", ROOT)] {
             if offset < next && !visit(next, name, &self.stat(ino, Reach::Disk)?) {
@@ -73,6 +82,9 @@ impl Drive {
                     return Ok(());
                 }
                 for (place, entry, attr) in base.starting_at(from.saturating_sub(link)) {
+                    if !leads(&entry.name, attr.ino)? {
+                        continue;
+                    }
                     let stat = self.stat_of(&attr);
                     if !visit((place + link) as u64 + 3, &entry.name, &stat) {
                         break;
@@ -81,8 +93,10 @@ impl Drive {
             }
             Names::Here(entries) => {
                 for (place, entry) in entries.iter().enumerate().skip(from) {
-                    // What has gone since is passed over.
-                    let Ok(stat) = self.stat(entry.ino, Reach::Disk) else { continue };
+                    if !leads(&entry.name, entry.ino)? {
+                        continue;
+                    }
+                    let stat = self.stat(entry.ino, Reach::Disk)?;
                     if !visit(place as u64 + 3, &entry.name, &stat) {
                         break;
                     }

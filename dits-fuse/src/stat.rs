@@ -14,6 +14,8 @@ pub struct Stat {
     pub attributes: Attributes,
     /// Bytes of a file or of a link's target.
     pub size: u64,
+    /// Whether a name leads to it.
+    pub named: bool,
 }
 
 /// What everything has that is as it was committed.
@@ -42,6 +44,6 @@ impl Defaults {
         };
         let Self { uid, gid, time, .. } = *self;
         let attributes = Attributes { mode, uid, gid, mtime: time, ctime: time };
-        Stat { ino: attr.ino, attributes, size: attr.size }
+        Stat { ino: attr.ino, attributes, size: attr.size, named: true }
     }
 }

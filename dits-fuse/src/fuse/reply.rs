@@ -16,7 +16,7 @@ pub(super) const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What the kernel is told of an inode.
 pub(super) fn file_attr(stat: &Stat) -> FileAttr {
-    let Stat { ino, attributes, size } = *stat;
+    let Stat { ino, attributes, size, named } = *stat;
     let (mtime, ctime) = (system_time(attributes.mtime), system_time(attributes.ctime));
     FileAttr {
         ino: INodeNo(ino),
@@ -28,7 +28,7 @@ pub(super) fn file_attr(stat: &Stat) -> FileAttr {
         crtime: mtime,
         kind: kind(stat),
         perm: (attributes.mode & 0o7777) as u16,
-        nlink: 1,
+        nlink: u32::from(named),
         uid: attributes.uid,
         gid: attributes.gid,
         rdev: 0,
@@ -40,7 +40,7 @@ pub(super) fn file_attr(stat: &Stat) -> FileAttr {
 /// What the kernel is told of a name that leads nowhere, so that it remembers.
 pub(super) fn nothing() -> FileAttr {
     let attributes = Attributes { mode: 0o100_000, uid: 0, gid: 0, mtime: (0, 0), ctime: (0, 0) };
-    file_attr(&Stat { ino: 0, attributes, size: 0 })
+    file_attr(&Stat { ino: 0, attributes, size: 0, named: false })
 }
 
 fn system_time((seconds, nanos): Time) -> SystemTime {
@@ -69,7 +69,8 @@ pub(super) fn done(result: Result<(), ReadError>, reply: ReplyEmpty) {
 
 pub(super) fn errno(error: &ReadError) -> Errno {
     match error {
-        ReadError::NoInode(_) => Errno::ENOENT,
+        // Whoever came by a name looks it up again: something else may have it now.
+        ReadError::NoInode(_) => Errno::ESTALE,
         ReadError::NotAFolder => Errno::ENOTDIR,
         ReadError::IsAFolder => Errno::EISDIR,
         ReadError::System(errno) => Errno::from_i32(errno.raw_os_error()),

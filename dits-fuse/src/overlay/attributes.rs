@@ -10,6 +10,7 @@ use crate::stat::Stat;
 use crate::view::View;
 
 const TYPE: u32 = 0o170_000;
+const FOLDER: u32 = 0o040_000;
 
 /// What is to be changed about an inode.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +44,8 @@ impl Overlay {
         let (mut records, old) = inner.copied(view, &self.defaults, ino, reach)?;
         let Changes { mode, uid, gid, mtime, ctime, kill, size } = *changes;
         let mode = mode.map_or(old.mode, |mode| old.mode & TYPE | mode & !TYPE);
+        // A folder's bits mean something else.
+        let kill = kill && mode & TYPE != FOLDER;
         let time = now();
         let new = Attributes {
             mode: if kill { without_privileges(mode) } else { mode },
@@ -52,6 +55,7 @@ impl Overlay {
             ctime: ctime.unwrap_or(time),
         };
         records.push(Record::Node { ino, attributes: new });
+        records.extend(kill.then(|| inner.incapable(ino)).flatten());
         inner.commit(view, records)?;
         inner.stat(view, &self.defaults, ino, reach)
     }

@@ -16,6 +16,8 @@ use crate::view::View;
 const SET_UID: u32 = 0o4000;
 const SET_GID: u32 = 0o2000;
 const GROUP_RUNS: u32 = 0o010;
+/// What a program may do that is run from a file.
+const CAPABILITY: &[u8] = b"security.capability";
 
 /// A range of a file that was made or changed, as it was at one moment.
 pub struct Snapshot {
@@ -41,18 +43,16 @@ impl Overlay {
     /// # Errors
     /// When the data file cannot be opened.
     pub fn snapshot(&self, ino: u64, offset: u64, len: u64) -> Result<Option<Snapshot>, ReadError> {
-        let (mut snapshot, layer) = {
-            let inner = self.read();
-            let Some(file) = inner.state.file(ino) else { return Ok(None) };
-            let end = offset.saturating_add(len).min(file.size);
-            let pieces = file.ranges.pieces(offset.min(end)..end);
-            (Snapshot { size: file.size, base: (file.base.clone(), file.base_size), pieces, data: None }, file.layer)
+        let inner = self.read();
+        let Some(file) = inner.state.file(ino) else { return Ok(None) };
+        let end = offset.saturating_add(len).min(file.size);
+        let pieces = file.ranges.pieces(offset.min(end)..end);
+        let data = match pieces.iter().any(|(_, fill)| *fill == Some(Fill::Data)) {
+            // Opened under the lock: a layer that has had its day is removed.
+            true => self.data.existing(ino, file.layer).map_err(system)?,
+            false => None,
         };
-        if snapshot.pieces.iter().any(|(_, fill)| *fill == Some(Fill::Data)) {
-            let opened = self.data.file(ino, layer);
-            snapshot.data = Some(opened.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?);
-        }
-        Ok(Some(snapshot))
+        Ok(Some(Snapshot { size: file.size, base: (file.base.clone(), file.base_size), pieces, data }))
     }
 
     /// Writes bytes. `kill` takes away the right to run as somebody else, as the kernel asks for when anybody writes.
@@ -74,7 +74,6 @@ impl Overlay {
         let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::FBIG)?;
         let mut layer = self.own(view, ino, reach)?;
         loop {
-            let system = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
             self.data.file(ino, layer).and_then(|file| file.write_all_at(bytes, offset)).map_err(system)?;
             let mut inner = self.write();
             let state = inner.state.file(ino).ok_or(Errno::STALE)?;
@@ -91,7 +90,7 @@ impl Overlay {
             } else if !state.touched {
                 batch.push(Record::Size { ino, size: state.size, time });
             }
-            batch.extend(kill.then(|| inner.killed(ino, time)).flatten());
+            batch.extend(kill.then(|| inner.killed(ino, time)).unwrap_or_default());
             if batch.is_empty() {
                 inner.state.touch(ino, time);
                 return Ok(());
@@ -122,24 +121,22 @@ impl Overlay {
             return Err(Errno::FBIG.into());
         }
         self.own(view, ino, reach)?;
-        let mut inner = self.write();
+        self.resized(&mut self.write(), view, ino, size)
+    }
+
+    fn resized(&self, inner: &mut Inner, view: &View, ino: u64, size: u64) -> Result<(), ReadError> {
         let file = inner.state.file(ino).ok_or(Errno::INVAL)?;
-        let (before, layer) = (file.size, file.layer);
-        if size == 0 && file.base != Content::Empty {
+        let (before, layer, time) = (file.size, file.layer, now());
+        if size == 0 && (before > 0 || file.base != Content::Empty) {
             // Nothing of the old content is needed any more: what is written now is a new file.
-            let time = now();
             let emptied = Record::Content { ino, content: Content::Empty, size: 0, layer: layer + 1 };
             inner.commit(view, vec![emptied, Record::Size { ino, size: 0, time }])?;
             inner.garbage.push(self.data.path(ino, layer));
             return Ok(());
         }
-        inner.commit(view, vec![Record::Size { ino, size, time: now() }])?;
-        if size < before && self.data.path(ino, layer).exists() {
-            // Only gives back room: the log says what counts.
-            let _ = self.data.file(ino, layer).and_then(|data| match data.metadata()?.len() > size {
-                true => data.set_len(size),
-                false => Ok(()),
-            });
+        inner.commit(view, vec![Record::Size { ino, size, time }])?;
+        if size < before {
+            inner.cuts.insert(ino);
         }
         Ok(())
     }
@@ -167,21 +164,33 @@ impl Overlay {
     /// # Errors
     /// As [`Overlay::resize`].
     pub fn grow(&self, view: &View, ino: u64, size: u64, reach: Reach) -> Result<(), ReadError> {
+        if size > i64::MAX as u64 {
+            return Err(Errno::FBIG.into());
+        }
         self.own(view, ino, reach)?;
-        match self.size(ino) {
-            Some(now) if now < size => self.resize(view, ino, size, reach),
-            _ => Ok(()),
+        // Under one lock: the kernel may be writing back what lies beyond.
+        let mut inner = self.write();
+        match inner.state.file(ino).ok_or(Errno::INVAL)?.size < size {
+            true => self.resized(&mut inner, view, ino, size),
+            false => Ok(()),
         }
     }
 }
 
 impl Inner {
-    /// The record that takes away the right to run a file as somebody else, if it has it.
-    pub(super) fn killed(&self, ino: u64, time: Time) -> Option<Record> {
-        let attributes = self.state.nodes.get(&ino)?.attributes;
-        let mode = without_privileges(attributes.mode);
-        let attributes = Attributes { mode, mtime: time, ctime: time, ..attributes };
-        (mode != self.state.nodes.get(&ino)?.attributes.mode).then_some(Record::Node { ino, attributes })
+    /// The records that take away the right to run a file as somebody else, if it has it.
+    pub(super) fn killed(&self, ino: u64, time: Time) -> Vec<Record> {
+        let Some(node) = self.state.nodes.get(&ino) else { return Vec::new() };
+        let mode = without_privileges(node.attributes.mode);
+        let attributes = Attributes { mode, mtime: time, ctime: time, ..node.attributes };
+        let changed = (mode != node.attributes.mode).then_some(Record::Node { ino, attributes });
+        changed.into_iter().chain(self.incapable(ino)).collect()
+    }
+
+    /// The record by which a file has no capabilities, if it has any.
+    pub(super) fn incapable(&self, ino: u64) -> Option<Record> {
+        let has = self.state.nodes.get(&ino)?.extended.contains_key(CAPABILITY);
+        has.then(|| Record::Attribute { ino, name: CAPABILITY.to_vec(), value: None })
     }
 
     /// Whether a file holds what it had when it was of this generation.
@@ -192,6 +201,10 @@ impl Inner {
             None => Ok(None),
         }
     }
+}
+
+fn system(error: std::io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }
 
 /// A mode without the bits by which a program runs as its owner or group. Without the right to run, the group's bit means

@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dits_core::durable;
@@ -17,12 +16,12 @@ pub(super) struct Data {
     /// Those of files that somebody has open, each with its layer.
     open: Mutex<HashMap<u64, (u32, Arc<File>)>>,
     /// Whether there are new ones whose names are not durable yet.
-    fresh: AtomicBool,
+    fresh: Mutex<bool>,
 }
 
 impl Data {
     pub(super) fn new(dir: PathBuf) -> Self {
-        Self { dir, open: Mutex::default(), fresh: AtomicBool::new(true) }
+        Self { dir, open: Mutex::default(), fresh: Mutex::new(true) }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, (u32, Arc<File>)>> {
@@ -47,14 +46,31 @@ impl Data {
         options.read(true).write(true);
         let file = match options.open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.fresh.store(true, Ordering::Release);
-                options.create(true).truncate(false).open(&path)?
+                let made = options.create(true).truncate(false).open(&path)?;
+                *self.fresh.lock().unwrap_or_else(PoisonError::into_inner) = true;
+                made
             }
             opened => opened?,
         };
         let file = Arc::new(file);
         open.insert(ino, (layer, Arc::clone(&file)));
         Ok(file)
+    }
+
+    /// A data file, if it is there. Nobody may give its file another layer meanwhile.
+    pub(super) fn existing(&self, ino: u64, layer: u32) -> io::Result<Option<Arc<File>>> {
+        let known = self.lock().get(&ino).is_some_and(|(known, _)| *known == layer);
+        // After a power cut a file that was never synced may be without it.
+        if known || self.path(ino, layer).exists() { self.file(ino, layer).map(Some) } else { Ok(None) }
+    }
+
+    /// Gives back the room of what lies beyond a length, unless the file is shorter.
+    pub(super) fn cut(&self, ino: u64, layer: u32, len: u64) -> io::Result<()> {
+        let file = match File::options().write(true).open(self.path(ino, layer)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        if file.metadata()?.len() > len { file.set_len(len) } else { Ok(()) }
     }
 
     /// Nobody has a file open any more.
@@ -73,14 +89,21 @@ impl Data {
     /// Makes all data files durable.
     pub(super) fn sync_all(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.dir)? {
-            File::open(entry?.path())?.sync_data()?;
+            match File::open(entry?.path()) {
+                // Nobody needed it any more.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => opened?.sync_data()?,
+            }
         }
         self.sync_names()
     }
 
+    /// Whoever comes second waits: the names are durable for it, too, only when they are.
     fn sync_names(&self) -> io::Result<()> {
-        if self.fresh.swap(false, Ordering::AcqRel) {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        if *fresh {
             durable::sync_dir(&self.dir).map_err(|error| error.source)?;
+            *fresh = false;
         }
         Ok(())
     }

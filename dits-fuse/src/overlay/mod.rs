@@ -10,7 +10,7 @@ mod data;
 mod names;
 mod settle;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dits_core::durable;
-use dits_core::overlay::{Attributes, Kind, Log, LogError, Node, Record, State, Time};
+use dits_core::overlay::{Attributes, FileState, Fill, Kind, Log, LogError, MADE_HERE, Node, Record, State, Time};
 use dits_core::tree::Content;
 use rustix::io::Errno;
 
@@ -30,7 +30,7 @@ pub use names::{Entry, Maker, Rename};
 
 use crate::error::{Reach, ReadError};
 use crate::stat::{Defaults, Stat};
-use crate::view::View;
+use crate::view::{LINK, ROOT, View};
 use data::Data;
 
 /// A log this much longer than what it was when it was written afresh is written afresh again.
@@ -55,6 +55,15 @@ struct Inner {
     opens: HashMap<u64, u32>,
     /// Data files that nobody needs once the log that says so is durable.
     garbage: Vec<PathBuf>,
+    /// Files that are shorter than they were: once that is durable, so may their data files be.
+    cuts: HashSet<u64>,
+    /// What is in the base and has no name any more, and that nobody has open. Only the kernel may still speak of it.
+    gone: HashSet<u64>,
+    /// Files that were replaced a moment ago: somebody who found one by its name may be about to open it. Those of the
+    /// time before the last tidying come second.
+    leaving: [Vec<u64>; 2],
+    /// How often names have changed.
+    moves: u64,
 }
 
 impl Overlay {
@@ -70,11 +79,22 @@ impl Overlay {
         let mut log = Log::open(&dir.join("log"), &mut state)?;
         view.restore(&state.numbers)?;
         state.forget_orphans();
+        forget_names(&mut state, view)?;
         if !log.is_empty() {
             log.rewrite(&state)?;
         }
         let afresh = log.len();
-        let inner = Inner { state, log, afresh, opens: HashMap::new(), garbage: Vec::new() };
+        let inner = Inner {
+            state,
+            log,
+            afresh,
+            opens: HashMap::new(),
+            garbage: Vec::new(),
+            cuts: HashSet::new(),
+            gone: HashSet::new(),
+            leaving: Default::default(),
+            moves: 0,
+        };
         let overlay = Self {
             dir: dir.to_owned(),
             defaults,
@@ -98,7 +118,7 @@ impl Overlay {
                 _ => None,
             })
             .collect();
-        let needed: std::collections::HashSet<&Path> = needed.iter().map(PathBuf::as_path).collect();
+        let needed: HashSet<&Path> = needed.iter().map(PathBuf::as_path).collect();
         self.data.remove_others(&|path| needed.contains(path))
     }
 
@@ -161,6 +181,8 @@ impl Overlay {
         match inner.state.nodes.get(&ino) {
             Some(Node { kind: Kind::Folder, .. }) => return Err(ReadError::IsAFolder),
             Some(_) => {}
+            // Whoever looks the name up again finds what is there now.
+            None if inner.gone.contains(&ino) => return Err(Errno::STALE.into()),
             None => _ = view.entry(ino, reach)?,
         }
         *inner.opens.entry(ino).or_default() += 1;
@@ -177,7 +199,7 @@ impl Overlay {
         }
         inner.opens.remove(&ino);
         self.data.close(ino);
-        if inner.state.nodes.get(&ino).is_some_and(|node| !node.linked) {
+        if inner.state.nodes.get(&ino).is_some_and(|node| !node.linked) && !inner.is_leaving(ino) {
             // If it cannot be logged, it is forgotten when the overlay is opened again.
             let _ = self.forget(&mut inner, ino);
         }
@@ -187,6 +209,7 @@ impl Overlay {
     fn forget(&self, inner: &mut Inner, ino: u64) -> Result<(), ReadError> {
         let layer = inner.state.file(ino).map(|file| file.layer);
         inner.commit_known(vec![Record::Gone { ino }])?;
+        inner.no_more(ino);
         inner.garbage.extend(layer.map(|layer| self.data.path(ino, layer)));
         Ok(())
     }
@@ -235,16 +258,21 @@ impl Overlay {
     /// When something cannot be written or removed.
     pub fn tidy(&self) -> Result<(), OpenError> {
         let waste = |error| OpenError::Sweep { path: self.dir.clone(), error };
-        let garbage = {
+        let (garbage, cuts) = {
             let mut inner = self.write();
-            if inner.log.len() > inner.afresh + GROWTH && !inner.state.has_orphans() {
+            let long = inner.log.len() > inner.afresh + GROWTH;
+            // What has no name cannot be in a log that is written afresh.
+            for _ in 0..if long { 2 } else { 1 } {
+                self.let_go(&mut inner).map_err(|error| waste(io::Error::other(error)))?;
+            }
+            if long && !inner.state.has_orphans() {
                 let Inner { state, log, .. } = &mut *inner;
                 log.rewrite(state)?;
                 inner.afresh = inner.log.len();
             }
-            std::mem::take(&mut inner.garbage)
+            (std::mem::take(&mut inner.garbage), inner.cut_and_closed())
         };
-        if garbage.is_empty() {
+        if garbage.is_empty() && cuts.is_empty() {
             return Ok(());
         }
         let log = self.read().log.file();
@@ -255,7 +283,36 @@ impl Overlay {
                 _ => {}
             }
         }
+        for (ino, layer, needed) in cuts {
+            let inner = self.write();
+            // Who has it open may be writing, and notes that after it is written.
+            match inner.state.file(ino).filter(|file| file.layer == layer && !inner.is_open(ino)) {
+                Some(file) => self.data.cut(ino, layer, needed.max(data_end(file))).map_err(waste)?,
+                None => {}
+            }
+        }
         Ok(())
+    }
+
+    /// Forgets what was replaced some time ago.
+    fn let_go(&self, inner: &mut Inner) -> Result<(), ReadError> {
+        let later = std::mem::take(&mut inner.leaving[0]);
+        for ino in std::mem::replace(&mut inner.leaving[1], later) {
+            if !inner.is_open(ino) && inner.state.nodes.get(&ino).is_some_and(|node| !node.linked) {
+                self.forget(inner, ino)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How often names have changed.
+    pub(crate) fn moves(&self) -> u64 {
+        self.read().moves
+    }
+
+    /// Whether a name still leads to this inode.
+    pub(crate) fn leads(&self, view: &View, folder: u64, name: &[u8], ino: u64) -> Result<bool, ReadError> {
+        Ok(self.read().lookup(view, folder, name, Reach::Disk)? == Some(ino))
     }
 
     /// Bytes of the file system that the overlay is on: in all, free, and free for this user; and inodes likewise.
@@ -272,7 +329,10 @@ impl Inner {
     fn stat(&self, view: &View, defaults: &Defaults, ino: u64, reach: Reach) -> Result<Stat, ReadError> {
         match self.state.nodes.get(&ino) {
             Some(node) => Ok(stat_of(ino, node)),
-            None => Ok(defaults.stat(&view.attr(ino, reach)?)),
+            None => {
+                let stat = defaults.stat(&view.attr(ino, reach)?);
+                Ok(Stat { named: !self.gone.contains(&ino), ..stat })
+            }
         }
     }
 
@@ -287,9 +347,15 @@ impl Inner {
         if let Some(node) = self.state.nodes.get(&ino) {
             return Ok((Vec::new(), node.attributes));
         }
+        match ino {
+            LINK => return Err(Errno::PERM.into()),
+            // A node of it would be there for ever.
+            ino if self.gone.contains(&ino) => return Err(Errno::STALE.into()),
+            _ => {}
+        }
         let attributes = defaults.stat(&view.attr(ino, reach)?).attributes;
         let mut records = vec![Record::Node { ino, attributes }];
-        if ino != crate::view::ROOT {
+        if ino != ROOT {
             let entry = view.entry(ino, reach)?;
             match entry.content {
                 Content::Symlink(target) => records.push(Record::Target { ino, target }),
@@ -313,14 +379,52 @@ impl Inner {
             }
             records.clear();
         }
+        let removed = batch.iter().filter_map(|record| match record {
+            Record::Unlink { folder, name, .. } => Some((*folder, name.clone())),
+            _ => None,
+        });
+        let removed: Vec<_> = removed.collect();
         records.extend(batch);
-        self.commit_known(records)
+        self.commit_known(records)?;
+        for (folder, name) in removed {
+            self.forget_name(view, folder, &name);
+        }
+        Ok(())
+    }
+
+    /// That a name leads nowhere need not be known of one that is not in the base: a program that makes and removes files
+    /// for ever would fill the memory.
+    fn forget_name(&mut self, view: &View, folder: u64, name: &[u8]) {
+        if let Some(names) = self.state.folders.get_mut(&folder)
+            && names.get(name) == Some(&None)
+            && matches!(view.lookup(folder, name, Reach::Memory), Ok(None))
+        {
+            names.remove(name);
+        }
+    }
+
+    /// Notes that an inode has no name, and nobody has it open.
+    fn no_more(&mut self, ino: u64) {
+        self.cuts.remove(&ino);
+        if ino & MADE_HERE == 0 {
+            self.gone.insert(ino);
+        }
+    }
+
+    /// Files that are shorter than they were, and that nobody has open; with the layer and how much of it is needed.
+    fn cut_and_closed(&mut self) -> Vec<(u64, u32, u64)> {
+        let closed: Vec<u64> = self.cuts.iter().copied().filter(|ino| !self.is_open(*ino)).collect();
+        closed.iter().for_each(|ino| _ = self.cuts.remove(ino));
+        let needed = |ino: u64| self.state.file(ino).map(|file| (ino, file.layer, data_end(file)));
+        closed.into_iter().filter_map(needed).collect()
     }
 
     fn commit_known(&mut self, batch: Vec<Record>) -> Result<(), ReadError> {
         // Nothing is logged that could not be read again.
         batch.iter().try_for_each(Record::check).map_err(|_| Errno::INVAL)?;
         self.log.append(&batch).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        self.moves +=
+            u64::from(batch.iter().any(|record| matches!(record, Record::Link { .. } | Record::Unlink { .. })));
         for record in &batch {
             let applied = self.state.apply(record);
             debug_assert!(applied.is_ok(), "{applied:?}: {record:?}");
@@ -330,6 +434,10 @@ impl Inner {
 
     fn is_open(&self, ino: u64) -> bool {
         self.opens.contains_key(&ino)
+    }
+
+    fn is_leaving(&self, ino: u64) -> bool {
+        self.leaving.iter().flatten().any(|leaving| *leaving == ino)
     }
 
     /// The names of a folder that are not the base's.
@@ -344,7 +452,27 @@ fn stat_of(ino: u64, node: &Node) -> Stat {
         Kind::Link(target) => target.len() as u64,
         Kind::Folder | Kind::Special => 0,
     };
-    Stat { ino, attributes: node.attributes, size }
+    Stat { ino, attributes: node.attributes, size, named: node.linked }
+}
+
+/// How much of a file's data file is needed.
+fn data_end(file: &FileState) -> u64 {
+    file.ranges.iter().filter(|(_, fill)| *fill == Fill::Data).map(|(range, _)| range.end).last().unwrap_or(0)
+}
+
+/// Forgets of names that lead nowhere that they do, where the base has none such.
+fn forget_names(state: &mut State, view: &View) -> Result<(), ReadError> {
+    for (folder, names) in &mut state.folders {
+        let removed: Vec<Vec<u8>> =
+            names.iter().filter(|(_, ino)| ino.is_none()).map(|(name, _)| name.clone()).collect();
+        for name in removed {
+            if view.lookup(*folder, &name, Reach::Disk)?.is_none() {
+                names.remove(&name);
+            }
+        }
+    }
+    state.folders.retain(|_, names| !names.is_empty());
+    Ok(())
 }
 
 /// Why an overlay cannot be opened or tidied.
@@ -374,3 +502,6 @@ pub(crate) fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,7 +160,7 @@ impl Overlay {
             _ => {}
         }
         let above = inner.copied(view, &self.defaults, folder, reach)?.1;
-        inner.drop_name(view, &self.defaults, (folder, name, ino), &mut batch, reach)?;
+        inner.drop_name(view, &self.defaults, (folder, name, ino), false, &mut batch, reach)?;
         batch.push(changed(folder, above, now()));
         inner.commit(view, batch)?;
         self.leave(&mut inner, ino)
@@ -168,10 +168,12 @@ impl Overlay {
 
     /// Forgets what lost its name, unless somebody has it open.
     fn leave(&self, inner: &mut Inner, ino: u64) -> Result<(), ReadError> {
-        match inner.state.nodes.contains_key(&ino) && !inner.is_open(ino) {
-            true => self.forget(inner, ino),
-            false => Ok(()),
+        match (inner.is_open(ino), inner.state.nodes.contains_key(&ino)) {
+            (true, _) => {}
+            (false, true) => self.forget(inner, ino)?,
+            (false, false) => inner.no_more(ino),
         }
+        Ok(())
     }
 
     /// Moves a name, over what has the new one.
@@ -195,6 +197,10 @@ impl Overlay {
             (Some(there), false) => inner.may_replace(view, defaults, moved, there, reach)?,
             _ => {}
         }
+        let there_is_folder = match there {
+            Some(there) => inner.is_folder(view, defaults, there, reach)?,
+            None => false,
+        };
         let time = now();
         let aboves = [from, to].map(|folder| inner.copied(view, defaults, folder, reach).map(|found| found.1));
         let [above_from, above_to] = aboves;
@@ -207,7 +213,10 @@ impl Overlay {
                 batch.extend(inner.moved(view, defaults, there, time, reach)?);
                 batch.extend([unlink(to, new, there), link(from, name, there)]);
             }
-            Some(there) => inner.drop_name(view, defaults, (to, new, there), &mut batch, reach)?,
+            Some(there) => {
+                let kept = !there_is_folder;
+                inner.drop_name(view, defaults, (to, new, there), kept, &mut batch, reach)?;
+            }
             None => {}
         }
         batch.push(link(to, new, moved));
@@ -217,7 +226,11 @@ impl Overlay {
         }
         inner.commit(view, batch)?;
         match there.filter(|_| !exchange) {
-            Some(there) => self.leave(&mut inner, there),
+            Some(there) if there_is_folder => self.leave(&mut inner, there),
+            Some(there) => {
+                inner.leaving[0].push(there);
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -298,17 +311,19 @@ impl Inner {
         }
     }
 
-    /// Records by which a name goes. What somebody has open gets a node: it must be known to have no name.
+    /// Records by which a name goes. What somebody has open, or what is kept for a while, gets a node: it must be known to
+    /// have no name.
     fn drop_name(
         &self,
         view: &View,
         defaults: &Defaults,
         (folder, name, ino): (u64, &[u8], u64),
+        kept: bool,
         batch: &mut Vec<Record>,
         reach: Reach,
     ) -> Result<(), ReadError> {
         let mut attributes = None;
-        if self.is_open(ino) || self.state.nodes.contains_key(&ino) {
+        if kept || self.is_open(ino) || self.state.nodes.contains_key(&ino) {
             let (records, now) = self.copied(view, defaults, ino, reach)?;
             batch.extend(records);
             attributes = Some(now);

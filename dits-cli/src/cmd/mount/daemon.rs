@@ -70,7 +70,7 @@ fn serve(
     let drive = drive(args, cx, shown, standing).map_err(|error| (None, error))?;
     let failed = |error: CliError| (Some(Arc::clone(&drive)), error);
     let repository = shown.opened.repo.layout().common.clone();
-    let options = MountOptions { source: repository.display().to_string(), others: false };
+    let options = MountOptions { source: repository.display().to_string(), others: args.allow_other };
     let mounted = fuse::mount(Arc::clone(&drive), point, options).map_err(|error| failed(refused(point, &error)))?;
     let answer = Answer {
         path: point.display().to_string(),

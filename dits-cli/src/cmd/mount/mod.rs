@@ -49,6 +49,9 @@ pub struct Args {
     /// Never ask a remote: what is not here cannot be read
     #[arg(long)]
     offline: bool,
+    /// Let other users in too, as far as the files' permissions let them; if you are not root, /etc/fuse.conf must allow it
+    #[arg(long)]
+    allow_other: bool,
     /// Stay in the foreground, until Ctrl-C
     #[arg(long)]
     foreground: bool,
@@ -141,6 +144,7 @@ fn arguments(args: &Args, cx: &Context) -> Vec<std::ffi::OsString> {
         (globals.quiet, "--quiet"),
         (args.read_only, "--read-only"),
         (args.offline, "--offline"),
+        (args.allow_other, "--allow-other"),
     ] {
         words.extend(given.then(|| option.into()));
     }
