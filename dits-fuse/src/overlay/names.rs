@@ -167,7 +167,7 @@ impl Overlay {
     }
 
     /// Forgets what lost its name, unless somebody has it open.
-    fn leave(&self, inner: &mut Inner, ino: u64) -> Result<(), ReadError> {
+    pub(super) fn leave(&self, inner: &mut Inner, ino: u64) -> Result<(), ReadError> {
         match inner.state.nodes.contains_key(&ino) && !inner.is_open(ino) {
             true => self.forget(inner, ino),
             false => Ok(()),
@@ -299,7 +299,7 @@ impl Inner {
     }
 
     /// Records by which a name goes. What somebody has open gets a node: it must be known to have no name.
-    fn drop_name(
+    pub(super) fn drop_name(
         &self,
         view: &View,
         defaults: &Defaults,
