@@ -23,6 +23,8 @@ pub const TESTS: &[Package] = &[
     Package { name: "xfsprogs", program: "xfs_io", why: "power cuts; a file system that shares extents" },
     Package { name: "ntfs-3g", program: "lowntfs-3g", why: "a file system that folds case" },
     Package { name: "fuse3", program: "fusermount3", why: "mounts repositories, for ordinary users too" },
+    Package { name: "curl", program: "curl", why: "a client of drives that are served" },
+    Package { name: "litmus", program: "litmus", why: "tries all of WebDAV on them" },
     Package { name: "mount", program: "losetup", why: "mounts those file systems" },
     Package { name: "iproute2", program: "ip", why: "slow, lossy and cut links" },
     Package { name: "util-linux", program: "nsenter", why: "runs programs at the ends of those links" },

@@ -73,6 +73,18 @@ fn destroys<B>(request: &Request<B>) -> bool {
     }
 }
 
+/// The most elements that the body of a request has. Those of clients have some dozens.
+const ELEMENTS: usize = 500;
+
+/// Whether a body can be parsed without harm. The parser goes down by recursion, so that elements in elements could take
+/// more than the stack holds; there are never more in each other than there are. Entities could make more of them.
+pub(super) fn is_modest(xml: &[u8]) -> bool {
+    let follows = |what: &'static [u8]| xml.windows(what.len()).any(|window| window == what);
+    let opened = xml.windows(2).filter(|pair| pair[0] == b'<' && !matches!(pair[1], b'/' | b'?' | b'!')).count();
+    // Where every other byte is 0 it is in an encoding that this does not understand.
+    opened <= ELEMENTS && !xml.contains(&0) && !follows(b"<!DOCTYPE") && !follows(b"<!ENTITY")
+}
+
 /// The names of a path.
 fn names(path: &str) -> Option<Vec<Vec<u8>>> {
     let path = DavPath::new(path).ok()?;
@@ -113,6 +125,13 @@ mod tests {
         }
         assert_eq!(with("Bearer s3:cret"), Some(StatusCode::UNAUTHORIZED));
         assert_eq!(guard.refuses(&request("GET", "/", &[])), Some(StatusCode::UNAUTHORIZED));
+    }
+
+    #[test]
+    fn what_would_overflow_the_parser_is_not_modest() {
+        assert!(is_modest(b"") && is_modest(b"<?xml version=\"1.0\"?><a><!-- c --><b/></a>"));
+        assert!(!is_modest("<a>".repeat(20_000).as_bytes()) && !is_modest(b"<\0a\0>\0"));
+        assert!(!is_modest(b"<!DOCTYPE a [<!ENTITY e '<a>'>]><a>&e;</a>"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use bytes::Bytes;
 use dav_server::body::Body;
 use dav_server::davpath::DavPath;
 use dav_server::{DavConfig, DavHandler, DavMethodSet};
+use dits_core::overlay::Time;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -49,8 +50,8 @@ const END: Duration = Duration::from_secs(2);
 const CONNECTIONS: usize = 512;
 /// The longest body of a request that is not a file's.
 const LONGEST: usize = 64 << 10;
-/// XML is read by recursion; the deepest that [`LONGEST`] bytes can hold must fit.
-const STACK: usize = 32 << 20;
+/// XML is read by recursion: the deepest that is let in must fit.
+const STACK: usize = 8 << 20;
 
 /// How a drive is served.
 #[derive(Clone, Debug)]
@@ -158,29 +159,35 @@ impl Shared {
         let path = path.map(|path| path.as_bytes().to_vec()).unwrap_or_default();
         let method = request.method().as_str();
         let replaces = matches!(method, "MOVE" | "COPY");
-        let (lists, patches) = (method == "PROPFIND", method == "PROPPATCH" && self.drive.overlay().is_some());
-        if lists {
+        let reads_xml = matches!(method, "PROPFIND" | "PROPPATCH" | "LOCK");
+        let patches = method == "PROPPATCH" && self.drive.overlay().is_some();
+        if method == "PROPFIND" {
             // What nobody asked for is not the whole tree.
             request.headers_mut().entry("depth").or_insert(HeaderValue::from_static("1"));
         }
         let fs = DriveFs::new(Arc::clone(&self.drive), replaces, path == b"/");
         let config = DavConfig::new().filesystem(Box::new(fs));
-        match patches {
-            true => self.patch(config, request, path).await,
-            false => self.handler.handle_with(config, request).await,
+        if !reads_xml {
+            return self.handler.handle_with(config, request).await;
         }
-    }
-
-    /// Changes properties, and the time of the file if that is among them.
-    async fn patch(&self, config: DavConfig, request: Request<Incoming>, path: Vec<u8>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let Ok(body) = Limited::new(body, LONGEST).collect().await else {
             return refusal(StatusCode::PAYLOAD_TOO_LARGE);
         };
         let body = body.to_bytes();
-        let time = times::modified(&body);
+        if !guard::is_modest(&body) {
+            return refusal(StatusCode::BAD_REQUEST);
+        }
+        let time = if patches { times::modified(&body) } else { None };
         let answer = self.handler.handle_with(config, Request::from_parts(parts, Full::new(body))).await;
-        let Some(time) = time.filter(|_| answer.status() == StatusCode::MULTI_STATUS) else { return answer };
+        match time.filter(|_| answer.status() == StatusCode::MULTI_STATUS) {
+            Some(time) => self.with_time(answer, path, time).await,
+            None => answer,
+        }
+    }
+
+    /// Sets the time of a file if the answer says that it was set.
+    async fn with_time(&self, answer: Response<Body>, path: Vec<u8>, time: Time) -> Response<Body> {
         let (parts, body) = answer.into_parts();
         let Ok(body) = body.collect().await else { return refusal(StatusCode::INTERNAL_SERVER_ERROR) };
         let body: Bytes = body.to_bytes();
