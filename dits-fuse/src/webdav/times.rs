@@ -23,8 +23,8 @@ pub(super) fn modified(body: &[u8]) -> Option<Time> {
     };
     let sets = elements(&update, "set");
     let props = sets.iter().flat_map(|set| elements(set, "prop"));
-    let times = props.flat_map(|prop| elements(&prop, NAME));
-    let text = times.filter(|time| time.namespace.as_deref() == Some(NAMESPACE)).last()?.get_text()?.into_owned();
+    let mut times = props.flat_map(|prop| elements(&prop, NAME));
+    let text = times.rfind(|time| time.namespace.as_deref() == Some(NAMESPACE))?.get_text()?.into_owned();
     let time: SystemTime = httpdate::parse_http_date(text.trim()).ok()?;
     Some((i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?, 0))
 }
