@@ -9,6 +9,7 @@
 //! - [`drive`]: these together, with the threads that work for them.
 //! - [`fuse`]: the adapter to the kernel. Only it knows fuser.
 //! - [`table`]: which mounts there are; [`details`]: what their daemons say of them.
+//! - [`webdav`]: the adapter to WebDAV clients. Only it knows dav-server, hyper and tokio.
 
 pub mod chunks;
 pub mod details;
@@ -22,5 +23,6 @@ pub mod read;
 pub mod stat;
 pub mod table;
 pub mod view;
+pub mod webdav;
 
 pub use error::{Reach, ReadError};

@@ -35,4 +35,5 @@ mod status_git;
 mod status_times;
 mod tracking;
 mod walkthrough;
+mod webdav;
 mod working;

@@ -54,6 +54,7 @@ mod restore;
 mod rev_parse;
 mod revert;
 mod rm;
+mod serve_drive;
 mod show;
 mod stash;
 mod status;
@@ -157,6 +158,7 @@ commands! {
     RevParse: rev_parse, Inside;
     Revert: revert, Branches;
     Rm: rm, Change;
+    ServeDrive: serve_drive, Share;
     Show: show, History;
     Stash: stash, Branches;
     Status: status, Change;

@@ -30,9 +30,9 @@ use crate::sharing::live::Remotes;
 use crate::sharing::peer::Peer;
 
 /// How often it looks whether it should end.
-const LOOK_UP: Duration = Duration::from_millis(50);
+pub(super) const LOOK_UP: Duration = Duration::from_millis(50);
 /// How often it tidies up.
-const TIDY: Duration = Duration::from_secs(2);
+pub(super) const TIDY: Duration = Duration::from_secs(2);
 
 /// Mounts, says so, and serves until somebody unmounts or a signal comes.
 pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
@@ -94,7 +94,7 @@ fn serve(
 }
 
 /// Gives back what the overlay does not need any more. If that fails, it is tried again.
-fn tidy(drive: &Drive) {
+pub(super) fn tidy(drive: &Drive) {
     if let Some(Err(error)) = drive.overlay().map(Overlay::tidy) {
         crate::error::print_warning(&error.to_string(), false);
     }
@@ -102,11 +102,17 @@ fn tidy(drive: &Drive) {
 
 fn end(mounted: Mounted, drive: &Drive, point: &Path) -> Result<(), CliError> {
     let ended = mounted.end();
+    let saved = save(drive);
+    ended.at("unmount", point)?;
+    saved
+}
+
+/// Makes durable what was written. Nobody writes any more.
+pub(super) fn save(drive: &Drive) -> Result<(), CliError> {
     // What cannot be kept comes again.
     let _ = drive.chunks().flush();
     let saved = drive.overlay().map_or(Ok(()), Overlay::sync_all);
     tidy(drive);
-    ended.at("unmount", point)?;
     saved.map_err(|error| CliError::usage(format!("what was written last may not survive a power cut: {error}")))
 }
 
@@ -120,7 +126,7 @@ fn refused(point: &Path, error: &std::io::Error) -> CliError {
     }
 }
 
-fn drive(args: &Args, cx: &Context, shown: &Shown, standing: &Standing) -> Result<Arc<Drive>, CliError> {
+pub(super) fn drive(args: &Args, cx: &Context, shown: &Shown, standing: &Standing) -> Result<Arc<Drive>, CliError> {
     let private = standing.record.folder();
     let details = Details {
         commit: standing.id.to_string(),
