@@ -33,6 +33,18 @@ impl Drive {
         Ok(OpenFolder { ino, names: RwLock::new(self.names(ino, reach)?) })
     }
 
+    /// Where a file is, for people: in the commit, if it is of that.
+    pub(crate) fn path_of(&self, ino: u64) -> String {
+        let (mut names, mut at) = (Vec::new(), ino);
+        while at != ROOT {
+            let Ok(entry) = self.view.entry(at, Reach::Disk) else { return format!("(inode {ino})") };
+            names.push(String::from_utf8_lossy(&entry.name).into_owned());
+            at = self.view.folder_of(at);
+        }
+        names.reverse();
+        names.join("/")
+    }
+
     fn names(&self, ino: u64, reach: Reach) -> Result<Names, ReadError> {
         let changed = self.overlay().map(|overlay| overlay.list(&self.view, ino, reach)).transpose()?.flatten();
         match changed {

@@ -37,7 +37,7 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     let MountOptions { source, others } = options;
     let mut config = Config::default();
     config.mount_options = vec![
-        MountOption::FSName(format!("{}{}", table::SOURCE, plain(&source))),
+        MountOption::FSName(table::source(&source)),
         MountOption::Subtype("dits".to_owned()),
         MountOption::DefaultPermissions,
     ];
@@ -52,11 +52,6 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     let session = Session::new(adapter, point, &config)?.spawn()?;
     read_ahead(point);
     Ok(Mounted { session, point: point.to_owned() })
-}
-
-/// Options are separated by commas, which the helper of ordinary users cannot be told apart from those in a value.
-fn plain(source: &str) -> String {
-    source.replace([',', '\\', '\n'], "_")
 }
 
 /// Lets the kernel read ahead in whole requests. By itself it stops at 128 KiB; only root may say otherwise.
