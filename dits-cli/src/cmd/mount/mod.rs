@@ -14,6 +14,7 @@ use crate::exit::Exit;
 
 mod daemon;
 pub mod point;
+mod settings;
 mod shown;
 mod standing;
 
