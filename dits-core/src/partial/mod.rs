@@ -10,6 +10,7 @@ mod shallow;
 mod source;
 #[cfg(test)]
 mod tests;
+mod unstaged;
 mod whereabouts;
 mod whose;
 

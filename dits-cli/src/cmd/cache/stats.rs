@@ -10,7 +10,7 @@ use super::Part;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::size::{format_bytes, format_count, format_percent, plural};
+use crate::output::size::{format_bytes, format_percent, plural};
 use crate::output::table::{Align, Table};
 use crate::sharing::disk;
 
@@ -105,7 +105,7 @@ fn tell(cx: &Context, answer: &Answer) -> Result<(), CliError> {
         let mut table = Table::new(&[Align::Left, Align::Right, Align::Right, Align::Right]);
         for (name, part) in [("  store", head.store), ("  cache", head.cache), ("  absent", head.absent)] {
             let percent = format_percent(part.bytes, head.all.bytes);
-            table.row([name.to_owned(), format_bytes(part.bytes), percent, format_count(part.chunks) + " chunks"]);
+            table.row([name.to_owned(), format_bytes(part.bytes), percent, plural(part.chunks, "chunk", "chunks")]);
         }
         write!(cx.out(), "{}", table.render())?;
     }
