@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod branches;
+mod caching;
 mod carriers;
 mod config;
 mod damage;

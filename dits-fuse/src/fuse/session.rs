@@ -40,7 +40,7 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     let MountOptions { source, others } = options;
     let mut config = Config::default();
     config.mount_options = vec![
-        MountOption::FSName(format!("{}{}", table::SOURCE, plain(&source))),
+        MountOption::FSName(table::source(&source)),
         MountOption::Subtype("dits".to_owned()),
         MountOption::DefaultPermissions,
     ];
@@ -56,11 +56,6 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     let session = Session::new(adapter, point, &config)?.spawn()?;
     tune(point, writable);
     Ok(Mounted { session, point: point.to_owned() })
-}
-
-/// Options are separated by commas, which the helper of ordinary users cannot be told apart from those in a value.
-fn plain(source: &str) -> String {
-    source.replace([',', '\\', '\n'], "_")
 }
 
 /// Lets the kernel read ahead in whole requests; by itself it stops at 128 KiB. And lets it hold more than one percent of

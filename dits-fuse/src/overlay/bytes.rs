@@ -90,7 +90,9 @@ impl Overlay {
             } else if !state.touched {
                 batch.push(Record::Size { ino, size: state.size, time });
             }
-            batch.extend(kill.then(|| inner.killed(ino, time)).unwrap_or_default());
+            if kill {
+                batch.extend(inner.killed(ino, time));
+            }
             if batch.is_empty() {
                 inner.state.touch(ino, time);
                 return Ok(());

@@ -287,9 +287,8 @@ impl Overlay {
         for (ino, layer, needed) in cuts {
             let inner = self.write();
             // Who has it open may be writing, and notes that after it is written.
-            match inner.state.file(ino).filter(|file| file.layer == layer && !inner.is_open(ino)) {
-                Some(file) => self.data.cut(ino, layer, needed.max(data_end(file))).map_err(waste)?,
-                None => {}
+            if let Some(file) = inner.state.file(ino).filter(|file| file.layer == layer && !inner.is_open(ino)) {
+                self.data.cut(ino, layer, needed.max(data_end(file))).map_err(waste)?;
             }
         }
         Ok(())

@@ -84,7 +84,7 @@ impl Overlay {
                 }
                 _ => {}
             }
-            inner.drop_name(view, defaults, (folder, name, there), &mut batch, reach)?;
+            inner.drop_name(view, defaults, (folder, name, there), false, &mut batch, reach)?;
         }
         let above = inner.copied(view, defaults, folder, reach)?.1;
         batch.push(Record::Node { ino, attributes: Attributes { ctime: time, ..attributes } });

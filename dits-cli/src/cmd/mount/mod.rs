@@ -15,6 +15,7 @@ use crate::exit::Exit;
 mod daemon;
 pub mod point;
 mod served;
+mod settings;
 mod shown;
 mod standing;
 

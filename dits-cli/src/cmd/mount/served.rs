@@ -8,6 +8,7 @@ use dits_fuse::drive::Drive;
 use dits_fuse::overlay::Overlay;
 
 use super::daemon::{LOOK_UP, TIDY, drive, save, tidy};
+use super::settings::Settings;
 use super::{Args, point, shown, standing};
 use crate::context::Context;
 use crate::error::CliError;
@@ -40,7 +41,17 @@ impl Args {
         offline: bool,
     ) -> Self {
         let places = source.into_iter().chain([at.unwrap_or_default()]).collect();
-        Self { places, reference, read_only, cache_size, ram, offline, foreground: true, daemon: false }
+        Self {
+            places,
+            reference,
+            read_only,
+            cache_size,
+            ram,
+            offline,
+            foreground: true,
+            daemon: false,
+            allow_other: false,
+        }
     }
 }
 
@@ -60,8 +71,9 @@ pub fn serve_until_stopped<S>(
         given => point::prepare(cx, given)?,
     };
     let standing = standing::find(args, cx, &shown, &place)?;
-    let drive = match drive(args, cx, &shown, &standing) {
-        Ok(drive) => drive,
+    let settings = Settings::new(&shown.opened.repo, cx, args.cache_size);
+    let (drive, guard) = match drive(args, cx, &shown, &standing, &settings) {
+        Ok(made) => made,
         // What could not be opened may hold something.
         Err(error) => {
             standing.end(false);
@@ -75,7 +87,7 @@ pub fn serve_until_stopped<S>(
         read_only: args.read_only,
     };
     let ended = begin(Arc::clone(&drive), &served).and_then(|server| {
-        wait(&drive);
+        wait(&drive, || settings.obey(cx, drive.chunks().disk(), &guard));
         drop(server);
         save(&drive)
     });
@@ -83,12 +95,13 @@ pub fn serve_until_stopped<S>(
     ended.map(|()| Exit::Ok)
 }
 
-fn wait(drive: &Drive) {
+fn wait(drive: &Drive, obey: impl Fn()) {
     let mut tidied = Instant::now();
     while !signal::interrupted() {
         std::thread::sleep(LOOK_UP);
         if tidied.elapsed() >= TIDY {
             tidy(drive);
+            obey();
             tidied = Instant::now();
         }
     }
