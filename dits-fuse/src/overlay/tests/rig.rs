@@ -64,7 +64,7 @@ fn put(store: &Store, known: &mut HashMap<Content, Vec<u8>>, whole: &[u8]) -> Co
 impl Rig {
     pub fn new() -> (Self, Model) {
         let dirs = tempfile::tempdir().unwrap();
-        let store = Store::open(&dirs.path().join("store")).unwrap();
+        let store = Store::open(dirs.path().join("store")).unwrap();
         let mut known = HashMap::from([(Content::Empty, Vec::new())]);
         let (mut model, mut entries) = (Model::default(), Vec::new());
         assert_eq!(model.add(What::Folder(Default::default()), 0o755, OWNER), TOP);
@@ -231,7 +231,7 @@ impl Rig {
         assert_eq!(said.size(), whole.len() as u64);
         let base = &self.known[said.base().content()];
         let mut at = 0;
-        for changed in said.changed().iter().cloned().chain([said.size()..said.size()]) {
+        for changed in said.changed().iter().cloned().chain(std::iter::once(said.size()..said.size())) {
             let kept = at..changed.start as usize;
             assert!(kept.is_empty() || base[kept.clone()] == whole[kept], "it differs before {changed:?}");
             at = changed.end as usize;
