@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// The file in the private folder.
 const FILE: &str = "mount.json";
+/// The file in the private folder in which somebody says what the daemon should do.
+const WISH: &str = "wish";
 /// A longer `.dits` is nobody's.
 const LONGEST: u64 = 8192;
 
@@ -29,6 +31,9 @@ pub struct Details {
     /// The repository's folder: the one that the private folder is in.
     #[serde(skip)]
     pub repository: PathBuf,
+    /// The private folder.
+    #[serde(skip)]
+    pub private: PathBuf,
 }
 
 impl Details {
@@ -54,8 +59,36 @@ impl Details {
             io::Error::new(io::ErrorKind::InvalidData, format!("{} leads nowhere", point.join(DITS).display()))
         })?;
         let details: Self = serde_json::from_slice(&fs::read(private.join(FILE))?)?;
-        let repository = private.parent().and_then(Path::parent).unwrap_or(&private);
-        Ok(Self { repository: repository.to_owned(), ..details })
+        let repository = private.parent().and_then(Path::parent).unwrap_or(&private).to_owned();
+        Ok(Self { repository, private, ..details })
+    }
+}
+
+/// What a daemon should do with its disk cache before it answers: left in its private folder, then `.dits` is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Put what it has not finished where others see it, and look again what is there.
+    Settle,
+    /// Empty it.
+    Clear,
+}
+
+impl Wish {
+    /// Leaves it for a mount's daemon.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn leave(self, private: &Path) -> io::Result<()> {
+        fs::write(private.join(WISH), if self == Self::Clear { "clear" } else { "settle" })
+    }
+
+    /// Takes what was left.
+    #[must_use]
+    pub fn take(private: &Path) -> Option<Self> {
+        let file = private.join(WISH);
+        let text = fs::read(&file).ok()?;
+        fs::remove_file(&file).ok()?;
+        Some(if text == b"clear" { Self::Clear } else { Self::Settle })
     }
 }
 
@@ -75,8 +108,11 @@ mod tests {
         assert_eq!(Details::ask(&point).unwrap_err().kind(), io::ErrorKind::InvalidData);
         fs::write(point.join(DITS), Layout::link_text(&private)).unwrap();
         let repository = dir.path().join("repo");
-        let said = Details { commit: "c".into(), reference: "main".into(), pid: 7, repository, ..Details::default() };
+        let said = Details { commit: "c".into(), reference: "main".into(), pid: 7, ..Details::default() };
         said.write(&private).unwrap();
-        assert_eq!(Details::ask(&point).unwrap(), said);
+        assert_eq!(Details::ask(&point).unwrap(), Details { repository, private: private.clone(), ..said });
+        assert_eq!(Wish::take(&private), None);
+        Wish::Clear.leave(&private).unwrap();
+        assert_eq!((Wish::take(&private), Wish::take(&private)), (Some(Wish::Clear), None));
     }
 }

@@ -10,9 +10,10 @@ use dits_core::store::{ChunkCache, Store};
 use dits_core::tree::Content;
 use rustix::io::Errno;
 
-use crate::chunks::Chunks;
+use crate::chunks::{Chunks, tally};
 use crate::error::{Reach, ReadError};
 use crate::overlay::{OpenError, Overlay};
+use crate::policy::{Guard, Opener};
 use crate::pool::Pool;
 use crate::read::{Budget, Gathered, OpenFile};
 use crate::stat::{Defaults, Stat};
@@ -45,8 +46,10 @@ pub struct DriveOptions {
     pub remote: Option<Arc<dyn ChunkSource>>,
     /// What the root's `.dits` says; without it there is none.
     pub link: Option<Vec<u8>>,
-    /// Is told how many bytes came from remotes when somebody opens `.dits`.
-    pub asked: Box<dyn Fn(u64) + Send + Sync>,
+    /// What programs may do, and who had what brought.
+    pub guard: Arc<Guard>,
+    /// Is called when somebody opens `.dits`, before they read it.
+    pub asked: Box<dyn Fn(&Chunks) + Send + Sync>,
     /// Is told of reads that failed.
     pub report: Box<dyn Fn(&ReadError) + Send + Sync>,
 }
@@ -60,7 +63,8 @@ pub struct Drive {
     chunks: Chunks,
     budget: Budget,
     timeout: Duration,
-    asked: Box<dyn Fn(u64) + Send + Sync>,
+    guard: Arc<Guard>,
+    asked: Box<dyn Fn(&Chunks) + Send + Sync>,
     report: Box<dyn Fn(&ReadError) + Send + Sync>,
     workers: Pool,
     waiters: Pool,
@@ -73,7 +77,8 @@ impl Drive {
     /// # Errors
     /// When the overlay cannot be opened, or threads not be started.
     pub fn new(store: Store, tree: TreeId, options: DriveOptions) -> Result<Arc<Self>, OpenError> {
-        let DriveOptions { defaults, overlay, ram, threads, timeout, disk, remote, link, asked, report } = options;
+        let DriveOptions { defaults, overlay, ram, threads, timeout, disk, remote, link, guard, asked, report } =
+            options;
         let view = View::new(store.clone(), tree).with_link(link);
         let overlay = overlay.map(|dir| Overlay::open(&dir, &view, defaults)).transpose()?;
         let started = |error| OpenError::Threads(error);
@@ -84,6 +89,7 @@ impl Drive {
             chunks: Chunks::new(store, ram, disk, remote),
             budget: Budget::new(ram / 2),
             timeout,
+            guard,
             asked,
             report,
             workers: Pool::new("read", threads).map_err(started)?,
@@ -195,7 +201,8 @@ impl Drive {
             Err(error) => return answer(self.told(Err(error))),
         };
         let range = file.clip(offset, len);
-        let ahead = file.note(&range, &self.budget);
+        let may_hydrate = file.opener().may_hydrate();
+        let ahead = if may_hydrate { file.note(&range, &self.budget) } else { None };
         let gather = {
             let (drive, file) = (Arc::clone(self), Arc::clone(file));
             move |reach| match &snapshot {
@@ -205,11 +212,15 @@ impl Drive {
         };
         match gather(Reach::Memory) {
             Err(ReadError::OutOfReach) => {
-                let drive = Arc::clone(self);
+                let (drive, file) = (Arc::clone(self), Arc::clone(file));
                 self.workers.submit(move || match gather(Reach::Disk) {
+                    Err(ReadError::OutOfReach) if !may_hydrate => answer(Err(Errno::ACCESS.into())),
                     Err(ReadError::OutOfReach) => {
                         let waiters = drive.waiters.clone();
-                        waiters.submit(move || answer(drive.told(gather(Reach::Remote(until)))));
+                        waiters.submit(move || {
+                            let brought = drive.counted(&file, || gather(Reach::Remote(until)));
+                            answer(drive.told(brought));
+                        });
                     }
                     result => answer(drive.told(result)),
                 });
@@ -219,6 +230,14 @@ impl Drive {
         if let Some(range) = ahead {
             self.read_ahead(file, range);
         }
+    }
+
+    /// Reads, and counts what had to be brought for it.
+    fn counted<T>(&self, file: &OpenFile, read: impl FnOnce() -> T) -> T {
+        tally::take();
+        let read = read();
+        file.opener().hydrated(tally::take(), || self.path_of(file.ino));
+        read
     }
 
     fn told<T>(&self, result: Result<T, ReadError>) -> Result<T, ReadError> {
@@ -234,9 +253,18 @@ impl Drive {
             self.ahead.submit(move || {
                 // Whoever reads it learns why it cannot be read.
                 let until = Instant::now() + drive.timeout;
-                let _ = file.gather(drive.view.store(), &drive.chunks, block, Reach::Remote(until));
+                let gather = || file.gather(drive.view.store(), &drive.chunks, block, Reach::Remote(until));
+                let _ = drive.counted(&file, gather);
             });
         }
+    }
+
+    /// Lets a process open something.
+    ///
+    /// # Errors
+    /// `EACCES` when it may not.
+    pub fn admit(&self, pid: u32) -> Result<Opener, ReadError> {
+        Ok(self.guard.admit(pid)?)
     }
 
     /// Opens a file.
@@ -248,7 +276,7 @@ impl Drive {
             if reach == Reach::Memory {
                 return Err(ReadError::OutOfReach);
             }
-            (self.asked)(self.chunks.received());
+            (self.asked)(&self.chunks);
             return Ok(OpenFile::of_bytes(ino, link.clone()));
         }
         let Some(overlay) = &self.overlay else { return OpenFile::new(ino, &self.view.entry(ino, reach)?) };

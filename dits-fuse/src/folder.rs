@@ -38,6 +38,18 @@ impl Drive {
         self.overlay().map_or(0, Overlay::moves)
     }
 
+    /// Where a file is, for people: in the commit, if it is of that.
+    pub(crate) fn path_of(&self, ino: u64) -> String {
+        let (mut names, mut at) = (Vec::new(), ino);
+        while at != ROOT {
+            let Ok(entry) = self.view.entry(at, Reach::Disk) else { return format!("(inode {ino})") };
+            names.push(String::from_utf8_lossy(&entry.name).into_owned());
+            at = self.view.folder_of(at);
+        }
+        names.reverse();
+        names.join("/")
+    }
+
     fn names(&self, ino: u64, reach: Reach) -> Result<Names, ReadError> {
         let changed = self.overlay().map(|overlay| overlay.list(&self.view, ino, reach)).transpose()?.flatten();
         match changed {

@@ -6,9 +6,12 @@
 //! - [`read`]: from a range of a file to bytes, and what is read ahead.
 //! - [`overlay`]: what was made or changed in a writable mount.
 //! - [`chunks`]: where chunks come from: memory, store, disk cache, remote.
+//! - [`policy`]: which programs may have content brought, and which did.
 //! - [`drive`]: these together, with the threads that work for them.
 //! - [`fuse`]: the adapter to the kernel. Only it knows fuser.
-//! - [`table`]: which mounts there are; [`details`]: what their daemons say of them.
+//! - [`table`]: which mounts there are; [`details`]: what their daemons say of them,
+//!   and what these are asked to do.
+//! - [`webdav`]: the adapter to WebDAV clients. Only it knows dav-server, hyper and tokio.
 
 pub mod chunks;
 pub mod details;
@@ -17,10 +20,12 @@ mod error;
 pub mod folder;
 pub mod fuse;
 pub mod overlay;
+pub mod policy;
 mod pool;
 pub mod read;
 pub mod stat;
 pub mod table;
 pub mod view;
+pub mod webdav;
 
 pub use error::{Reach, ReadError};

@@ -1,5 +1,7 @@
 //! What the file system tells of an inode.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use dits_core::overlay::{Attributes, Time};
 use dits_core::tree::Mode;
 
@@ -48,4 +50,11 @@ impl Defaults {
         let attributes = Attributes { mode, uid, gid, mtime: time, ctime: time };
         Stat { ino: attr.ino, attributes, size: attr.size, named: true, atime: None }
     }
+}
+
+/// A time as the standard library has it.
+pub(crate) fn system_time((seconds, nanos): Time) -> SystemTime {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let time = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    time.and_then(|time| time.checked_add(Duration::from_nanos(nanos.into()))).unwrap_or(UNIX_EPOCH)
 }

@@ -30,6 +30,23 @@ pub struct Mount {
     pub source: String,
 }
 
+impl Mount {
+    /// Whether it is of the repository in this folder, as far as the kernel's table can say.
+    #[must_use]
+    pub fn is_of(&self, repository: &Path) -> bool {
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        source(&repository.to_string_lossy()).strip_prefix(SOURCE) == Some(&self.source)
+            || real(Path::new(&self.source)) == real(repository)
+    }
+}
+
+/// How the kernel's table names a repository. Options are separated by commas, which the helper of ordinary users cannot
+/// be told apart from those in a value.
+#[must_use]
+pub fn source(repository: &str) -> String {
+    format!("{SOURCE}{}", repository.replace([',', '\\', '\n'], "_"))
+}
+
 /// What a mount's daemon says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {

@@ -20,6 +20,7 @@ pub const TARGETS: &[Target] = &[
     ("condemned", records::condemned),
     ("config", text::config),
     ("decode", objects::decode),
+    ("drive", text::drive),
     ("fingerprint", remote::fingerprint),
     ("frame", store::frame),
     ("glob", text::glob),

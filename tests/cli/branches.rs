@@ -184,3 +184,26 @@ fn worktrees_share_a_repository() {
     run(&s, "worktree add ../work").exits(2).warns("is not empty");
     run(&s, "worktree remove ../nowhere").exits(1);
 }
+
+#[test]
+fn a_mount_that_waits_keeps_its_branch_and_what_was_written_in_it() {
+    let s = repository();
+    // What a writable mount leaves when it ends.
+    run(&s, "worktree add ../side").ok();
+    let private = s.path(".dits/worktrees/side");
+    std::fs::rename(private.join("worktree"), private.join("mount")).unwrap();
+    std::fs::create_dir(private.join("overlay")).unwrap();
+    std::fs::write(private.join("overlay/log"), "").unwrap();
+    run(&s, "worktree list").ok().says("[side] (waiting mount)");
+    run(&s, "worktree list --porcelain").ok().says("locked a mount with changes");
+    let listed = json(&s, "worktree list");
+    let side = &listed["worktrees"][1];
+    assert_eq!((&side["waiting"], &side["missing"], &side["mount"]), (&true.into(), &false.into(), &true.into()));
+    run(&s, "switch side").exits(2).warns("is checked out in");
+    assert_eq!(run(&s, "worktree prune").ok().out(), "");
+    run(&s, "worktree remove ../side").exits(3).warns("changes that are kept for it");
+    assert!(private.join("overlay/log").is_file());
+    run(&s, "worktree remove -f ../side").ok();
+    assert!(!private.exists() && s.beside("side").is_dir());
+    run(&s, "switch side").ok();
+}

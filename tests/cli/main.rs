@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod branches;
+mod caching;
 mod carriers;
 mod config;
 mod damage;
@@ -36,4 +37,5 @@ mod status_git;
 mod status_times;
 mod tracking;
 mod walkthrough;
+mod webdav;
 mod working;

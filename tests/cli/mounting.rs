@@ -28,7 +28,7 @@ pub struct Drive<'a> {
 
 impl<'a> Drive<'a> {
     #[track_caller]
-    fn mount(s: &'a Studio, at: &str, line: &str) -> Self {
+    pub fn mount(s: &'a Studio, at: &str, line: &str) -> Self {
         Self::writable(s, at, &format!("--read-only {line}"))
     }
 
@@ -85,7 +85,7 @@ impl Drop for Drive<'_> {
     }
 }
 
-fn range(path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+pub fn range(path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
     let mut buffer = vec![0; len];
     File::open(path)?.read_exact_at(&mut buffer, offset)?;
     Ok(buffer)

@@ -12,7 +12,7 @@ use dits_core::worktree::{AddOptions, Everything};
 use dits_sync::SyncError;
 use dits_sync::client::{Client, FetchRequest, Introduction, PushRequest, PushedRefs, Update, UpdateOutcome};
 use dits_sync::identity::{NewHost, Trust};
-use dits_sync::link::{Carrier, DialOptions, Link, dialer, over};
+use dits_sync::link::{Carrier, DialOptions, Link, LinkError, dialer, over};
 use dits_sync::wire::ErrorCode;
 use dits_testkit::Background;
 use dits_testkit::random::bytes;
@@ -55,17 +55,10 @@ impl Own {
     }
 
     fn push(&self, link: &dyn Link, who: &Introduction, commit: CommitId) -> Result<PushedRefs, SyncError> {
-        self.push_to(link, who, "main", commit)
+        self.push_to(&mut Client::new(link, who)?, "main", commit)
     }
 
-    pub fn push_to(
-        &self,
-        link: &dyn Link,
-        who: &Introduction,
-        branch: &str,
-        commit: CommitId,
-    ) -> Result<PushedRefs, SyncError> {
-        let mut client = Client::new(link, who)?;
+    pub fn push_to(&self, client: &mut Client<'_>, branch: &str, commit: CommitId) -> Result<PushedRefs, SyncError> {
         let listing = client.listing(None, &Silent)?;
         let name = RefName::branch(branch).unwrap();
         let old = listing.refs.iter().find(|(other, _)| *other == name).map(|(_, id)| *id);
@@ -73,8 +66,11 @@ impl Own {
         client.push(&self.repo, &PushRequest { updates: vec![update], ..PushRequest::default() }, &listing, &Silent)
     }
 
-    pub fn fetch(&self, link: &dyn Link, who: &Introduction) -> Result<(), SyncError> {
-        let mut client = Client::new(link, who)?;
+    fn fetch(&self, link: &dyn Link, who: &Introduction) -> Result<(), SyncError> {
+        self.fetch_from(&mut Client::new(link, who)?)
+    }
+
+    pub fn fetch_from(&self, client: &mut Client<'_>) -> Result<(), SyncError> {
         let listing = client.listing(None, &Silent)?;
         let wants = listing.refs.iter().map(|(_, id)| *id).collect();
         client.fetch(&self.repo, FetchRequest { wants, ..FetchRequest::default() }, &Silent).map(drop)
@@ -91,11 +87,15 @@ pub fn address(server: &mut Background) -> String {
     line["serving on ".len()..].split(',').next().unwrap().to_owned()
 }
 
-pub fn dial(rig: &Rig, address: &str, carrier: Carrier) -> Box<dyn Link> {
+fn dial(rig: &Rig, address: &str, carrier: Carrier) -> Box<dyn Link> {
+    try_dial(rig, address, carrier).unwrap()
+}
+
+pub fn try_dial(rig: &Rig, address: &str, carrier: Carrier) -> Result<Box<dyn Link>, LinkError> {
     let new_host = NewHost::Accept(std::sync::Arc::new(|_, _| {}));
     let trust = Trust::Pinned { known_hosts: rig.sandbox.beside("known_hosts"), new_host };
     let options = DialOptions { carrier, ..DialOptions::new(trust) };
-    dialer(&format!("dits://{address}/film").parse().unwrap(), options).unwrap().dial().unwrap()
+    dialer(&format!("dits://{address}/film").parse().unwrap(), options).unwrap().dial()
 }
 
 fn code(result: Result<impl Sized, SyncError>) -> ErrorCode {
@@ -194,7 +194,7 @@ fn who_says_nothing_is_not_waited_for() {
     let begin = Instant::now();
     for link in silent {
         let ended = (0..60).any(|_| match link.recv(Duration::from_millis(500)) {
-            Err(error) => !matches!(error, dits_sync::link::LinkError::TimedOut(_)),
+            Err(error) => !matches!(error, LinkError::TimedOut(_)),
             Ok(_) => false,
         });
         assert!(ended && begin.elapsed() >= Duration::from_secs(5), "{:?}", begin.elapsed());

@@ -27,6 +27,8 @@ pub const TESTS: &[Package] = &[
     Package { name: "rsync", program: "rsync", why: "copies into a mount and out of it" },
     Package { name: "sqlite3", program: "sqlite3", why: "keeps a database in a mount" },
     Package { name: "vim", program: "vim", why: "edits files of a mount" },
+    Package { name: "curl", program: "curl", why: "a client of drives that are served" },
+    Package { name: "litmus", program: "litmus", why: "tries all of WebDAV on them" },
     Package { name: "mount", program: "losetup", why: "mounts those file systems" },
     Package { name: "iproute2", program: "ip", why: "slow, lossy and cut links" },
     Package { name: "util-linux", program: "nsenter", why: "runs programs at the ends of those links" },

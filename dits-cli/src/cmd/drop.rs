@@ -6,8 +6,10 @@ use std::fs;
 use std::time::Duration;
 
 use dits_core::object::{CommitId, Digest, ObjectKind};
-use dits_core::partial::{DropOptions, Dropped, SourceError};
+use dits_core::partial::{DropOptions, Dropped, KeptBack, SourceError};
 use dits_core::progress::Progress;
+use dits_core::repo::RepoError;
+use dits_core::worktree::Selection;
 use dits_sync::client::Listing;
 use dits_sync::url::Target;
 use serde::Serialize;
@@ -65,46 +67,101 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let repo = &opened.repo;
     repo.worktree()?;
     let specs = opened.select(&args.paths)?;
-    let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)?, limit: None };
-    let peer = match &args.from {
-        Some(from) => find(&around, from, false)?,
-        None => Peer::named(&around, default_remote(repo, "drop --from")?, false)?,
-    };
-    let name = peer.remote.as_ref().map(|remote| remote.name.clone()).ok_or_else(|| {
-        CliError::usage("only a remote with a name can be asked to hold content")
-            .hint(format!("dits remote add NAME {}", peer.shown()))
-    })?;
-    let kept = Patterns::kept(repo.config())?;
     let progress = cx.progress();
-    refuse_this_one(&opened, &peer)?;
-    let confirmed = confirmed(&opened, &peer, &progress)?;
-    // An error of the conversation is none of the repository.
-    let failed: RefCell<Option<CliError>> = RefCell::default();
-    let lacking = |chunks: &[Digest]| {
-        let asked = peer.talk(&progress, |client, progress| client.lacking(chunks, progress));
-        asked.map(|(lacking, _)| lacking).map_err(|error| {
-            let unavailable = SourceError::Unavailable { from: name.clone(), error: error.message.clone().into() };
-            *failed.borrow_mut() = Some(error);
-            unavailable
-        })
-    };
-    let options = DropOptions {
-        remote: &name,
-        confirmed: &confirmed,
-        lacking: &lacking,
-        pinned: &kept,
-        dry_run: args.dry_run,
-        wait: WAIT,
-        now: cx.now()?.seconds,
-    };
-    let dropped = repo.drop_content(&specs, &options, &progress);
-    let dropped = dropped.map_err(|error| failed.take().unwrap_or_else(|| error.into()))?;
+    let holder = Holder::find(&opened, cx, args.from.as_deref(), &progress)?;
+    let dropped = holder.give_back(&specs, args.dry_run, &progress).map_err(Refused::into_error)?;
     drop(progress);
     if dropped.files.is_empty() && dropped.pinned.is_empty() {
         specs.check_all_used()?;
     }
-    tell(cx, &args, name, &dropped)?;
+    tell(cx, &args, holder.name, &dropped)?;
     Ok(Exit::Ok)
+}
+
+/// A remote that holds content, and has said of which commits.
+pub struct Holder<'a> {
+    opened: &'a Opened,
+    cx: &'a Context,
+    peer: Peer,
+    /// What the remote is called here.
+    pub name: String,
+    confirmed: Vec<CommitId>,
+}
+
+/// Why content was not given back.
+pub enum Refused {
+    /// Some of the files have to stay.
+    KeptBack(KeptBack),
+    /// All else.
+    Other(CliError),
+}
+
+impl Refused {
+    fn into_error(self) -> CliError {
+        match self {
+            Self::KeptBack(kept) => RepoError::KeptBack(kept).into(),
+            Self::Other(error) => error,
+        }
+    }
+}
+
+impl<'a> Holder<'a> {
+    /// Asks the named remote, or the usual one.
+    ///
+    /// # Errors
+    /// When there is none, it cannot be asked, or cannot hold anything.
+    pub fn find(
+        opened: &'a Opened,
+        cx: &'a Context,
+        from: Option<&str>,
+        progress: &dyn Progress,
+    ) -> Result<Self, CliError> {
+        let repo = &opened.repo;
+        let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)?, limit: None };
+        let peer = match from {
+            Some(from) => find(&around, from, false)?,
+            None => Peer::named(&around, default_remote(repo, "drop --from")?, false)?,
+        };
+        let name = peer.remote.as_ref().map(|remote| remote.name.clone()).ok_or_else(|| {
+            CliError::usage("only a remote with a name can be asked to hold content")
+                .hint(format!("dits remote add NAME {}", peer.shown()))
+        })?;
+        refuse_this_one(opened, &peer)?;
+        let confirmed = confirmed(opened, &peer, progress)?;
+        Ok(Self { opened, cx, peer, name, confirmed })
+    }
+
+    /// Gives back what the selected files take in the store and the worktree, on the remote's word.
+    ///
+    /// # Errors
+    /// When files have to stay, or something cannot be asked, read or written.
+    pub fn give_back(
+        &self,
+        selection: &dyn Selection,
+        dry_run: bool,
+        progress: &dyn Progress,
+    ) -> Result<Dropped, Refused> {
+        let (Self { peer, name, confirmed, .. }, repo) = (self, &self.opened.repo);
+        let kept = Patterns::kept(repo.config()).map_err(Refused::Other)?;
+        // An error of the conversation is none of the repository.
+        let failed: RefCell<Option<CliError>> = RefCell::default();
+        let lacking = |chunks: &[Digest]| {
+            let asked = peer.talk(progress, |client, progress| client.lacking(chunks, progress));
+            asked.map(|(lacking, _)| lacking).map_err(|error| {
+                let unavailable = SourceError::Unavailable { from: name.clone(), error: error.message.clone().into() };
+                *failed.borrow_mut() = Some(error);
+                unavailable
+            })
+        };
+        let now = self.cx.now().map_err(Refused::Other)?.seconds;
+        let (lacking, pinned, wait) = (&lacking, &kept, WAIT);
+        let options = DropOptions { remote: name, confirmed, lacking, pinned, dry_run, wait, now };
+        repo.drop_content(selection, &options, progress).map_err(|error| match (failed.take(), error) {
+            (Some(failed), _) => Refused::Other(failed),
+            (None, RepoError::KeptBack(kept)) => Refused::KeptBack(kept),
+            (None, error) => Refused::Other(error.into()),
+        })
+    }
 }
 
 /// What this repository drops it cannot keep for itself.

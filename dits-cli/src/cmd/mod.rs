@@ -13,6 +13,7 @@ use crate::output::table::{Align, pad};
 
 mod add;
 mod branch;
+mod cache;
 mod cat_file;
 mod check_attr;
 mod check_ignore;
@@ -26,7 +27,8 @@ mod count_objects;
 mod diff;
 mod drop;
 mod du;
-mod fetch;
+mod evict;
+pub mod fetch;
 mod fsck;
 mod gc;
 mod hash_object;
@@ -44,6 +46,8 @@ mod merge;
 mod mount;
 mod mounts;
 mod mv;
+mod pin;
+mod prefetch;
 mod pull;
 mod push;
 mod reflog;
@@ -54,6 +58,7 @@ mod restore;
 mod rev_parse;
 mod revert;
 mod rm;
+mod serve_drive;
 mod show;
 mod stash;
 mod status;
@@ -116,6 +121,7 @@ macro_rules! commands {
 commands! {
     Add: add, Change;
     Branch: branch, Branches;
+    Cache: cache, Share;
     CatFile: cat_file, Inside;
     CheckAttr: check_attr, Inside;
     CheckIgnore: check_ignore, Inside;
@@ -129,6 +135,7 @@ commands! {
     Diff: diff, Change;
     Drop: drop, Share;
     Du: du, Store;
+    Evict: evict, Share;
     Fetch: fetch, Share;
     Fsck: fsck, Store;
     Gc: gc, Store;
@@ -147,6 +154,8 @@ commands! {
     Mount: mount, Share;
     Mounts: mounts, Share;
     Mv: mv, Change;
+    Pin: pin, Share;
+    Prefetch: prefetch, Share;
     Pull: pull, Share;
     Push: push, Share;
     Reflog: reflog, History;
@@ -157,6 +166,7 @@ commands! {
     RevParse: rev_parse, Inside;
     Revert: revert, Branches;
     Rm: rm, Change;
+    ServeDrive: serve_drive, Share;
     Show: show, History;
     Stash: stash, Branches;
     Status: status, Change;

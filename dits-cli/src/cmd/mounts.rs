@@ -71,7 +71,7 @@ fn listed(mount: &table::Mount, health: Health) -> Listed {
         Health::Silent(why) => ("silent", None, Some(why)),
     };
     let alive = details.is_some();
-    let Details { commit, reference, repository, pid, read_only, received } = details.unwrap_or_default();
+    let Details { commit, reference, repository, pid, read_only, received, private: _ } = details.unwrap_or_default();
     Listed {
         path: mount.point.display().to_string(),
         state,

@@ -8,8 +8,16 @@ use dits_core::chunk::ChunkRef;
 use dits_core::object::Digest;
 use dits_core::partial::{Arrived, ChunkSink, ChunkSource, Fetched, SourceError};
 use dits_core::progress::Progress;
+use dits_core::remote::Remote;
+use dits_core::repo::RepoError;
 use dits_core::store::StoreError;
 use dits_sync::client::LiveChunks;
+
+use super::peer::{Peer, Surroundings};
+use crate::cmd::fetch::Content;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::repository::Opened;
 
 /// Remotes that are asked one after the other.
 pub struct Remotes(Vec<LiveChunks>);
@@ -19,6 +27,22 @@ impl Remotes {
     #[must_use]
     pub fn new(remotes: Vec<LiveChunks>) -> Option<Self> {
         (!remotes.is_empty()).then_some(Self(remotes))
+    }
+
+    /// Those that have promised content; where nothing was promised, all that there are.
+    ///
+    /// # Errors
+    /// When those that have promised something cannot be found by the settings.
+    pub fn of(opened: &Opened, cx: &Context) -> Result<Option<Self>, CliError> {
+        let repo = &opened.repo;
+        if !repo.promises()?.is_empty() {
+            let holders = Content { opened, cx, limit: None, dry_run: false }.holders()?;
+            return Ok(Self::new(holders.into_iter().map(Peer::into_live).collect()));
+        }
+        let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)?, limit: None };
+        let all = Remote::all(repo.config()).map_err(RepoError::from)?.into_iter();
+        // Nothing depends on them yet: one that cannot be reached is none.
+        Ok(Self::new(all.filter_map(|remote| Peer::named(&around, remote, false).ok()).map(Peer::into_live).collect()))
     }
 
     /// Dials the first, without waiting.

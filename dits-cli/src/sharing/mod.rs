@@ -3,6 +3,7 @@
 pub mod amounts;
 pub mod arrivals;
 pub mod departures;
+pub mod disk;
 pub mod fetching;
 pub mod filter;
 pub mod lines;

@@ -200,6 +200,13 @@ pub const KEYS: &[Key] = &[
         "How `log` shows dates.",
     ),
     key("mount.cacheSize", Kind::Size, Some("10G"), "How much disk a mount may take for what it reads from remotes."),
+    key(
+        "mount.policy",
+        Kind::List,
+        None,
+        "What programs may do in mounts, by their names: `[\"tracker-*=metadata\", \"updatedb=deny\"]`; `metadata` reads no \
+         more than what is here, `deny` opens nothing.",
+    ),
     key("mount.ram", Kind::Size, Some("256M"), "How much memory a mount may take for content."),
     key(
         "mount.timeout",

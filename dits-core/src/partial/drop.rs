@@ -168,7 +168,13 @@ impl Repository {
         promised.mark(&mut mark, progress)?;
         let promised_chunks = std::mem::take(&mut mark.content);
         let mut plan = Plan { in_mount: self.layout().is_mount(), ..Plan::default() };
-        let mut found = scan(self, index, selection, ScanOptions::tracked_only(), progress)?;
+        let of_head;
+        let (index, mut found) = if self.layout().index().exists() {
+            (index, scan(self, index, selection, ScanOptions::tracked_only(), progress)?)
+        } else {
+            of_head = self.head_as_ghosts()?;
+            (&of_head, Scan::default())
+        };
         found.fail_on_unreadable()?;
         let mut kept_back = KeptBack::default();
         let mut dropped: HashSet<&[u8]> = HashSet::new();
@@ -269,7 +275,7 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<(), RepoError> {
         // In a mount files take no space, and stay.
-        if plan.in_mount {
+        if plan.in_mount || plan.files.is_empty() {
             return Ok(());
         }
         crate::durable::create_dir_all(&self.layout().temp())?;

@@ -10,6 +10,8 @@ mod shallow;
 mod source;
 #[cfg(test)]
 mod tests;
+mod unstaged;
+mod whereabouts;
 mod whose;
 
 pub use absent::{Absent, Hydrated};
@@ -19,4 +21,5 @@ pub(crate) use promised::{each_chunk, id_of};
 pub use promises::{Promises, PromisesError};
 pub use shallow::{Cut, Shallow, ShallowError, cut};
 pub use source::{Arrived, ChunkSink, ChunkSource, Fetched, SourceError};
+pub use whereabouts::{Found, Share, Whereabouts};
 pub use whose::Owner;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,6 +19,10 @@ use super::writer::{Writer, WriterOptions};
 use super::{StoreError, folder};
 use crate::durable::IoContext;
 use crate::object::{Digest, ObjectKind};
+
+mod care;
+
+pub use care::CacheUsage;
 
 /// Into so many packs the quota is divided,
 const PACKS: u64 = 64;
@@ -35,7 +40,7 @@ const MARK_EVERY: Duration = Duration::from_secs(60);
 pub struct ChunkCache {
     odb: Odb,
     packs: PathBuf,
-    quota: u64,
+    quota: AtomicU64,
     /// The pack that is being filled. Others see it when it is full.
     writer: RwLock<Option<Writer>>,
     /// Bytes of the finished packs when a pack was last begun, and of the index over them.
@@ -49,24 +54,32 @@ impl ChunkCache {
     /// # Errors
     /// When the folder cannot be read, or packs cannot be removed.
     pub fn open(dir: impl Into<PathBuf>, quota: u64) -> Result<Self, StoreError> {
+        let cache = Self::peek(dir, quota)?;
+        cache.odb.packs().sweep()?;
+        cache.make_room(0)?;
+        Ok(cache)
+    }
+
+    /// Opens the cache as it is: nothing has to go before something is put into it.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn peek(dir: impl Into<PathBuf>, quota: u64) -> Result<Self, StoreError> {
         let dir = dir.into();
         let packs = dir.join("pack");
         let odb = Odb::open(dir, OdbOptions { map: true, cache_bytes: 0 })?;
-        odb.packs().sweep()?;
-        let (writer, finished) = (RwLock::new(None), Mutex::new(0));
-        let cache = Self { odb, packs, quota, writer, finished, marked: Mutex::default() };
-        cache.make_room(0)?;
-        Ok(cache)
+        let (quota, writer, finished) = (AtomicU64::new(quota), RwLock::new(None), Mutex::new(0));
+        Ok(Self { odb, packs, quota, writer, finished, marked: Mutex::default() })
     }
 
     /// The most bytes it takes.
     #[must_use]
     pub fn quota(&self) -> u64 {
-        self.quota
+        self.quota.load(Ordering::Relaxed)
     }
 
     fn pack_size(&self) -> u64 {
-        (self.quota / PACKS).clamp(SMALLEST, LARGEST)
+        (self.quota() / PACKS).clamp(SMALLEST, LARGEST)
     }
 
     /// Whether a chunk is here. It may still be damaged.
@@ -114,7 +127,7 @@ impl ChunkCache {
     }
 
     fn try_put(&self, header: &Header, frame: &[u8]) -> Result<(), StoreError> {
-        if frame.len() as u64 + ENTRY + AROUND > self.quota {
+        if frame.len() as u64 + ENTRY + AROUND > self.quota() {
             return Ok(());
         }
         if self.pending() + frame.len() as u64 > self.pack_size() {
@@ -122,7 +135,7 @@ impl ChunkCache {
         }
         self.begin()?;
         let finished = *self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        if finished + self.pending() + frame.len() as u64 + ENTRY > self.quota {
+        if finished + self.pending() + frame.len() as u64 + ENTRY > self.quota() {
             self.make_room(self.pending() + frame.len() as u64 + ENTRY)?;
         }
         match &*self.writer.read().unwrap_or_else(PoisonError::into_inner) {
@@ -174,7 +187,7 @@ impl ChunkCache {
         packs.retain(|pack| pack.id.is_some());
         let mut gone = Vec::new();
         for pack in packs {
-            if bytes + more <= self.quota {
+            if bytes + more <= self.quota() {
                 break;
             }
             bytes -= pack.bytes;
@@ -278,7 +291,7 @@ mod tests {
     use super::*;
     use crate::store::frame::Encoding;
 
-    fn chunk(seed: u64, len: usize) -> (Header, Vec<u8>, Vec<u8>) {
+    pub(super) fn chunk(seed: u64, len: usize) -> (Header, Vec<u8>, Vec<u8>) {
         let mut plain = vec![0; len];
         blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut plain);
         let digest = ObjectKind::Chunk.digest(&plain);

@@ -1,6 +1,7 @@
 //! Where chunks come from: memory, the store, the disk cache, a remote. Each is brought once, however many wait for it.
 
 mod flight;
+pub(crate) mod tally;
 
 use std::sync::Arc;
 
@@ -58,6 +59,12 @@ impl Chunks {
     /// When the disk cache cannot be written.
     pub fn flush(&self) -> Result<(), ReadError> {
         Ok(self.disk.as_ref().map_or(Ok(()), ChunkCache::flush)?)
+    }
+
+    /// The disk cache, if there is one.
+    #[must_use]
+    pub fn disk(&self) -> Option<&ChunkCache> {
+        self.disk.as_ref()
     }
 
     /// The bytes of chunks, in order.
@@ -150,6 +157,7 @@ impl Chunks {
         let flights: Vec<(usize, Arc<Flight>)> = far.iter().map(|(at, _, claimed)| (*at, claimed.flight())).collect();
         let sink = Sink { chunks: self, far: &far };
         let brought = remote.fetch(&wanted, &sink, until).map_err(ReadError::from);
+        let brought = brought.map(|fetched| tally::add(fetched.bytes));
         if let Err(error) = brought {
             // Those that came have been handed over already.
             far.into_iter().for_each(|(_, _, claimed)| claimed.finish(Err(error.clone())));

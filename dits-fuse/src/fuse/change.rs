@@ -177,6 +177,10 @@ impl Adapter {
 
 impl Shared {
     pub(super) fn create_file(&self, request: &Request, folder: u64, name: &OsStr, mode: u32, reply: ReplyCreate) {
+        let opener = match self.drive.admit(request.pid()) {
+            Ok(opener) => opener,
+            Err(error) => return reply.error(errno(&error)),
+        };
         let (name, maker, shared) = (name.as_bytes().to_vec(), maker(request), self.clone());
         self.drive.ask(
             move |drive, reach| {
@@ -185,7 +189,7 @@ impl Shared {
             },
             move |made| match made {
                 Ok((stat, file)) => {
-                    let handle = shared.files.add(file);
+                    let handle = shared.files.add(file.opened_by(opener));
                     reply.created(&FOR_EVER, &file_attr(&stat), Generation(0), handle, FopenFlags::FOPEN_KEEP_CACHE);
                 }
                 Err(error) => reply.error(errno(&error)),

@@ -112,7 +112,11 @@ impl Filesystem for Shared {
         );
     }
 
-    fn open(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+    fn open(&self, request: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let opener = match self.drive.admit(request.pid()) {
+            Ok(opener) => opener,
+            Err(error) => return reply.error(errno(&error)),
+        };
         let shared = self.clone();
         self.drive.ask(
             move |drive, reach| drive.open(ino.0, reach),
@@ -120,7 +124,7 @@ impl Filesystem for Shared {
                 // Content never changes, so what the kernel has of it stays good; and there is nothing to flush.
                 Ok(file) => {
                     let flags = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH;
-                    reply.opened(shared.files.add(file), flags);
+                    reply.opened(shared.files.add(file.opened_by(opener)), flags);
                 }
                 Err(error) => reply.error(errno(&error)),
             },
@@ -161,7 +165,10 @@ impl Filesystem for Shared {
         reply.ok();
     }
 
-    fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+    fn opendir(&self, request: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        if let Err(error) = self.drive.admit(request.pid()) {
+            return reply.error(errno(&error));
+        }
         let shared = self.clone();
         self.drive.ask(
             move |drive, reach| drive.open_folder(ino.0, reach),

@@ -1,15 +1,15 @@
 //! Attributes, errors and bytes in the form that the kernel takes.
 
 use std::cell::RefCell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use dits_core::overlay::{Attributes, Time};
+use dits_core::overlay::Attributes;
 use fuser::{Errno, FileAttr, FileType, INodeNo, ReplyData, ReplyEmpty, ReplyXattr};
 
 use super::BLOCK;
 use crate::error::ReadError;
 use crate::read::Gathered;
-use crate::stat::Stat;
+use crate::stat::{Stat, system_time};
 
 /// A commit's tree never changes: the kernel may keep what it was told.
 pub(super) const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -41,12 +41,6 @@ pub(super) fn file_attr(stat: &Stat) -> FileAttr {
 pub(super) fn nothing() -> FileAttr {
     let attributes = Attributes { mode: 0o100_000, uid: 0, gid: 0, mtime: (0, 0), ctime: (0, 0) };
     file_attr(&Stat { ino: 0, attributes, size: 0, named: false, atime: None })
-}
-
-fn system_time((seconds, nanos): Time) -> SystemTime {
-    let whole = Duration::from_secs(seconds.unsigned_abs());
-    let time = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
-    time.and_then(|time| time.checked_add(Duration::from_nanos(nanos.into()))).unwrap_or(UNIX_EPOCH)
 }
 
 pub(super) fn kind(stat: &Stat) -> FileType {

@@ -15,6 +15,9 @@ use crate::table;
 /// Threads that take requests from the kernel, each from its own clone of the device.
 const SESSIONS: usize = 2;
 
+/// The percentage of the kernel's room for changed pages that a mount may take.
+const DIRTY: u32 = 20;
+
 /// How a drive is mounted.
 pub struct MountOptions {
     /// The repository's folder, for the kernel's table.
@@ -37,11 +40,12 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     let MountOptions { source, others } = options;
     let mut config = Config::default();
     config.mount_options = vec![
-        MountOption::FSName(format!("{}{}", table::SOURCE, plain(&source))),
+        MountOption::FSName(table::source(&source)),
         MountOption::Subtype("dits".to_owned()),
         MountOption::DefaultPermissions,
     ];
-    if drive.overlay().is_none() {
+    let writable = drive.overlay().is_some();
+    if !writable {
         config.mount_options.push(MountOption::RO);
     }
     config.acl = if others { SessionACL::All } else { SessionACL::Owner };
@@ -50,20 +54,23 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     let (files, folders) = (Handles::default(), Handles::default());
     let adapter = Shared(Arc::new(Adapter { drive, files, folders }));
     let session = Session::new(adapter, point, &config)?.spawn()?;
-    read_ahead(point);
+    tune(point, writable);
     Ok(Mounted { session, point: point.to_owned() })
 }
 
-/// Options are separated by commas, which the helper of ordinary users cannot be told apart from those in a value.
-fn plain(source: &str) -> String {
-    source.replace([',', '\\', '\n'], "_")
-}
-
-/// Lets the kernel read ahead in whole requests. By itself it stops at 128 KiB; only root may say otherwise.
-fn read_ahead(point: &Path) {
+/// Lets the kernel read ahead in whole requests; by itself it stops at 128 KiB. And lets it hold more than one percent of
+/// its room for what is written and not yet handed over: with that little, programs wait for the daemon. Only root may say so.
+fn tune(point: &Path, writable: bool) {
     let Ok(device) = fs::metadata(point).map(|meta| meta.dev()) else { return };
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-    let _ = fs::write(format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb"), (REQUEST >> 10).to_string());
+    let set =
+        |name: &str, value: u32| _ = fs::write(format!("/sys/class/bdi/{major}:{minor}/{name}"), value.to_string());
+    set("read_ahead_kb", REQUEST >> 10);
+    if writable {
+        set("max_ratio", DIRTY);
+        // Kernels before 6.2 have none, and keep to the limit.
+        set("strict_limit", 0);
+    }
 }
 
 impl Mounted {

@@ -90,7 +90,9 @@ impl Overlay {
             } else if !state.touched {
                 batch.push(Record::Size { ino, size: state.size, time });
             }
-            batch.extend(if kill { inner.killed(ino, time) } else { Vec::new() });
+            if kill {
+                batch.extend(inner.killed(ino, time));
+            }
             if batch.is_empty() {
                 inner.state.touch(ino, time);
                 return Ok(());

@@ -7,6 +7,7 @@ mod attributes;
 mod bytes;
 mod clean;
 mod data;
+mod nameless;
 mod names;
 mod settle;
 

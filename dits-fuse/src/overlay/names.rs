@@ -167,7 +167,7 @@ impl Overlay {
     }
 
     /// Forgets what lost its name, unless somebody has it open.
-    fn leave(&self, inner: &mut Inner, ino: u64) -> Result<(), ReadError> {
+    pub(super) fn leave(&self, inner: &mut Inner, ino: u64) -> Result<(), ReadError> {
         match (inner.is_open(ino), inner.state.nodes.contains_key(&ino)) {
             (true, _) => {}
             (false, true) => self.forget(inner, ino)?,
@@ -313,7 +313,7 @@ impl Inner {
 
     /// Records by which a name goes. What somebody has open, or what is kept for a while, gets a node: it must be known to
     /// have no name.
-    fn drop_name(
+    pub(super) fn drop_name(
         &self,
         view: &View,
         defaults: &Defaults,

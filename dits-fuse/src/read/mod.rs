@@ -16,6 +16,7 @@ pub use recipe::{Piece, Recipe};
 
 use crate::chunks::Chunks;
 use crate::error::{Reach, ReadError};
+use crate::policy::Opener;
 
 /// A file that somebody has open.
 pub struct OpenFile {
@@ -25,6 +26,7 @@ pub struct OpenFile {
     /// All of it, if it is not of the store.
     bytes: Option<Bytes>,
     window: Mutex<Window>,
+    opener: Opener,
 }
 
 /// The bytes of a range, in the chunks that hold them.
@@ -49,14 +51,26 @@ impl OpenFile {
     /// As [`OpenFile::new`].
     pub fn of(ino: u64, content: &Content, size: u64) -> Result<Self, ReadError> {
         let recipe = Mutex::new(Arc::new(Recipe::of(content, size)?));
-        Ok(Self { ino, recipe, bytes: None, window: Mutex::default() })
+        Ok(Self { ino, recipe, bytes: None, window: Mutex::default(), opener: Opener::default() })
     }
 
     /// A file that is not of the store.
     #[must_use]
     pub fn of_bytes(ino: u64, bytes: Bytes) -> Self {
         let recipe = Mutex::new(Arc::new(Recipe::none(bytes.len() as u64)));
-        Self { ino, recipe, bytes: Some(bytes), window: Mutex::default() }
+        Self { ino, recipe, bytes: Some(bytes), window: Mutex::default(), opener: Opener::default() }
+    }
+
+    /// It is this who has it open.
+    #[must_use]
+    pub fn opened_by(self, opener: Opener) -> Self {
+        Self { opener, ..self }
+    }
+
+    /// Who has it open.
+    #[must_use]
+    pub fn opener(&self) -> &Opener {
+        &self.opener
     }
 
     /// Its recipe.

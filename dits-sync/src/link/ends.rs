@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::LinkError;
+use super::budget::SENDING;
 use super::mailbox::{Bounds, Mailbox};
 
 /// How long a closing link waits without progress for the other side.
@@ -75,7 +76,7 @@ impl Ends {
     /// With bounds of what waits to be sent.
     pub fn new(bounds: Bounds, admitted: bool) -> Self {
         let ends = Self {
-            outbox: Mailbox::new(bounds),
+            outbox: Mailbox::sharing(bounds, &SENDING),
             inbox: Mailbox::new(Bounds::COME),
             admitted: Latch::default(),
             left: Latch::default(),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::budget::{Account, Budget};
 use super::{BULK_LANES, Lane, LinkError};
 
 /// How many lanes there are.
@@ -42,6 +43,8 @@ struct State {
     queues: [VecDeque<Bytes>; LANES],
     /// What waits on the urgent and on the bulk lanes.
     used: [usize; 2],
+    /// What of it counts together with other mailboxes: all on the bulk lanes.
+    account: Option<Account>,
     /// The bulk lane to be served next.
     turn: usize,
     /// How many messages have been taken so far.
@@ -69,20 +72,38 @@ fn is_bulk(lane: usize) -> bool {
 
 impl State {
     fn fits(&self, lane: usize, len: usize, bounds: [usize; 2]) -> bool {
-        let class = usize::from(is_bulk(lane));
-        self.used[class] == 0 || self.used[class] + len + COST <= bounds[class]
+        let (class, cost) = (usize::from(is_bulk(lane)), len + COST);
+        let account = self.account.as_ref().filter(|_| is_bulk(lane));
+        let is_shared = || account.is_none_or(|account| account.allows(cost));
+        self.used[class] == 0 || (self.used[class] + cost <= bounds[class] && is_shared())
     }
 
     fn push(&mut self, lane: usize, message: Bytes) {
-        self.used[usize::from(is_bulk(lane))] += message.len() + COST;
+        let cost = message.len() + COST;
+        self.used[usize::from(is_bulk(lane))] += cost;
+        if let Some(account) = self.account.as_mut().filter(|_| is_bulk(lane)) {
+            account.take(cost);
+        }
         self.queues[lane].push_back(message);
     }
 
     fn pop_lane(&mut self, lane: usize) -> Option<Bytes> {
         let message = self.queues[lane].pop_front()?;
-        self.used[usize::from(is_bulk(lane))] -= message.len() + COST;
+        let cost = message.len() + COST;
+        self.used[usize::from(is_bulk(lane))] -= cost;
+        if let Some(account) = self.account.as_mut().filter(|_| is_bulk(lane)) {
+            account.give_back(cost);
+        }
         self.taken += 1;
         Some(message)
+    }
+
+    fn clear(&mut self) {
+        self.queues.iter_mut().for_each(VecDeque::clear);
+        if let Some(account) = &mut self.account {
+            account.give_back(self.used[1]);
+        }
+        self.used = [0; 2];
     }
 
     /// Demand, control, then the bulk lanes in turn.
@@ -101,9 +122,16 @@ impl Mailbox {
         Self::with_patience(bounds, FULL)
     }
 
+    /// A queue whose bulk lanes are bounded also together with those of others.
+    pub fn sharing(bounds: Bounds, budget: &'static Budget) -> Self {
+        let mailbox = Self::new(bounds);
+        mailbox.lock().account = Some(Account::new(budget));
+        mailbox
+    }
+
     /// A queue whose senders wait for room only so long while nothing is taken.
     pub fn with_patience(bounds: Bounds, full: Duration) -> Self {
-        let state = State { queues: Default::default(), used: [0; 2], turn: 0, taken: 0, end: None };
+        let state = State { queues: Default::default(), used: [0; 2], account: None, turn: 0, taken: 0, end: None };
         Self {
             state: Mutex::new(state),
             bounds: [bounds.urgent, bounds.bulk],
@@ -246,8 +274,7 @@ impl Mailbox {
     pub fn fail(&self, end: LinkError) {
         let mut state = self.lock();
         state.end.get_or_insert(end);
-        state.queues.iter_mut().for_each(VecDeque::clear);
-        state.used = [0; 2];
+        state.clear();
         drop(state);
         self.tell_all();
     }
@@ -306,6 +333,25 @@ mod tests {
         // Longer than the bound: alone it may pass.
         mailbox.take(Duration::ZERO).unwrap();
         mailbox.put(Lane::Bulk(0), message(5000)).unwrap();
+    }
+
+    #[test]
+    fn many_mailboxes_keep_to_their_share_of_what_they_have_together() {
+        static BUDGET: Budget = Budget::new(2000, 500);
+        let mailboxes: Vec<Mailbox> = (0..4).map(|_| Mailbox::sharing(Bounds::WHOLE, &BUDGET)).collect();
+        mailboxes[0].put(Lane::Bulk(0), message(3000)).unwrap();
+        mailboxes[1].put(Lane::Bulk(0), message(300)).unwrap();
+        std::thread::scope(|scope| {
+            let blocked = scope.spawn(|| mailboxes[1].put(Lane::Bulk(1), message(300)));
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!blocked.is_finished());
+            // What others give back is seen with the next message that is taken.
+            mailboxes[1].put(Lane::Control, message(3000)).unwrap();
+            mailboxes[0].fail(LinkError::Closed(String::new()));
+            assert_eq!(mailboxes[1].take(Duration::ZERO).unwrap().0, Lane::Control);
+            blocked.join().unwrap().unwrap();
+        });
+        assert_eq!(mailboxes[1].lock().used[1], 2 * (300 + COST));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A link is used from plain threads: [`Link::send`] blocks while the lane is full, [`Link::recv`] until a message comes.
 //! Carriers that are asynchronous inside bridge to that with bounded channels, so back-pressure reaches the socket.
 
+mod budget;
 mod dial;
 mod ends;
 mod frame;

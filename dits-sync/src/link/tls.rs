@@ -159,6 +159,8 @@ async fn write_messages(stream: &mut WriteHalf<Stream>, ends: &Ends) -> io::Resu
         let (lane, message) = next;
         let header = frame::write_tagged(lane, &message);
         stream.write_all_buf(&mut Buf::chain(&header[..], message)).await?;
+        // Encrypting takes long, and others wait for their turn on the runtime's few threads: such as for their handshake.
+        tokio::task::yield_now().await;
     }
 }
 
@@ -187,6 +189,7 @@ async fn read_messages(stream: ReadHalf<Stream>, ends: &Ends) -> Result<(), Link
         // After leaving, what still comes is read all the same: else the kernel would throw away what was sent.
         let _ = ends.inbox.put_async(lane, Bytes::from(message)).await;
         ends.admitted.wait_async().await;
+        tokio::task::yield_now().await;
     }
 }
 

@@ -8,6 +8,7 @@ use dits_core::glob::PathPattern;
 use dits_core::ignore::IgnoreRules;
 use dits_core::path::{RepoPath, check_component};
 use dits_core::revision::{Range, Revision};
+use dits_core::worktree::drive::{DriveContent, Place, Settled};
 
 /// Names: an accepted path stays inside its folder and is made of accepted components.
 ///
@@ -73,5 +74,21 @@ fn split(data: &[u8]) -> (&[u8], &[u8]) {
     match data.iter().position(|byte| *byte == b'\n') {
         Some(at) => (&data[..at], &data[at + 1..]),
         None => (data, b""),
+    }
+}
+
+/// A value of an attribute by which dits and the daemon of a mount talk: what is understood has this one text.
+///
+/// # Panics
+/// When that law is broken.
+pub fn drive(data: &[u8]) {
+    if let Ok(content) = DriveContent::decode(data) {
+        assert_eq!(content.encode(), data);
+    }
+    if let Ok(settled) = Settled::decode(data) {
+        assert_eq!(settled.encode(), data);
+    }
+    if let Ok(place) = Place::decode(data) {
+        assert_eq!(place.encode(), data);
     }
 }

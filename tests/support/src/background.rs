@@ -17,7 +17,10 @@ const TREE: &str = "DITS_TEST_TREE";
 /// How long what a program has started may take to end after it, and its pipes to close.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// A running program and all it has started. Dropping it kills them.
+/// How many lines of what a program said are shown when its test fails.
+const TAIL: usize = 60;
+
+/// A running program and all it has started. Dropping it kills them; when the test fails, the end of what it said is shown.
 #[derive(Debug)]
 pub struct Background {
     shown: String,
@@ -193,6 +196,11 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let streams = self.said.lock();
+            let [out, err] = [tail(&streams.out), tail(&streams.err)];
+            eprintln!("`{}` said last\n{out}{err}", self.shown);
+        }
         self.kill_all();
     }
 }
@@ -218,6 +226,13 @@ impl Streams {
         let texts = [whole(&self.out), whole(&self.err)];
         texts.iter().flat_map(|text| text.lines()).find(|line| line.contains(text)).map(ToOwned::to_owned)
     }
+}
+
+/// The last lines of a text.
+fn tail(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| format!("  {line}\n")).collect()
 }
 
 fn collect(pipe: Option<impl Read + Send + 'static>, said: &Arc<Said>, stream: Stream) {

@@ -83,6 +83,7 @@ fn checks() -> Vec<String> {
     } else {
         println!("== licences and advisories: skipped, cargo-deny is not installed");
     }
+    println!("== the client for x86_64-pc-windows-gnu: skipped, it does not compile there yet (docs/shortcomings.md)");
     steps.into_iter().filter_map(Step::run).collect()
 }
 

@@ -7,7 +7,7 @@ use dits_core::chunk::ChunkRef;
 use dits_core::commit::Commit;
 use dits_core::diff::{self, FileVersion};
 use dits_core::object::{CommitId, ObjectKind};
-use dits_core::partial::Absent;
+use dits_core::partial::{Absent, Hydrated};
 use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
 use dits_core::refs::{BRANCHES, REMOTES, RefStore};
@@ -24,6 +24,7 @@ use crate::exit::Exit;
 use crate::output::size::{format_bytes, plural};
 use crate::repository::Opened;
 use crate::sharing::amounts::Amounts;
+use crate::sharing::disk;
 use crate::sharing::patterns::Patterns;
 use crate::sharing::peer::{Carried, Peer, Surroundings, default_remote};
 
@@ -36,6 +37,8 @@ pub struct Answer {
     file_bytes: u64,
     /// Ghosts that stay.
     absent: u64,
+    /// Bytes that the disk cache of mounts had.
+    from_cache: u64,
     #[serde(flatten)]
     amounts: Amounts,
 }
@@ -62,10 +65,8 @@ impl Content<'_> {
         let Self { opened, cx, .. } = self;
         opened.repo.worktree()?;
         let specs = opened.select(paths)?;
-        let index = opened.repo.index()?;
-        let is_tracked = |path: &RepoPath| specs.includes(path);
         // All are asked about: which paths name something is told afterwards.
-        if index.entries().filter(|entry| is_tracked(&entry.repo_path())).count() == 0 {
+        if disk::files(&opened.repo, &specs)?.is_empty() {
             let shown: Vec<_> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
             return Err(CliError::new(
                 Exit::Difference,
@@ -73,7 +74,6 @@ impl Content<'_> {
             )
             .hint("`dits remote` lists the remotes, `dits ls-files` the files"));
         }
-        drop(index);
         specs.check_all_used()?;
         let answer = self.bring(&specs)?;
         if answer.amounts.is_nothing() && answer.files == 0 {
@@ -90,11 +90,16 @@ impl Content<'_> {
         let (repo, cx) = (&self.opened.repo, self.cx);
         let progress = cx.progress();
         progress.stage("Looking for what is absent", None, None);
-        let mut absent = repo.absent(selection, &progress)?;
+        let has_index = repo.layout().index().exists();
+        let mut absent = match has_index {
+            true => repo.absent(selection, &progress)?,
+            false => repo.absent_of(&disk::files(repo, selection)?, &progress)?,
+        };
         let mut answer = Answer::default();
         let logical: u64 = absent.files.iter().map(|(_, version)| version.size).sum();
         // The guard keeps what came from garbage collection until files need it.
-        let ((stats, carried), _guard) = self.receive(&mut absent, &progress)?;
+        let (((stats, carried), _guard), from_cache) = self.receive(&mut absent, &progress)?;
+        answer.from_cache = from_cache;
         if self.dry_run {
             let stats = FetchStats { known: (0, logical.saturating_sub(stats.plain)), ..stats };
             answer.amounts = Amounts::fetched(&stats, carried, true);
@@ -103,7 +108,11 @@ impl Content<'_> {
             tell(cx, &answer, "Would come");
             return Ok(answer);
         }
-        let hydrated = repo.hydrate(selection, &progress)?;
+        // In a mount there are no ghosts, and where nothing was checked out there is nothing.
+        let hydrated = match has_index && !repo.layout().is_mount() {
+            true => repo.hydrate(selection, &progress)?,
+            false => Hydrated::default(),
+        };
         drop(progress);
         let stats = FetchStats { known: (0, logical.saturating_sub(stats.plain)), ..stats };
         answer.amounts = Amounts::fetched(&stats, carried, false);
@@ -112,24 +121,26 @@ impl Content<'_> {
         Ok(answer)
     }
 
-    /// Brings chunks: from files of worktrees, and then from remotes.
-    fn receive(&self, absent: &mut Absent, progress: &dyn Progress) -> Result<Received, CliError> {
+    /// Brings chunks: from files of worktrees, from the disk cache, and then from remotes. Says how many bytes the cache had.
+    fn receive(&self, absent: &mut Absent, progress: &dyn Progress) -> Result<(Received, u64), CliError> {
         if absent.chunks.is_empty() {
             return Ok(<_>::default());
         }
         let repo = &self.opened.repo;
         if self.dry_run {
             repo.take_from_worktrees(absent, None, progress)?;
+            let cached = disk::take(repo, absent, None, progress)?;
             let chunks = absent.chunks.len() as u64;
             let stats = FetchStats { chunks, plain: absent.bytes, ..FetchStats::default() };
-            return Ok(((stats, Carried::default()), None));
+            return Ok((((stats, Carried::default()), None), cached));
         }
         let writer = repo.writer()?;
         repo.take_from_worktrees(absent, Some(&writer), progress)?;
+        let cached = disk::take(repo, absent, Some(&writer), progress)?;
         let asked = self.ask(&absent.chunks, &writer, progress);
         // Also after a failure: what came need not come again.
         let guard = writer.finish()?.guard;
-        Ok((asked?, Some(guard)))
+        Ok(((asked?, Some(guard)), cached))
     }
 
     /// Brings chunks from the remotes that should have them, one after the other until one has them all.
@@ -232,7 +243,7 @@ impl Content<'_> {
         files.dedup();
         let progress = cx.progress();
         let mut absent = repo.absent_of(&files, &progress)?;
-        let ((stats, carried), _guard) = self.receive(&mut absent, &progress)?;
+        let (((stats, carried), _guard), _) = self.receive(&mut absent, &progress)?;
         drop(progress);
         if self.dry_run || stats.chunks > 0 {
             cx.note(format!("recent branches: {}", Amounts::fetched(&stats, carried, self.dry_run)));
@@ -246,6 +257,9 @@ fn tell(cx: &Context, answer: &Answer, what: &str) {
         let size =
             if answer.file_bytes > 0 { format!(" ({})", format_bytes(answer.file_bytes)) } else { String::new() };
         cx.note(format!("{what}: {}{size}", plural(answer.files, "file", "files")));
+    }
+    if answer.from_cache > 0 {
+        cx.note(format!("{} were in the disk cache", format_bytes(answer.from_cache)));
     }
     if !answer.amounts.is_nothing() {
         cx.note(&answer.amounts);

@@ -20,7 +20,7 @@ use crate::sharing::peer::{Peer, Surroundings, default_remote, find};
 
 mod content;
 
-pub use content::Content;
+pub use content::{Answer as ContentAnswer, Content};
 
 /// Bring what is new from another repository, or the content of files
 ///

@@ -12,27 +12,29 @@ use dits_core::overlay;
 use dits_core::partial::ChunkSource;
 use dits_core::repo::{Layout, MountRecord, RepoError};
 use dits_core::store::ChunkCache;
-use dits_fuse::details::Details;
+use dits_fuse::chunks::Chunks;
+use dits_fuse::details::{Details, Wish};
 use dits_fuse::drive::{Drive, DriveOptions};
 use dits_fuse::fuse::{self, MountOptions, Mounted};
 use dits_fuse::overlay::Overlay;
+use dits_fuse::policy::Guard;
 use dits_fuse::stat::Defaults;
 
+use super::settings::Settings;
 use super::shown::{self, Shown};
 use super::standing::{self, Standing};
 use super::{Answer, Args, point};
-use crate::cmd::fetch::Content;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::progress::signal;
+use crate::sharing::disk;
 use crate::sharing::live::Remotes;
-use crate::sharing::peer::Peer;
 
 /// How often it looks whether it should end.
-const LOOK_UP: Duration = Duration::from_millis(50);
+pub(super) const LOOK_UP: Duration = Duration::from_millis(50);
 /// How often it tidies up.
-const TIDY: Duration = Duration::from_secs(2);
+pub(super) const TIDY: Duration = Duration::from_secs(2);
 
 /// Mounts, says so, and serves until somebody unmounts or a signal comes.
 pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
@@ -67,7 +69,8 @@ fn serve(
     point: &Path,
     hung_up: &AtomicBool,
 ) -> Result<Arc<Drive>, Failed> {
-    let drive = drive(args, cx, shown, standing).map_err(|error| (None, error))?;
+    let settings = Settings::new(&shown.opened.repo, cx, args.cache_size);
+    let (drive, guard) = drive(args, cx, shown, standing, &settings).map_err(|error| (None, error))?;
     let failed = |error: CliError| (Some(Arc::clone(&drive)), error);
     let repository = shown.opened.repo.layout().common.clone();
     let options = MountOptions { source: repository.display().to_string(), others: args.allow_other };
@@ -86,6 +89,7 @@ fn serve(
         std::thread::sleep(LOOK_UP);
         if tidied.elapsed() >= TIDY {
             tidy(&drive);
+            settings.obey(cx, drive.chunks().disk(), &guard);
             tidied = Instant::now();
         }
     }
@@ -94,7 +98,7 @@ fn serve(
 }
 
 /// Gives back what the overlay does not need any more. If that fails, it is tried again.
-fn tidy(drive: &Drive) {
+pub(super) fn tidy(drive: &Drive) {
     if let Some(Err(error)) = drive.overlay().map(Overlay::tidy) {
         crate::error::print_warning(&error.to_string(), false);
     }
@@ -102,11 +106,17 @@ fn tidy(drive: &Drive) {
 
 fn end(mounted: Mounted, drive: &Drive, point: &Path) -> Result<(), CliError> {
     let ended = mounted.end();
+    let saved = save(drive);
+    ended.at("unmount", point)?;
+    saved
+}
+
+/// Makes durable what was written. Nobody writes any more.
+pub(super) fn save(drive: &Drive) -> Result<(), CliError> {
     // What cannot be kept comes again.
     let _ = drive.chunks().flush();
     let saved = drive.overlay().map_or(Ok(()), Overlay::sync_all);
     tidy(drive);
-    ended.at("unmount", point)?;
     saved.map_err(|error| CliError::usage(format!("what was written last may not survive a power cut: {error}")))
 }
 
@@ -120,7 +130,13 @@ fn refused(point: &Path, error: &std::io::Error) -> CliError {
     }
 }
 
-fn drive(args: &Args, cx: &Context, shown: &Shown, standing: &Standing) -> Result<Arc<Drive>, CliError> {
+pub(super) fn drive(
+    args: &Args,
+    cx: &Context,
+    shown: &Shown,
+    standing: &Standing,
+    settings: &Settings,
+) -> Result<(Arc<Drive>, Arc<Guard>), CliError> {
     let private = standing.record.folder();
     let details = Details {
         commit: standing.id.to_string(),
@@ -133,18 +149,16 @@ fn drive(args: &Args, cx: &Context, shown: &Shown, standing: &Standing) -> Resul
     let repo = &shown.opened.repo;
     let config = repo.config();
     let partial = !repo.promises()?.is_empty();
-    let quota = args.cache_size.or(config.get_size("mount.cacheSize")?).unwrap_or(10 << 30);
-    let disk = match partial && quota > 0 {
-        true => Some(ChunkCache::open(repo.layout().common.join("cache"), quota).map_err(RepoError::from)?),
+    // What is here may be given back while it is mounted: then it comes from there.
+    let remotes = if args.offline { None } else { Remotes::of(&shown.opened, cx)? };
+    let disk = match (partial || remotes.is_some()) && args.cache_size != Some(0) {
+        true => Some(ChunkCache::open(disk::folder(repo), settings.quota(config)?).map_err(RepoError::from)?),
         false => None,
     };
-    let remotes = match partial && !args.offline {
-        true => Remotes::new(remotes(cx, shown)?),
-        false => None,
-    };
-    if let Some(remotes) = &remotes {
+    if let Some(remotes) = remotes.as_ref().filter(|_| partial) {
         remotes.warm_up();
     }
+    let guard = Arc::new(Guard::new(Settings::rules(config)?, Some(private.to_owned())));
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let options = DriveOptions {
         defaults: Defaults { uid, gid, time: (standing.commit.committer.time, 0), writable: !args.read_only },
@@ -154,29 +168,34 @@ fn drive(args: &Args, cx: &Context, shown: &Shown, standing: &Standing) -> Resul
         timeout: config.get_duration("mount.timeout")?.unwrap_or(Duration::from_secs(30)),
         disk,
         link: Some(Layout::link_text(private)),
-        asked: tell_details(private, details),
+        guard: Arc::clone(&guard),
+        asked: answer_questions(private, details),
         remote: remotes.map(|remotes| Arc::new(remotes) as Arc<dyn ChunkSource>),
         report: Box::new(|error| crate::error::print_warning(&format!("a read failed: {error}"), false)),
     };
-    Ok(Drive::new(repo.store().clone(), standing.commit.tree, options)?)
+    Ok((Drive::new(repo.store().clone(), standing.commit.tree, options)?, guard))
 }
 
-/// Brings what is said of the mount up to date; the folder is the mount's own.
-fn tell_details(private: &Path, details: Details) -> Box<dyn Fn(u64) + Send + Sync> {
+/// Does what somebody wishes, and brings what is said of the mount up to date; the folder is the mount's own.
+fn answer_questions(private: &Path, details: Details) -> Box<dyn Fn(&Chunks) + Send + Sync> {
     let (private, last) = (private.to_owned(), Mutex::new(details));
-    Box::new(move |received| {
+    Box::new(move |chunks| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = match (Wish::take(&private), chunks.disk()) {
+            (Some(Wish::Settle), Some(disk)) => disk.settle(),
+            (Some(Wish::Clear), Some(disk)) => disk.clear(),
+            _ => Ok(()),
+        };
+        if let Err(error) = done {
+            crate::error::print_warning(&format!("the disk cache: {error}"), false);
+        }
+        let received = chunks.received();
         if last.received != received {
             last.received = received;
             // It is for information only.
             let _ = last.write(&private);
         }
     })
-}
-
-fn remotes(cx: &Context, shown: &Shown) -> Result<Vec<dits_sync::client::LiveChunks>, CliError> {
-    let content = Content { opened: &shown.opened, cx, limit: None, dry_run: false };
-    Ok(content.holders()?.into_iter().map(Peer::into_live).collect())
 }
 
 /// Says that it is mounted; in the background, the last that is said to whoever started it.

@@ -14,8 +14,12 @@ use crate::exit::Exit;
 
 mod daemon;
 pub mod point;
+mod served;
+mod settings;
 mod shown;
 mod standing;
+
+pub use served::{Served, serve_until_stopped};
 
 /// Show a repository as a drive: files come when they are read, and can be changed and committed
 ///
@@ -60,7 +64,7 @@ pub struct Args {
     daemon: bool,
 }
 
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     parse_size(text).ok_or_else(|| "use a size such as 500M or 50G".to_owned())
 }
 

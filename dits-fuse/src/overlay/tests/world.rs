@@ -180,7 +180,7 @@ impl World {
     fn remove(&mut self, a: usize, b: usize) {
         let Some((folder, name, id)) = self.thing(a) else { return };
         let ino = self.rig.ino(&self.model, folder);
-        let as_folder = b % 5 == 0 || self.model.is_folder(id);
+        let as_folder = b.is_multiple_of(5) || self.model.is_folder(id);
         let removed = errno(self.rig.ask(|rig, reach| match as_folder {
             true => rig.overlay.rmdir(&rig.view, ino, &name, reach),
             false => rig.overlay.unlink(&rig.view, ino, &name, reach),
@@ -199,7 +199,7 @@ impl World {
     fn rename(&mut self, a: usize, b: usize, c: usize, d: usize) {
         let Some((from, name, moved)) = self.thing(a) else { return };
         let ((to, to_ino), new) = (self.folder(b), NAMES[c % NAMES.len()].to_vec());
-        let (from_ino, keep, exchange) = (self.rig.ino(&self.model, from), d % 5 == 0, d % 5 == 1);
+        let (from_ino, keep, exchange) = (self.rig.ino(&self.model, from), d.is_multiple_of(5), d % 5 == 1);
         let there = self.model.names(to).get(&new).copied();
         // The kernel lets no folder into itself.
         let inside = |inner, outer| self.model.is_folder(outer) && self.model.is_within(inner, outer);
@@ -231,13 +231,13 @@ impl World {
 
     fn change(&mut self, kind: Do, a: usize, b: usize, c: usize, d: usize) {
         let Some((id, ino)) = self.file(a) else { return };
-        let (start, len, kill) = (b % 6_000 * (1 + d % 3), c % [9, 300, 5_000][d % 3], d % 2 == 0);
+        let (start, len, kill) = (b % 6_000 * (1 + d % 3), c % [9, 300, 5_000][d % 3], d.is_multiple_of(2));
         let new = bytes(self.step as u64, len);
         let range = start as u64..(start + len) as u64;
         self.rig
             .ask(|rig, reach| match kind {
                 Do::Write => rig.overlay.write_bytes(&rig.view, ino, range.start, &new, kill, reach),
-                Do::Resize => rig.overlay.resize(&rig.view, ino, range.start * u64::from(d % 4 != 0), reach),
+                Do::Resize => rig.overlay.resize(&rig.view, ino, range.start * u64::from(!d.is_multiple_of(4)), reach),
                 Do::Zero => rig.overlay.zero(&rig.view, ino, range.clone(), kill, reach),
                 _ => rig.overlay.grow(&rig.view, ino, range.start, reach),
             })
@@ -263,7 +263,7 @@ impl World {
                 whole[start..end].fill(0);
             }
             Do::Grow => whole.resize(start, 0),
-            _ => whole.resize(if d % 4 == 0 { 0 } else { start }, 0),
+            _ => whole.resize(if d.is_multiple_of(4) { 0 } else { start }, 0),
         }
     }
 
@@ -307,7 +307,7 @@ impl World {
                 thing.mode = if folder { thing.mode } else { without_privileges(thing.mode) };
             }
             Do::Time => thing.mtime = Some(time),
-            _ if c % 4 == 0 => _ = thing.extended.remove(&name),
+            _ if c.is_multiple_of(4) => _ = thing.extended.remove(&name),
             _ => _ = thing.extended.insert(name, value),
         }
     }
@@ -318,7 +318,7 @@ impl World {
         let stored = self.rig.put(&whole);
         let said = self.rig.ask(|rig, reach| rig.overlay.content(&rig.view, ino, reach)).unwrap();
         let generation = said.generation();
-        if b % 4 == 0 {
+        if b.is_multiple_of(4) {
             // Somebody writes the same again: that it is the same is not known.
             let all = |rig: &Rig, reach| rig.overlay.write_bytes(&rig.view, ino, 0, &whole, false, reach);
             self.rig.ask(all).unwrap();
@@ -326,7 +326,7 @@ impl World {
             self.writes.push((self.step, id, 0..whole.len()));
         }
         let settled = Settled { generation, stored };
-        let expected = if b % 4 == 0 && !whole.is_empty() { Err(Errno::BUSY) } else { Ok(()) };
+        let expected = if b.is_multiple_of(4) && !whole.is_empty() { Err(Errno::BUSY) } else { Ok(()) };
         assert_eq!(errno(self.rig.overlay.settle(&self.rig.view, ino, &settled)), expected);
         if expected.is_ok() {
             let said = self.rig.ask(|rig, reach| rig.overlay.content(&rig.view, ino, reach)).unwrap();
@@ -338,13 +338,13 @@ impl World {
         let ((folder, ino), name) = (self.folder(a), NAMES[b % NAMES.len()].to_vec());
         let whole = bytes(c as u64 % 5, c % 5 * 1_700);
         let stored = self.rig.put(&whole);
-        let (place, maker) = (Place::new(&name, c % 2 == 0, stored).unwrap(), Maker { uid: 3, gid: 4 });
+        let (place, maker) = (Place::new(&name, c.is_multiple_of(2), stored).unwrap(), Maker { uid: 3, gid: 4 });
         let placed = errno(self.rig.ask(|rig, reach| rig.overlay.place(&rig.view, ino, &place, maker, reach)));
         if self.model.names(folder).contains_key(&name) {
             return assert_eq!(placed, Err(Errno::EXIST));
         }
         placed.unwrap();
-        let id = self.model.add(What::File(whole), if c % 2 == 0 { 0o755 } else { 0o644 }, (3, 4));
+        let id = self.model.add(What::File(whole), if c.is_multiple_of(2) { 0o755 } else { 0o644 }, (3, 4));
         self.model.names_mut(folder).insert(name, id);
     }
 
@@ -431,7 +431,7 @@ impl World {
             _ => log[len as usize..].reverse(),
         }
         fs::write(self.rig.log_path(), log).unwrap();
-        let lost = c % 2 == 0;
+        let lost = c.is_multiple_of(2);
         if lost {
             self.rig.data().keys().for_each(|path| fs::remove_file(path).unwrap());
             self.shadow.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());

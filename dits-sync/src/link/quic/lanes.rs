@@ -15,7 +15,7 @@ use super::super::{Lane, LinkError};
 use super::{Side, settings, why};
 
 /// How many bytes of messages are handed to a stream at once, about.
-const BATCH: usize = 1 << 20;
+const BATCH: usize = 256 << 10;
 
 /// Carries messages until one side has ended and everything that it sent is delivered.
 pub(super) async fn carry(connection: &Connection, side: Side, ends: &Arc<Ends>) -> Result<(), LinkError> {
@@ -70,7 +70,7 @@ async fn send_messages(
         if matches!(lane, Lane::Bulk(_)) {
             // Four times what the path holds: behind a lost packet, what has arrived is kept as well until the second try.
             let window = connection.stats().path.cwnd.saturating_mul(4);
-            connection.set_send_window(window.clamp(settings::LEAST_SEND_WINDOW, settings::MOST_SEND_WINDOW));
+            connection.set_send_window(window.clamp(settings::least_send_window(), settings::MOST_SEND_WINDOW));
         }
         write(stream, messages).await?;
     }

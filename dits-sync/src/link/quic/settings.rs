@@ -9,6 +9,7 @@ use quinn::{AckFrequencyConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig,
 use super::Side;
 use super::rate::RateConfig;
 use crate::link::BULK_LANES;
+use crate::link::budget::SENDING;
 
 /// What may be on its way on one lane. A stream is given up by quinn when it has more than 1024 gaps. Even if every second
 /// packet of 1200 bytes is lost, this much has fewer.
@@ -21,9 +22,13 @@ pub(super) const RECEIVE_WINDOW: VarInt = VarInt::from_u32((BULK_LANES as u32 + 
 /// What may be on its way to a server that has not let the client in.
 const STRANGERS_WINDOW: VarInt = VarInt::from_u32(64 << 10);
 
-/// Bounds of what is kept until it is acknowledged; between them it follows the congestion window.
-pub(super) const LEAST_SEND_WINDOW: u64 = 4 << 20;
+/// The most that is kept until it is acknowledged; below it follows the congestion window.
 pub(super) const MOST_SEND_WINDOW: u64 = 16 << 20;
+
+/// What may be kept until it is acknowledged, however small the congestion window is; less where there are many links.
+pub(super) fn least_send_window() -> u64 {
+    (SENDING.share() as u64).min(4 << 20)
+}
 
 /// The longest datagram. The kernel takes ten of them at once as one burst of at most 65 507 bytes.
 const LONGEST_DATAGRAM: u16 = 6400;
@@ -46,7 +51,7 @@ pub(super) fn transport(side: Side, remote: SocketAddr, idle: Duration) -> Arc<T
         .max_concurrent_uni_streams(VarInt::from_u32(u32::from(BULK_LANES) + 1))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
         .receive_window(if side == Side::Server { STRANGERS_WINDOW } else { RECEIVE_WINDOW })
-        .send_window(LEAST_SEND_WINDOW)
+        .send_window(least_send_window())
         .send_fairness(false)
         .congestion_controller_factory(Arc::new(RateConfig))
         .datagram_receive_buffer_size(None)
