@@ -201,7 +201,7 @@ fn evict_never_loses_what_is_not_pushed() {
     let gave = evict(&expected, "pushed");
     assert_eq!(stays(&gave), Vec::<String>::new(), "{gave}");
     assert!(number(&gave["store"]["bytes"]) >= 400_000, "{gave}");
-    served::dits(&s, "m", "fsck").ok();
+    s.dits("server", "fsck --full").ok();
     drive.unmount();
 }
 
