@@ -63,9 +63,12 @@ pub fn run(with_files: bool, cx: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
+/// What a program had brought: its processes, when it did last, and the bytes of each file.
+type Hunger = (Vec<u32>, u64, BTreeMap<String, u64>);
+
 fn by_program(mut entries: Vec<Entry>) -> Vec<Program> {
     entries.sort_by_key(|entry| entry.time);
-    let mut found: BTreeMap<String, (Vec<u32>, u64, BTreeMap<String, u64>)> = BTreeMap::new();
+    let mut found: BTreeMap<String, Hunger> = BTreeMap::new();
     for Entry { time, program, pid, path, bytes } in entries {
         let (pids, last, files) = found.entry(program).or_default();
         pids.retain(|known| *known != pid);
