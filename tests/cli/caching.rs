@@ -79,6 +79,8 @@ fn what_is_in_the_cache_is_counted_pinned_and_evicted_exactly() {
     assert_eq!((number(&pinned["from_cache"]), number(&pinned["received"])), (6_000_000, 0));
     served::dits(&s, "m", "pin large.mov").ok().warns("Everything is here already");
     assert_eq!(number(&stats(&s, "bob")["head"]["store"]["bytes"]), 6_000_000);
+    let cached = told(&s, "bob", "evict --json --dry-run --cache-only large.mov");
+    assert!(number(&cached["store"]["bytes"]) == 0 && number(&cached["cache"]["bytes"]) >= 6_000_000, "{cached}");
     // Where there is no staging area, files are those of HEAD.
     let would = told(&s, "bob", "evict --json --dry-run large.mov");
     assert!(number(&would["store"]["bytes"]) >= 6_000_000, "{would}");
@@ -201,7 +203,7 @@ fn evict_never_loses_what_is_not_pushed() {
     let gave = evict(&expected, "pushed");
     assert_eq!(stays(&gave), Vec::<String>::new(), "{gave}");
     assert!(number(&gave["store"]["bytes"]) >= 400_000, "{gave}");
-    served::dits(&s, "m", "fsck").ok();
+    s.dits("server", "fsck --full").ok();
     drive.unmount();
 }
 
@@ -229,6 +231,7 @@ fn an_indexer_is_refused_what_is_not_here() {
     let refused = named(&s, "indexer", "large.mov");
     assert!(refused.code == Some(1) && refused.err().contains("Permission denied"), "{refused}");
     assert!(drive.received() < 100_000, "nothing came for it");
+    assert!(named(&s, "indexer", "shots").err().contains("Is a directory"), "it may list folders");
     let log = told(&s, "bob", "cache log --json");
     assert_eq!(log["programs"], Value::Array(Vec::new()));
     assert_eq!(named(&s, "viewer", "large.mov").ok().stdout, bytes(64, 2_000_000));
@@ -252,6 +255,7 @@ fn an_indexer_is_refused_what_is_not_here() {
         assert!(begin.elapsed() < Duration::from_secs(20));
         std::thread::sleep(Duration::from_millis(100));
     }
+    assert!(named(&s, "indexer", "shots").err().contains("Permission denied"));
     drive.unmount();
     s.dits("bob", "config set mount.policy indexer").ok();
     s.dits(".", "mount --read-only bob m").exits(2).warns("is no rule");
