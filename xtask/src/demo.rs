@@ -9,6 +9,7 @@ use dits_testkit::{Snapshot, edit, random};
 
 use crate::{Failure, packages, place};
 
+mod drive;
 mod share;
 
 /// What to version.
@@ -147,6 +148,7 @@ impl Demo {
         // What is remembered of servers and tokens is the demo's own.
         let folder = self.checkout.parent().unwrap_or(&self.checkout);
         command.env("DITS_CONFIG_GLOBAL", folder.join("config.toml"));
+        command.env("XDG_CACHE_HOME", folder.join("cache"));
         for who in ["AUTHOR", "COMMITTER"] {
             command.env(format!("DITS_{who}_NAME"), "Demo").env(format!("DITS_{who}_EMAIL"), "demo@example.org");
         }

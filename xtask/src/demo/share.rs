@@ -1,4 +1,4 @@
-//! The second half of the demo: a server, a push, a partial clone, a folder of it.
+//! The second part of the demo: a server, a push, a partial clone, a folder of it; the drive needs the server too.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -50,10 +50,13 @@ impl Demo {
         let same = same(&self.project.join(&folder), &there.project.join(&folder))?;
         println!("{folder} is {}", if same { "identical" } else { "different" });
         there.dits(&["drop", &folder])?;
-        if same { Ok(()) } else { Err(Failure::Failed(format!("{folder} differs"))) }
+        if !same {
+            return Err(Failure::Failed(format!("{folder} differs")));
+        }
+        self.drive(&url)
     }
 
-    fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         self.project.parent().unwrap_or(&self.project)
     }
 
