@@ -28,8 +28,8 @@ fn record() -> impl Strategy<Value = Record> {
     });
     prop_oneof![
         3 => (ino.clone(), attributes).prop_map(|(ino, attributes)| Record::Node { ino, attributes }),
-        2 => (ino.clone(), name.clone(), made()).prop_map(|(folder, name, ino)| Record::Link { folder, name, ino }),
-        1 => (ino.clone(), name.clone(), made()).prop_map(|(folder, name, ino)| Record::Unlink { folder, name, ino }),
+        2 => (2..5_u64, name.clone(), made()).prop_map(|(folder, name, ino)| Record::Link { folder, name, ino }),
+        1 => (2..5_u64, name.clone(), made()).prop_map(|(folder, name, ino)| Record::Unlink { folder, name, ino }),
         2 => (ino.clone(), content, 0..3_u32)
             .prop_map(|(ino, (content, size), layer)| Record::Content { ino, content, size, layer }),
         4 => (ino.clone(), 0..40_u64, 1..9_u64, fill, time.clone())
