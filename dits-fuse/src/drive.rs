@@ -104,6 +104,12 @@ impl Drive {
         self.overlay.as_ref()
     }
 
+    /// What everything has that is as it was committed.
+    #[must_use]
+    pub fn defaults(&self) -> &Defaults {
+        &self.defaults
+    }
+
     /// The overlay.
     ///
     /// # Errors

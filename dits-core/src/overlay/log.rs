@@ -44,6 +44,7 @@ pub struct Log {
     file: Arc<File>,
     len: u64,
     broken: bool,
+    cut: bool,
 }
 
 impl Log {
@@ -70,8 +71,21 @@ impl Log {
         };
         let len = read(path, &mut apply)?;
         let file = File::options().read(true).write(true).open(path).at("open", path)?;
+        let cut = has_more(&file, len).at("read", path)?;
+        if cut {
+            // What a power cut left, most likely. Should it be damage, here is the rest.
+            let rest = path.with_extension("cut");
+            std::fs::copy(path, &rest).at("write", &rest)?;
+        }
         file.set_len(len).at("cut", path)?;
-        Ok(Self { path: path.to_owned(), file: Arc::new(file), len, broken: false })
+        Ok(Self { path: path.to_owned(), file: Arc::new(file), len, broken: false, cut })
+    }
+
+    /// Whether there was more than could be read when it was opened: then a copy of all stands beside it, with the
+    /// extension `cut`.
+    #[must_use]
+    pub fn was_cut(&self) -> bool {
+        self.cut
     }
 
     /// Its length, in bytes.
@@ -216,6 +230,18 @@ fn read(path: &Path, take: &mut dyn FnMut(u64, Vec<Record>) -> Result<(), LogErr
         at += (FRAME + len) as u64;
     }
     Ok(at)
+}
+
+/// Whether there is anything but zeros from an offset on.
+fn has_more(file: &File, from: u64) -> io::Result<bool> {
+    let (mut at, mut buffer) = (from, vec![0; 64 << 10]);
+    loop {
+        match file.read_at(&mut buffer, at)? {
+            0 => return Ok(false),
+            count if buffer[..count].iter().any(|byte| *byte != 0) => return Ok(true),
+            count => at += count as u64,
+        }
+    }
 }
 
 /// Fills a buffer, if there is enough left.

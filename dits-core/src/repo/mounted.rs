@@ -101,9 +101,14 @@ impl Repository {
     /// # Errors
     /// When the records cannot be read.
     pub fn find_mount(&self, path: &Path) -> Result<Option<PathBuf>, RepoError> {
-        let waits = |worktree: &super::LinkedWorktree| worktree.waiting && worktree.path.as_deref() == Some(path);
-        let found = self.worktrees()?.into_iter().find(waits).and_then(|worktree| worktree.id);
-        Ok(found.map(|id| self.layout().linked_worktrees().join(id)))
+        // Whether its daemon lives is not asked: somebody who lists worktrees holds its lock for a moment, and a mount that is
+        // overlooked would be begun a second time. [`Repository::resume_mount`] waits for the lock.
+        for private in self.private_folders()? {
+            if keeps(&private) && read_place(&private)?.as_deref() == Some(path) {
+                return Ok(Some(private));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes up a mount that waits, by its private folder ([`Repository::find_mount`]). Its HEAD and `BASE_HEAD` are as

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dits_core::overlay::{Attributes, FileState, Fill, Record, Time};
 use dits_core::tree::Content;
@@ -73,7 +74,9 @@ impl Overlay {
         }
         let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::FBIG)?;
         let mut layer = self.own(view, ino, reach)?;
+        self.writes.fetch_add(1, Ordering::Relaxed);
         loop {
+            self.announce(view, ino, offset..end)?;
             self.data.file(ino, layer).and_then(|file| file.write_all_at(bytes, offset)).map_err(system)?;
             let mut inner = self.write();
             let state = inner.state.file(ino).ok_or(Errno::STALE)?;
@@ -83,12 +86,9 @@ impl Overlay {
                 continue;
             }
             let time = now();
-            let known = state.ranges.covers(&(offset..end), Fill::Data);
             let mut batch = Vec::new();
-            if !known {
+            if !state.ranges.covers(&(offset..end), Fill::Data) {
                 batch.push(Record::Range { ino, start: offset, end, fill: Fill::Data, time });
-            } else if !state.touched {
-                batch.push(Record::Size { ino, size: state.size, time });
             }
             if kill {
                 batch.extend(inner.killed(ino, time));
@@ -98,6 +98,23 @@ impl Overlay {
                 return Ok(());
             }
             return inner.commit(view, batch);
+        }
+    }
+
+    /// Notes that bytes are about to change in place, which leaves no other record: nobody may find them changed and the
+    /// times as they were.
+    fn announce(&self, view: &View, ino: u64, range: Range<u64>) -> Result<(), ReadError> {
+        let quiet = |inner: &Inner| {
+            let file = inner.state.file(ino);
+            file.filter(|file| !file.touched && file.ranges.covers(&range, Fill::Data)).map(|file| file.size)
+        };
+        if quiet(&self.read()).is_none() {
+            return Ok(());
+        }
+        let mut inner = self.write();
+        match quiet(&inner) {
+            Some(size) => inner.commit(view, vec![Record::Size { ino, size, time: now() }]),
+            None => Ok(()),
         }
     }
 
@@ -195,7 +212,7 @@ impl Inner {
         has.then(|| Record::Attribute { ino, name: CAPABILITY.to_vec(), value: None })
     }
 
-    /// Whether a file holds what it had when it was of this generation.
+    /// A file that was made or changed; `None` for one that was not.
     pub(super) fn file_of(&self, ino: u64) -> Result<Option<&FileState>, ReadError> {
         match self.state.nodes.get(&ino).map(|node| &node.kind) {
             Some(dits_core::overlay::Kind::File(file)) => Ok(Some(file)),

@@ -3,14 +3,18 @@
 use std::collections::HashSet;
 
 use dits_core::object::TreeId;
-use dits_core::overlay::{Kind, MADE_HERE};
+use dits_core::overlay::{Attributes, Kind, MADE_HERE};
 use dits_core::tree::{Content, Mode, Tree, TreeEntry};
 
 use super::{Inner, Overlay};
 use crate::error::{Reach, ReadError};
 use crate::view::{LINK, ROOT, View};
 
+const TYPE: u32 = 0o170_000;
+const FOLDER: u32 = 0o040_000;
+const SYMLINK: u32 = 0o120_000;
 const EXECUTABLE: u32 = 0o100;
+const GROUP_WRITES: u32 = 0o020;
 
 impl Overlay {
     /// Whether the files are exactly those of this tree, with nothing about them that a commit does not keep. Looks at
@@ -21,6 +25,20 @@ impl Overlay {
     pub fn shows(&self, view: &View, tree: TreeId) -> Result<bool, ReadError> {
         let inner = self.read();
         if inner.state.nodes.values().any(|node| !node.extended.is_empty()) {
+            return Ok(false);
+        }
+        // Who may do what is not in a commit, except for whether the owner may run a file. A group that may write is common.
+        let same = |attributes: &Attributes| {
+            let usual = match attributes.mode & TYPE {
+                FOLDER => 0o755,
+                SYMLINK => 0o777,
+                _ if attributes.mode & EXECUTABLE != 0 => 0o755,
+                _ => 0o644,
+            };
+            let owner = (attributes.uid, attributes.gid) == (self.defaults.uid, self.defaults.gid);
+            owner && attributes.mode & 0o7777 & !GROUP_WRITES == usual
+        };
+        if inner.state.nodes.values().any(|node| !same(&node.attributes)) {
             return Ok(false);
         }
         let touched = inner.touched(view);

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,6 +43,8 @@ pub struct Overlay {
     defaults: Defaults,
     data: Data,
     inner: RwLock<Inner>,
+    /// How many writes there were.
+    writes: AtomicU64,
     /// A sync has failed: what it was about may be lost, and no later one may say otherwise.
     failed: AtomicBool,
 }
@@ -80,10 +82,14 @@ impl Overlay {
         let since = now();
         let mut state = State::new(since.0.unsigned_abs().saturating_mul(1_000_000_000) + u64::from(since.1));
         let mut log = Log::open(&dir.join("log"), &mut state)?;
+        let cut = log.was_cut();
         view.restore(&state.numbers)?;
         state.forget_orphans();
         forget_names(&mut state, view)?;
+        let files = Data::new(data);
         if !log.is_empty() {
+            // What a daemon that died had written is on the disk before the log that says so.
+            files.sync_all().map_err(|error| OpenError::Sweep { path: dir.to_owned(), error })?;
             log.rewrite(&state)?;
         }
         let afresh = log.len();
@@ -102,11 +108,13 @@ impl Overlay {
         let overlay = Self {
             dir: dir.to_owned(),
             defaults,
-            data: Data::new(data),
+            data: files,
+            writes: AtomicU64::new(0),
             inner: RwLock::new(inner),
             failed: AtomicBool::new(false),
         };
-        overlay.sweep().map_err(|error| OpenError::Sweep { path: dir.to_owned(), error })?;
+        let swept = if cut { Ok(()) } else { overlay.sweep() };
+        swept.map_err(|error| OpenError::Sweep { path: dir.to_owned(), error })?;
         Ok(overlay)
     }
 
@@ -219,6 +227,12 @@ impl Overlay {
         Ok(())
     }
 
+    /// How many writes came so far.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
     /// Makes what was done to a file durable.
     ///
     /// # Errors
@@ -263,6 +277,10 @@ impl Overlay {
     /// When something cannot be written or removed.
     pub fn tidy(&self) -> Result<(), OpenError> {
         let waste = |error| OpenError::Sweep { path: self.dir.clone(), error };
+        if self.failed.load(Ordering::Acquire) {
+            // Whoever syncs is told. Nothing old is removed any more.
+            return Ok(());
+        }
         let (garbage, cuts) = {
             let mut inner = self.write();
             let long = inner.log.len() > inner.afresh + GROWTH;
@@ -280,8 +298,13 @@ impl Overlay {
         if garbage.is_empty() && cuts.is_empty() {
             return Ok(());
         }
-        let log = self.read().log.file();
-        log.sync_data().map_err(waste)?;
+        // With the log also the new bytes: after a power cut there must be the old ones or those.
+        if let Err(error) = self.sync_all() {
+            let mut inner = self.write();
+            inner.garbage.extend(garbage);
+            inner.cuts.extend(cuts.into_iter().map(|(ino, ..)| ino));
+            return Err(waste(io::Error::other(error)));
+        }
         for path in garbage {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(waste(error)),

@@ -1,5 +1,6 @@
 //! What dits and the mount tell each other about content, instead of moving bytes.
 
+use dits_core::manifest::Manifest;
 use dits_core::overlay::{Attributes, FileState, Record};
 use dits_core::tree::Content;
 use dits_core::worktree::drive::{DriveContent, Place, Settled, Stored};
@@ -36,6 +37,7 @@ impl Overlay {
     /// # Errors
     /// `EBUSY` if it is not; otherwise when it is no file or cannot be logged.
     pub fn settle(&self, view: &View, ino: u64, settled: &Settled) -> Result<(), ReadError> {
+        check(view, &settled.stored)?;
         let mut inner = self.write();
         let Some(file) = inner.file_of(ino)? else { return Ok(()) };
         if file.generation != settled.generation || file.size != settled.stored.size() {
@@ -64,6 +66,7 @@ impl Overlay {
         Maker { uid, gid }: Maker,
         reach: Reach,
     ) -> Result<(), ReadError> {
+        check(view, place.stored())?;
         let mut inner = self.write();
         let mut batch = inner.prepare(view, &self.defaults, folder, place.name(), reach)?;
         if inner.lookup(view, folder, place.name(), reach)?.is_some() {
@@ -80,5 +83,17 @@ impl Overlay {
         batch.push(Record::Link { folder, name: place.name().to_owned(), ino });
         batch.push(changed(folder, inner.copied(view, &self.defaults, folder, reach)?.1, time));
         inner.commit(view, batch)
+    }
+}
+
+/// Refuses content that the store does not know: the log would name what nobody can ever keep. A chunk alone may be absent,
+/// where a remote has promised it.
+fn check(view: &View, stored: &Stored) -> Result<(), ReadError> {
+    match stored.content() {
+        Content::Manifest(id) => match Manifest::open_sized(view.store(), *id, stored.size()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Errno::INVAL.into()),
+        },
+        _ => Ok(()),
     }
 }

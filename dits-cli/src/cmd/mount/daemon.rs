@@ -33,6 +33,10 @@ use crate::sharing::live::Remotes;
 
 /// How often it looks whether it should end.
 pub(super) const LOOK_UP: Duration = Duration::from_millis(50);
+/// When nothing has been written for so long, nothing more comes,
+const QUIET: Duration = Duration::from_millis(300);
+/// and so long is waited for it.
+const LONGEST: Duration = Duration::from_secs(20);
 /// How often it tidies up.
 pub(super) const TIDY: Duration = Duration::from_secs(2);
 
@@ -51,8 +55,9 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
     let served = serve(args, cx, &shown, &standing, &point, &hung_up);
     let (unchanged, ended) = match served {
         Ok(drive) => (drive.overlay().is_none_or(Overlay::is_empty), Ok(Exit::Ok)),
-        // What could not be opened may hold something.
-        Err((drive, error)) => (drive.is_some_and(|drive| drive.overlay().is_none_or(Overlay::is_empty)), Err(error)),
+        // What could not be opened may hold something, unless it is new.
+        Err((None, error)) => (standing.is_new(), Err(error)),
+        Err((Some(drive), error)) => (drive.overlay().is_none_or(Overlay::is_empty), Err(error)),
     };
     standing.end(unchanged);
     ended
@@ -105,13 +110,32 @@ pub(super) fn tidy(drive: &Drive) {
 }
 
 fn end(mounted: Mounted, drive: &Drive, point: &Path) -> Result<(), CliError> {
+    if !mounted.is_over() {
+        hand_over(drive, point);
+    }
     let ended = mounted.end();
     let saved = save(drive);
     ended.at("unmount", point)?;
     saved
 }
 
-/// Makes durable what was written. Nobody writes any more.
+/// Has the kernel hand over what programs that are still at work wrote: it is lost with a mount that ends beneath them. The
+/// kernel does not say when it is done, so this waits until nothing has come for a while.
+fn hand_over(drive: &Drive, point: &Path) {
+    let (Some(overlay), Ok(folder)) = (drive.overlay(), File::open(point)) else { return };
+    if rustix::fs::syncfs(&folder).is_err() {
+        return;
+    }
+    let (begin, mut quiet, mut last) = (Instant::now(), Instant::now(), overlay.writes());
+    while quiet.elapsed() < QUIET && begin.elapsed() < LONGEST {
+        std::thread::sleep(LOOK_UP);
+        if overlay.writes() != last {
+            (quiet, last) = (Instant::now(), overlay.writes());
+        }
+    }
+}
+
+/// Makes durable what was written.
 pub(super) fn save(drive: &Drive) -> Result<(), CliError> {
     // What cannot be kept comes again.
     let _ = drive.chunks().flush();

@@ -74,9 +74,10 @@ pub fn serve_until_stopped<S>(
     let settings = Settings::new(&shown.opened.repo, cx, args.cache_size);
     let (drive, guard) = match drive(args, cx, &shown, &standing, &settings) {
         Ok(made) => made,
-        // What could not be opened may hold something.
+        // What could not be opened may hold something, unless it is new.
         Err(error) => {
-            standing.end(false);
+            let unchanged = standing.is_new();
+            standing.end(unchanged);
             return Err(error);
         }
     };

@@ -66,29 +66,36 @@ fn resume(args: &Args, cx: &Context, repo: &Repository, private: &Path) -> Resul
     let below = overlay::base(&log).map_err(RepoError::from)?;
     let below = below.ok_or_else(|| CliError::usage(format!("{} does not say what lies below", log.display())))?;
     let below = Commit::read(inside.store(), below).map(|commit| (below, commit)).map_err(RepoError::from)?;
-    let (id, commit) = match afresh(&inside, &record, &below.1)? {
-        Some(head) => head,
-        None => below,
+    let (id, commit) = match afresh(&inside, &record, &below.1) {
+        Ok(Some(head)) => head,
+        Ok(None) => below,
+        // It only saves room: what was written is shown whatever HEAD is.
+        Err(error) => {
+            cx.warn(format!("what is all committed could not be given back: {}", error.message));
+            below
+        }
     };
     // Also after a crash that came between the two.
     let base = RefEdit::set(RefName::base_head(), Expected::Any, Target::Id(*id.digest()));
     inside.refs().transaction(vec![base]).map_err(RepoError::from)?;
-    let reference = match inside.head()?.branch() {
-        Some(branch) => branch.short().to_owned(),
-        None => "HEAD".to_owned(),
+    let reference = match inside.refs().read(&RefName::head()) {
+        Ok(Some(Target::Symbolic(branch))) => branch.short().to_owned(),
+        _ => "HEAD".to_owned(),
     };
     Ok(Standing { record, inside: Some(inside), begun_at: None, reference, id, commit })
 }
 
 /// Starts anew on HEAD where everything that was written is in it: what is kept here grows with what was written.
 fn afresh(inside: &Repository, record: &MountRecord, below: &Commit) -> Result<Option<(CommitId, Commit)>, CliError> {
-    let (id, head) = inside.head_commit()?;
+    let Some(id) = inside.head()?.commit() else { return Ok(None) };
+    let head = Commit::read(inside.store(), id).map_err(RepoError::from)?;
     if inside.index()?.matches_tree() != Some(head.tree) {
         return Ok(None);
     }
     {
         let view = View::new(inside.store().clone(), below.tree);
-        let defaults = Defaults { uid: 0, gid: 0, time: (0, 0), writable: true };
+        let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        let defaults = Defaults { uid, gid, time: (below.committer.time, 0), writable: true };
         let written = Overlay::open(&overlay::folder(record.folder()), &view, defaults)?;
         if written.is_empty() || !written.shows(&view, head.tree).map_err(OpenError::from)? {
             return Ok(None);
@@ -152,6 +159,11 @@ fn bring_up(repo: &Repository, branch: &RefName) -> Result<CommitId, CliError> {
 }
 
 impl Standing {
+    /// Whether it is new.
+    pub fn is_new(&self) -> bool {
+        self.begun_at.is_some()
+    }
+
     /// The mount is over. Where nothing was made, changed or switched to, nothing waits.
     pub fn end(self, unchanged: bool) {
         let Self { record, inside, begun_at, .. } = self;

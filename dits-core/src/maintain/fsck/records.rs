@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{FsckReport, Severity};
 use crate::index::{Index, IndexError};
+use crate::overlay;
 use crate::record::RecordError;
 use crate::refs::{FolderRefs, RefError, RefName, RefStore, Target};
 use crate::repo::{DITS, Layout, Pending, RepoError, Repository};
@@ -113,7 +114,9 @@ fn check_head(refs: &FolderRefs, layout: &Layout, bare: bool, report: &mut FsckR
         return Ok(());
     };
     let Ok(resolved) = refs.resolve(&head) else { return Ok(()) };
-    if resolved.is_some() && !bare && !layout.index().exists() {
+    // A mount that can only be read stages nothing.
+    let reads = layout.is_mount() && !overlay::log_path(&layout.private).exists();
+    if resolved.is_some() && !bare && !reads && !layout.index().exists() {
         let what = "the index is missing: what was staged is not known".to_owned();
         // A clone without checkout has none, and lacks nothing: HEAD has not moved and there are no files yet.
         let moved = refs.log(&head, 2).is_ok_and(|log| log.len() > 1);
