@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("merged", store::merged),
     ("message", wire::message),
     ("object", objects::object),
+    ("overlay_log", records::overlay_log),
     ("pack", store::pack),
     ("page", store::page),
     ("receiving", wire::receiving),

@@ -202,25 +202,44 @@ fn frame(at: u64, batch: &[Record]) -> io::Result<Vec<u8>> {
     Ok([&len.to_le_bytes()[..], &checksum(at, &body).to_le_bytes(), &body].concat())
 }
 
-/// Gives every batch to `take`, with where it stands; gives where the last one ends.
-fn read(path: &Path, take: &mut dyn FnMut(u64, Vec<Record>) -> Result<(), LogError>) -> Result<u64, LogError> {
+/// What the bytes of a log come to. They may be anything.
+///
+/// # Errors
+/// When they are not those of a log, or it is damaged.
+pub fn replay(mut bytes: &[u8]) -> Result<State, LogError> {
+    let (path, mut state) = (Path::new("log"), State::default());
+    read_from(&mut bytes, path, &mut |at, batch| {
+        let applied = batch.iter().try_for_each(|record| state.apply(record));
+        applied.map_err(|what| LogError::Damaged { path: path.to_owned(), at, what: what.to_owned() })
+    })?;
+    Ok(state)
+}
+
+/// Is given every batch, with where it stands.
+type Take<'a> = &'a mut dyn FnMut(u64, Vec<Record>) -> Result<(), LogError>;
+
+/// Reads a log; gives where its last batch ends.
+fn read(path: &Path, take: Take<'_>) -> Result<u64, LogError> {
     let file = File::open(path).at("open", path)?;
-    let mut file = BufReader::with_capacity(1 << 20, file);
+    read_from(&mut BufReader::with_capacity(1 << 20, file), path, take)
+}
+
+fn read_from(file: &mut impl Read, path: &Path, take: Take<'_>) -> Result<u64, LogError> {
     let damaged = |at, what: String| LogError::Damaged { path: path.to_owned(), at, what };
     let mut head = [0; HEADER as usize];
-    if !fill(&mut file, &mut head).at("read", path)? || head[..] != header() {
+    if !fill(file, &mut head).at("read", path)? || head[..] != header() {
         return Err(damaged(0, "not the log of an overlay, or of a version this dits does not know".to_owned()));
     }
     let (mut at, mut body) = (HEADER, Vec::new());
     let mut frame = [0; FRAME];
-    while fill(&mut file, &mut frame).at("read", path)? {
+    while fill(file, &mut frame).at("read", path)? {
         let word = |from: usize| u32::from_le_bytes([frame[from], frame[from + 1], frame[from + 2], frame[from + 3]]);
         let len = word(0) as usize;
         if len > MAX_BATCH {
             break;
         }
         body.resize(len, 0);
-        if !fill(&mut file, &mut body).at("read", path)? || checksum(at, &body) != word(4) {
+        if !fill(file, &mut body).at("read", path)? || checksum(at, &body) != word(4) {
             break;
         }
         let batch: Vec<Record> =

@@ -12,7 +12,7 @@ mod state;
 
 use std::path::{Path, PathBuf};
 
-pub use log::{Log, LogError, base, contents};
+pub use log::{Log, LogError, base, contents, replay};
 pub use ranges::{Fill, Ranges};
 pub use record::{Attributes, MADE_HERE, Record, Time};
 pub use state::{FileState, Kind, Node, State};

@@ -1,6 +1,7 @@
 //! Small files that change: refs, logs, the index, the condemned list.
 
 use dits_core::index::{Base, decode_journal as decode_index_journal};
+use dits_core::overlay;
 use dits_core::partial::{Promises, Shallow};
 use dits_core::record::RecordKind;
 use dits_core::refs::{decode_journal, record as ref_record_format, reflog as log_format};
@@ -30,6 +31,17 @@ pub fn index_base(data: &[u8]) {
 /// The journal of the staging index.
 pub fn index_journal(data: &[u8]) {
     let _ = decode_index_journal(data);
+}
+
+/// The log of an overlay: as given, and one batch with the right header and checksum.
+pub fn overlay_log(data: &[u8]) {
+    let _ = overlay::replay(data);
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&16_u64.to_le_bytes());
+    crc.update(data);
+    let (len, sum) = ((data.len() as u32).to_le_bytes(), crc.finalize().to_le_bytes());
+    let head = [&b"DITSOVLY"[..], &1_u32.to_le_bytes(), &[0; 4]].concat();
+    let _ = overlay::replay(&[&head, &len[..], &sum, data].concat());
 }
 
 /// The journal of refs, with the right header and as given.
