@@ -46,12 +46,21 @@ impl<'a> Drive<'a> {
 
     /// Kills the daemon, as a crash would; the mount is cleared away.
     pub fn crash(mut self) {
-        kill_process(self.pid(), Signal::KILL).unwrap();
+        self.kill(Signal::KILL);
+        rustix::mount::unmount(&self.point, UnmountFlags::DETACH).unwrap();
+    }
+
+    /// Asks the daemon to end, which unmounts.
+    pub fn terminate(mut self) {
+        self.kill(Signal::TERM);
+    }
+
+    fn kill(&mut self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
         let until = Instant::now() + Duration::from_secs(20);
         while rustix::process::test_kill_process(self.pid()).is_ok() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
         }
-        rustix::mount::unmount(&self.point, UnmountFlags::DETACH).unwrap();
         self.over = true;
     }
 

@@ -186,3 +186,42 @@ fn a_branch_is_written_to_in_one_place() {
     s.dits("m", "status").ok().says("On branch mine");
     drive.unmount();
 }
+
+#[test]
+fn a_daemon_that_is_asked_to_end_keeps_what_programs_have_not_closed() {
+    if !possible("a_daemon_that_is_asked_to_end_keeps_what_programs_have_not_closed") {
+        return;
+    }
+    let s = project();
+    let drive = Drive::writable(&s, "ada", "--ref main ");
+    let take = File::create(drive.path("take.wav")).unwrap();
+    take.write_all_at(&bytes(5, 3_000_000), 0).unwrap();
+    drive.terminate();
+    drop(take);
+    let drive = Drive::writable(&s, "ada", "");
+    assert!(fs::read(drive.path("take.wav")).unwrap() == bytes(5, 3_000_000));
+    drive.unmount();
+}
+
+#[test]
+fn what_no_commit_keeps_is_not_taken_for_committed() {
+    if !possible("what_no_commit_keeps_is_not_taken_for_committed") {
+        return;
+    }
+    let s = project();
+    let drive = Drive::writable(&s, "ada", "--ref main ");
+    fs::write(drive.path("key"), b"secret").unwrap();
+    fs::set_permissions(drive.path("key"), fs::Permissions::from_mode(0o600)).unwrap();
+    s.dits("m", "add key").ok();
+    s.dits("m", "commit -q -m key").ok();
+    drive.unmount();
+    let drive = Drive::writable(&s, "ada", "");
+    assert_eq!(fs::metadata(drive.path("key")).unwrap().permissions().mode() & 0o7777, 0o600);
+    // Without a commit to compare with, what was written is there all the same.
+    s.dits("m", "switch -q --orphan new").ok();
+    fs::write(drive.path("first"), b"1").unwrap();
+    drive.unmount();
+    let drive = Drive::writable(&s, "ada", "");
+    assert_eq!(fs::read(drive.path("first")).unwrap(), b"1");
+    drive.unmount();
+}

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use dits_core::chunk::{ChunkRef, Profile};
 use dits_core::manifest;
 use dits_core::object::{ObjectKind, ObjectWrite, TreeId};
+use dits_core::overlay::Attributes;
 use dits_core::path::RepoPath;
 use dits_core::store::{Store, StoreWriterOptions};
 use dits_core::tree::{self, Mode};
@@ -17,6 +18,7 @@ use super::super::*;
 use super::model::{Id, Model, TOP, What};
 use crate::chunks::Chunks;
 use crate::read::OpenFile;
+use crate::view::ROOT;
 
 /// The files of the base: a path and how long each is. Those of more than `PIECE` bytes have several chunks.
 const FILES: [(&str, usize); 9] = [
