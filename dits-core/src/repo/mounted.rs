@@ -96,7 +96,8 @@ impl Repository {
         Ok(record)
     }
 
-    /// The private folder of the mount that waits to be mounted again at `path`, given as it was then.
+    /// The private folder of the mount at `path`, given as it was then, in which something was written: it waits to be mounted
+    /// again, unless it is still mounted.
     ///
     /// # Errors
     /// When the records cannot be read.
@@ -240,7 +241,9 @@ mod tests {
         assert!(matches!(rig.repo.record_writable_mount(place, main, commit), Err(RepoError::BranchInUse { .. })));
         fs::create_dir(private.join("overlay")).unwrap();
         fs::write(private.join("overlay/log"), "").unwrap();
-        assert!(rig.repo.find_mount(place).unwrap().is_none(), "it lives");
+        // It is found while it lives too, and cannot be taken up.
+        let lives = rig.repo.find_mount(place).unwrap().unwrap();
+        assert!(matches!(rig.repo.resume_mount(&lives), Err(RepoError::Lock(LockError::Busy { .. }))));
         assert!(matches!(rig.repo.forget_worktree("film"), Err(RepoError::Lock(_))));
         drop(record);
         let [mount] = &mounts(&rig)[..] else { panic!("{:?}", mounts(&rig)) };
