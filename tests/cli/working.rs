@@ -157,11 +157,35 @@ fn a_project_that_is_not_here_is_edited_and_shared_by_its_changes_alone() {
     served::dits(&s, "m", "commit -q -a -m edit").ok();
     assert!(drive.received() < 2_000_000, "{} bytes came for an edit of 50 kB", drive.received());
     served::dits(&s, "m", "push -q").ok();
+    // The clone that stands behind it has no files, and lacks nothing.
+    assert!(!served::dits(&s, "m", "fsck").ok().err().contains("error:"));
     drive.unmount();
     served::dits(&s, "ada", "pull -q").ok();
     let mut expected = large;
     expected[6_000_000..6_050_000].copy_from_slice(&bytes(8, 50_000));
     assert!(fs::read(s.path("ada/large.mov")).unwrap() == expected);
+}
+
+#[test]
+fn the_same_bytes_written_again_are_no_change_and_take_no_room() {
+    if !possible("the_same_bytes_written_again_are_no_change_and_take_no_room") {
+        return;
+    }
+    let s = project();
+    let drive = Drive::writable(&s, "ada", "--ref main ");
+    let held = || {
+        let mut value = vec![0; 64 << 10];
+        let len = rustix::fs::getxattr(drive.path("large.mov"), "user.dits.content", &mut value[..]).unwrap();
+        String::from_utf8_lossy(&value[..len]).lines().count()
+    };
+    assert_eq!(held(), 2, "what it is, and the content below");
+    fs::write(drive.path("large.mov"), bytes(7, 6_000_000)).unwrap();
+    File::open(drive.path("large.mov")).unwrap().sync_all().unwrap();
+    assert_eq!(held(), 3, "and a range");
+    assert_eq!(s.dits("m", "status --porcelain").ok().out(), "");
+    assert_eq!(held(), 2);
+    assert!(fs::read(drive.path("large.mov")).unwrap() == bytes(7, 6_000_000));
+    drive.unmount();
 }
 
 #[test]

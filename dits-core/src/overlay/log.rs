@@ -153,9 +153,12 @@ impl Log {
 /// # Errors
 /// When it cannot be read or is damaged.
 pub fn base(path: &Path) -> Result<Option<CommitId>, LogError> {
+    // It is in the first batch, which alone is at most so long.
+    let longest = HEADER + (FRAME + MAX_BATCH) as u64;
     let mut found = None;
     if path.exists() {
-        read(path, &mut |at, batch| {
+        let mut file = File::open(path).at("open", path)?.take(longest);
+        read_from(&mut file, path, &mut |at, batch| {
             if let (HEADER, Some(Record::Base { commit })) = (at, batch.first()) {
                 found = Some(*commit);
             }
@@ -196,7 +199,7 @@ fn checksum(at: u64, body: &[u8]) -> u32 {
 }
 
 fn frame(at: u64, batch: &[Record]) -> io::Result<Vec<u8>> {
-    let body = codec::encode(&batch.to_vec());
+    let body = codec::encode(&batch);
     let len = u32::try_from(body.len()).ok().filter(|len| *len as usize <= MAX_BATCH);
     let len = len.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     Ok([&len.to_le_bytes()[..], &checksum(at, &body).to_le_bytes(), &body].concat())

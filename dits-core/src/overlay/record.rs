@@ -12,6 +12,18 @@ pub const MADE_HERE: u64 = 1 << 63;
 /// Seconds since 1970, nanoseconds.
 pub type Time = (i64, u32);
 
+/// The type bits of `st_mode`, and what they say of the types that there are in a mount.
+pub mod kind {
+    /// All type bits.
+    pub const MASK: u32 = 0o170_000;
+    /// A folder.
+    pub const FOLDER: u32 = 0o040_000;
+    /// A file.
+    pub const FILE: u32 = 0o100_000;
+    /// A symbolic link.
+    pub const LINK: u32 = 0o120_000;
+}
+
 /// The longest name, in bytes.
 const MAX_NAME: usize = 255;
 /// The longest value of an extended attribute, in bytes: what Linux allows.

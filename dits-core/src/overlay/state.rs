@@ -2,15 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::record::{Attributes, MADE_HERE, Record, Time};
+use super::record::{Attributes, MADE_HERE, Record, Time, kind};
 use super::{Fill, Ranges};
 use crate::object::CommitId;
 use crate::tree::Content;
-
-const TYPE: u32 = 0o170_000;
-const FOLDER: u32 = 0o040_000;
-const FILE: u32 = 0o100_000;
-const LINK: u32 = 0o120_000;
 
 /// An inode that was made or changed here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,7 +227,7 @@ impl State {
 
     fn set_attributes(&mut self, ino: u64, attributes: Attributes) -> Result<(), &'static str> {
         if let Some(node) = self.nodes.get_mut(&ino) {
-            if node.attributes.mode & TYPE != attributes.mode & TYPE {
+            if node.attributes.mode & kind::MASK != attributes.mode & kind::MASK {
                 return Err("a node that becomes something else");
             }
             node.attributes = attributes;
@@ -241,10 +236,10 @@ impl State {
             }
             return Ok(());
         }
-        let kind = match attributes.mode & TYPE {
-            FOLDER => Kind::Folder,
-            FILE => Kind::File(FileState::default()),
-            LINK => Kind::Link(Vec::new()),
+        let kind = match attributes.mode & kind::MASK {
+            kind::FOLDER => Kind::Folder,
+            kind::FILE => Kind::File(FileState::default()),
+            kind::LINK => Kind::Link(Vec::new()),
             _ => Kind::Special,
         };
         // What is in the base has its name already.

@@ -181,6 +181,14 @@ fn on_branch(worktrees: impl Iterator<Item = LinkedWorktree>) -> impl Iterator<I
     })
 }
 
+/// Where the worktree or mount of a private folder is, as that says.
+pub(crate) fn place_of(private: &Path) -> Result<Option<PathBuf>, RepoError> {
+    match mounted::read_place(private)? {
+        Some(place) => Ok(Some(place)),
+        None => read_path(private),
+    }
+}
+
 fn read_path(private: &Path) -> Result<Option<PathBuf>, RepoError> {
     use std::os::unix::ffi::OsStringExt;
     let text = durable::read_limited(&private.join("worktree"), 8192)?;

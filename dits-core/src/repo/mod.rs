@@ -20,6 +20,7 @@ pub use hold::Held;
 pub use init::InitOptions;
 pub use layout::{DITS, Layout};
 pub use linked::LinkedWorktree;
+pub(crate) use linked::place_of;
 pub use mounted::MountRecord;
 pub use novelty::Novelty;
 pub use pending::{Pending, PendingKind};

@@ -69,8 +69,11 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "takes a while; run it to measure"]
     fn many_files() {
+        if std::env::var_os("DITS_TEST_LONG").is_none() {
+            println!("skipped: many_files is long (DITS_TEST_LONG=1 runs it)");
+            return;
+        }
         let rig = Rig::new();
         let writer = rig.repo.writer().unwrap();
         let files = (0..200_000u32).map(|n| {

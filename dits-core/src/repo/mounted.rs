@@ -186,7 +186,7 @@ fn keeps(private: &Path) -> bool {
     private.join(KEPT).try_exists().unwrap_or(true)
 }
 
-fn read_place(private: &Path) -> Result<Option<PathBuf>, RepoError> {
+pub(super) fn read_place(private: &Path) -> Result<Option<PathBuf>, RepoError> {
     let place = durable::read_limited(&private.join(PLACE), 8192)?;
     Ok(place.map(|place| PathBuf::from(OsString::from_vec(place))))
 }

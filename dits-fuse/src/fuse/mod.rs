@@ -121,7 +121,8 @@ impl Filesystem for Shared {
         self.drive.ask(
             move |drive, reach| drive.open(ino.0, reach),
             move |opened| match opened {
-                // Content never changes, so what the kernel has of it stays good; and there is nothing to flush.
+                // Content changes through the kernel alone, so what it has stays good; there is nothing to flush in a mount
+                // that is only read, and in others the kernel flushes all the same.
                 Ok(file) => {
                     let flags = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH;
                     reply.opened(shared.files.add(file.opened_by(opener)), flags);

@@ -11,7 +11,7 @@ use crate::error::ReadError;
 use crate::read::Gathered;
 use crate::stat::{Stat, system_time};
 
-/// A commit's tree never changes: the kernel may keep what it was told.
+/// A commit's tree never changes, and what is changed in a mount is changed through the kernel: it may keep what it was told.
 pub(super) const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What the kernel is told of an inode.

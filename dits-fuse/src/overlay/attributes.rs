@@ -1,6 +1,6 @@
 //! Permissions, owners, times, and extended attributes.
 
-use dits_core::overlay::{Attributes, Record, Time};
+use dits_core::overlay::{Attributes, Record, Time, kind};
 use rustix::io::Errno;
 
 use super::bytes::without_privileges;
@@ -8,9 +8,6 @@ use super::{Overlay, now};
 use crate::error::{Reach, ReadError};
 use crate::stat::Stat;
 use crate::view::View;
-
-const TYPE: u32 = 0o170_000;
-const FOLDER: u32 = 0o040_000;
 
 /// What is to be changed about an inode.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,9 +42,9 @@ impl Overlay {
         let mut inner = self.write();
         let (mut records, old) = inner.copied(view, &self.defaults, ino, reach)?;
         let Changes { mode, uid, gid, atime, mtime, ctime, kill, size } = *changes;
-        let mode = mode.map_or(old.mode, |mode| old.mode & TYPE | mode & !TYPE);
+        let mode = mode.map_or(old.mode, |mode| old.mode & kind::MASK | mode & !kind::MASK);
         // A folder's bits mean something else.
-        let kill = kill && mode & TYPE != FOLDER;
+        let kill = kill && mode & kind::MASK != kind::FOLDER;
         let time = now();
         let new = Attributes {
             mode: if kill { without_privileges(mode) } else { mode },

@@ -82,7 +82,9 @@ impl Overlay {
             let state = inner.state.file(ino).ok_or(Errno::STALE)?;
             // What was written while the file was given a new base content must be above that.
             if state.layer != layer {
-                layer = state.layer;
+                let now = state.layer;
+                inner.garbage.push(self.data.path(ino, layer));
+                layer = now;
                 continue;
             }
             let time = now();

@@ -3,16 +3,13 @@
 use std::collections::HashSet;
 
 use dits_core::object::TreeId;
-use dits_core::overlay::{Attributes, Kind, MADE_HERE};
+use dits_core::overlay::{Attributes, Kind, MADE_HERE, kind};
 use dits_core::tree::{Content, Mode, Tree, TreeEntry};
 
 use super::{Inner, Overlay};
 use crate::error::{Reach, ReadError};
 use crate::view::{LINK, ROOT, View};
 
-const TYPE: u32 = 0o170_000;
-const FOLDER: u32 = 0o040_000;
-const SYMLINK: u32 = 0o120_000;
 const EXECUTABLE: u32 = 0o100;
 const GROUP_WRITES: u32 = 0o020;
 
@@ -29,9 +26,9 @@ impl Overlay {
         }
         // Who may do what is not in a commit, except for whether the owner may run a file. A group that may write is common.
         let same = |attributes: &Attributes| {
-            let usual = match attributes.mode & TYPE {
-                FOLDER => 0o755,
-                SYMLINK => 0o777,
+            let usual = match attributes.mode & kind::MASK {
+                kind::FOLDER => 0o755,
+                kind::LINK => 0o777,
                 _ if attributes.mode & EXECUTABLE != 0 => 0o755,
                 _ => 0o644,
             };

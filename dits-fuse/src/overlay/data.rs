@@ -80,7 +80,7 @@ impl Data {
 
     /// Makes what was written to a data file durable, if there is one.
     pub(super) fn sync(&self, ino: u64, layer: u32) -> io::Result<()> {
-        if self.path(ino, layer).exists() || self.lock().contains_key(&ino) {
+        if self.path(ino, layer).exists() {
             self.file(ino, layer)?.sync_data()?;
         }
         self.sync_names()

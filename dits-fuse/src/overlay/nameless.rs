@@ -1,16 +1,12 @@
 //! Files that get their name when they are complete: until then nobody sees them, and after a crash they are gone.
 
-use dits_core::overlay::{Attributes, MADE_HERE, Record};
+use dits_core::overlay::{Attributes, MADE_HERE, Record, kind};
 use rustix::io::Errno;
 
 use super::names::{Maker, changed};
 use super::{Overlay, now};
 use crate::error::{Reach, ReadError};
 use crate::view::View;
-
-const TYPE: u32 = 0o170_000;
-const FOLDER: u32 = 0o040_000;
-const FILE: u32 = 0o100_000;
 
 impl Overlay {
     /// Makes a file that no name leads to. It counts as open: [`Overlay::closed`] forgets it if it has got no name by then.
@@ -20,7 +16,7 @@ impl Overlay {
     pub fn nameless(&self, view: &View, Maker { uid, gid }: Maker) -> Result<u64, ReadError> {
         let mut inner = self.write();
         let (time, ino) = (now(), inner.state.next_ino());
-        let attributes = Attributes { mode: FILE | 0o644, uid, gid, mtime: time, ctime: time };
+        let attributes = Attributes { mode: kind::FILE | 0o644, uid, gid, mtime: time, ctime: time };
         inner.commit(view, vec![Record::Node { ino, attributes }])?;
         inner.opens.insert(ino, 1);
         Ok(ino)
@@ -74,9 +70,9 @@ impl Overlay {
         let (time, there) = (now(), inner.lookup(view, folder, name, reach)?);
         if let Some(there) = there {
             let old = inner.stat(view, defaults, there, reach)?.attributes;
-            match old.mode & TYPE {
-                FOLDER => return Err(ReadError::IsAFolder),
-                FILE if inherit => {
+            match old.mode & kind::MASK {
+                kind::FOLDER => return Err(ReadError::IsAFolder),
+                kind::FILE if inherit => {
                     attributes = Attributes { mtime: attributes.mtime, ..old };
                     let extended = inner.state.nodes.get(&there).map(|node| node.extended.clone()).unwrap_or_default();
                     let attribute = |(name, value)| Record::Attribute { ino, name, value: Some(value) };

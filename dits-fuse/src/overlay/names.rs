@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dits_core::overlay::{Attributes, MADE_HERE, Record, Time};
+use dits_core::overlay::{Attributes, MADE_HERE, Record, Time, kind};
 use dits_core::repo::DITS;
 use rustix::io::Errno;
 
@@ -11,9 +11,6 @@ use crate::error::{Reach, ReadError};
 use crate::stat::{Defaults, Stat};
 use crate::view::{ROOT, View};
 
-const TYPE: u32 = 0o170_000;
-const FOLDER: u32 = 0o040_000;
-const LINK: u32 = 0o120_000;
 const SET_GID: u32 = 0o2000;
 
 /// A name in a folder.
@@ -82,7 +79,7 @@ impl Overlay {
         maker: Maker,
         reach: Reach,
     ) -> Result<Stat, ReadError> {
-        self.add(view, (folder, name), mode, maker, None, reach)
+        self.add(view, (folder, name), mode, maker, |_| None, reach)
     }
 
     /// Makes a symbolic link.
@@ -97,16 +94,18 @@ impl Overlay {
         maker: Maker,
         reach: Reach,
     ) -> Result<Stat, ReadError> {
-        self.add(view, place, LINK | 0o777, maker, Some(target), reach)
+        let leads = |ino| Some(Record::Target { ino, target: target.to_owned() });
+        self.add(view, place, kind::LINK | 0o777, maker, leads, reach)
     }
 
-    fn add(
+    /// Makes something; `holds` is what it has from the beginning.
+    pub(super) fn add(
         &self,
         view: &View,
         (folder, name): (u64, &[u8]),
         mode: u32,
         Maker { uid, gid }: Maker,
-        target: Option<&[u8]>,
+        holds: impl FnOnce(u64) -> Option<Record>,
         reach: Reach,
     ) -> Result<Stat, ReadError> {
         let mut inner = self.write();
@@ -119,13 +118,13 @@ impl Overlay {
         // In a folder with this bit everything belongs to its group.
         let (mode, gid) = match above.mode & SET_GID {
             0 => (mode, gid),
-            bit if mode & TYPE == FOLDER => (mode | bit, above.gid),
+            bit if mode & kind::MASK == kind::FOLDER => (mode | bit, above.gid),
             _ => (mode, above.gid),
         };
         let ino = inner.state.next_ino();
         let attributes = Attributes { mode, uid, gid, mtime: time, ctime: time };
         batch.push(Record::Node { ino, attributes });
-        batch.extend(target.map(|target| Record::Target { ino, target: target.to_owned() }));
+        batch.extend(holds(ino));
         batch.push(Record::Link { folder, name: name.to_owned(), ino });
         batch.push(changed(folder, above, time));
         inner.commit(view, batch)?;
@@ -282,15 +281,15 @@ impl Inner {
             return Err(Errno::PERM.into());
         }
         let (records, attributes) = self.copied(view, defaults, folder, reach)?;
-        match attributes.mode & TYPE {
-            FOLDER if self.state.nodes.get(&folder).is_some_and(|node| !node.linked) => Err(Errno::NOENT.into()),
-            FOLDER => Ok(records),
+        match attributes.mode & kind::MASK {
+            kind::FOLDER if self.state.nodes.get(&folder).is_some_and(|node| !node.linked) => Err(Errno::NOENT.into()),
+            kind::FOLDER => Ok(records),
             _ => Err(ReadError::NotAFolder),
         }
     }
 
     fn is_folder(&self, view: &View, defaults: &Defaults, ino: u64, reach: Reach) -> Result<bool, ReadError> {
-        Ok(self.stat(view, defaults, ino, reach)?.attributes.mode & TYPE == FOLDER)
+        Ok(self.stat(view, defaults, ino, reach)?.attributes.mode & kind::MASK == kind::FOLDER)
     }
 
     /// Whether one thing may take the name of another.

@@ -1,13 +1,13 @@
 //! What dits and the mount tell each other about content, instead of moving bytes.
 
 use dits_core::manifest::Manifest;
-use dits_core::overlay::{Attributes, FileState, Record};
+use dits_core::overlay::{FileState, Record, kind};
 use dits_core::tree::Content;
 use dits_core::worktree::drive::{DriveContent, Place, Settled, Stored};
 use rustix::io::Errno;
 
-use super::names::{Maker, changed};
-use super::{Overlay, now};
+use super::Overlay;
+use super::names::Maker;
 use crate::error::{Reach, ReadError};
 use crate::view::View;
 
@@ -58,31 +58,13 @@ impl Overlay {
     ///
     /// # Errors
     /// When the name is taken or not allowed, the folder is gone, or it cannot be logged.
-    pub fn place(
-        &self,
-        view: &View,
-        folder: u64,
-        place: &Place,
-        Maker { uid, gid }: Maker,
-        reach: Reach,
-    ) -> Result<(), ReadError> {
-        check(view, place.stored())?;
-        let mut inner = self.write();
-        let mut batch = inner.prepare(view, &self.defaults, folder, place.name(), reach)?;
-        if inner.lookup(view, folder, place.name(), reach)?.is_some() {
-            return Err(Errno::EXIST.into());
-        }
-        let (time, ino) = (now(), inner.state.next_ino());
-        let mode = if place.executable() { 0o100_755 } else { 0o100_644 };
-        let attributes = Attributes { mode, uid, gid, mtime: time, ctime: time };
-        batch.push(Record::Node { ino, attributes });
+    pub fn place(&self, view: &View, folder: u64, place: &Place, maker: Maker, reach: Reach) -> Result<(), ReadError> {
         let stored = place.stored();
-        if *stored.content() != Content::Empty {
-            batch.push(Record::Content { ino, content: stored.content().clone(), size: stored.size(), layer: 0 });
-        }
-        batch.push(Record::Link { folder, name: place.name().to_owned(), ino });
-        batch.push(changed(folder, inner.copied(view, &self.defaults, folder, reach)?.1, time));
-        inner.commit(view, batch)
+        check(view, stored)?;
+        let mode = if place.executable() { 0o755 } else { 0o644 };
+        let content = stored.content().clone();
+        let holds = |ino| Some(Record::Content { ino, content, size: stored.size(), layer: 0 });
+        self.add(view, (folder, place.name()), kind::FILE | mode, maker, holds, reach).map(|_| ())
     }
 }
 

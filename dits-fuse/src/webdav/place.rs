@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use dits_core::overlay::kind;
 use dits_core::repo::DITS;
 use rustix::io::Errno;
 
@@ -10,10 +11,6 @@ use crate::error::{Reach, ReadError};
 use crate::stat::Stat;
 use crate::view::ROOT;
 
-const TYPE: u32 = 0o170_000;
-const FOLDER: u32 = 0o040_000;
-const FILE: u32 = 0o100_000;
-const LINK: u32 = 0o120_000;
 /// So many symbolic links may lead from one to the next, as in Linux.
 const HOPS: usize = 40;
 
@@ -51,17 +48,17 @@ impl Place {
 
 /// Whether that is a folder.
 pub(super) fn is_folder(stat: &Stat) -> bool {
-    stat.attributes.mode & TYPE == FOLDER
+    stat.attributes.mode & kind::MASK == kind::FOLDER
 }
 
 /// Whether that is a file.
 pub(super) fn is_file(stat: &Stat) -> bool {
-    stat.attributes.mode & TYPE == FILE
+    stat.attributes.mode & kind::MASK == kind::FILE
 }
 
 /// Whether that is a symbolic link.
 pub(super) fn is_link(stat: &Stat) -> bool {
-    stat.attributes.mode & TYPE == LINK
+    stat.attributes.mode & kind::MASK == kind::LINK
 }
 
 /// Whether clients must not know of a name: the one that leads to the repository, which they cannot take either.

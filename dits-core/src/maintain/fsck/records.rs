@@ -7,7 +7,7 @@ use crate::index::{Index, IndexError};
 use crate::overlay;
 use crate::record::RecordError;
 use crate::refs::{FolderRefs, RefError, RefName, RefStore, Target};
-use crate::repo::{DITS, Layout, Pending, RepoError, Repository};
+use crate::repo::{DITS, Layout, Pending, RepoError, Repository, place_of};
 
 const ANEW: &str = "remove the file, then set it anew: `dits branch NAME COMMIT`, `dits tag NAME COMMIT`, or for HEAD \
                     `dits switch -f BRANCH`; `dits reflog NAME` may know where it was";
@@ -29,8 +29,9 @@ impl Repository {
         }
         for private in self.private_folders()? {
             let is_main = private == self.layout().common;
-            let bare = is_main && Layout::main(&private).worktree.is_none();
-            let layout = Layout { private, ..self.layout().clone() };
+            let worktree = if is_main { Layout::main(&private).worktree } else { place_of(&private)? };
+            let bare = is_main && worktree.is_none();
+            let layout = Layout { private, worktree, ..self.layout().clone() };
             let refs = FolderRefs::open(&layout.common, layout.worktree_id())?;
             note(refs.list(if is_main { "" } else { "HEAD" }).map(drop).map_err(Into::into), ANEW, report)?;
             for name in refs.logs()?.into_iter().filter(|name| is_main || name.is_per_worktree()) {

@@ -64,13 +64,20 @@ impl Settling {
     pub(crate) fn run(self, dirs: &WorkDirs) {
         for (path, settled) in self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
             if let Ok((file, _)) = dirs.open_file(&path) {
-                settle(&file, &settled);
+                tell(&file, &settled);
             }
         }
     }
 }
 
-fn settle(file: &File, settled: &Settled) {
+/// Tells the daemon that the store has what a file held when it was of a generation.
+pub(super) fn settle(file: &File, generation: u64, content: &Content, size: u64) {
+    if let Some(stored) = Stored::new(content.clone(), size) {
+        tell(file, &Settled { generation, stored });
+    }
+}
+
+fn tell(file: &File, settled: &Settled) {
     // It only saves work later. `EBUSY`, when the file has changed since, is as good as any other outcome.
     let _ = rustix::fs::fsetxattr(file, SETTLED, &settled.encode(), XattrFlags::empty());
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 
+use super::ask::settle;
 use super::{DriveContent, ask};
 use crate::content::{CompareError, Comparison, compare, compare_at};
 use crate::durable::IoContext;
@@ -28,12 +29,18 @@ pub(crate) fn holds(
 ) -> Result<Comparison, RepoError> {
     let read = repo.store();
     let held = ask(dirs, file).at("sync", path.as_path())?;
-    let outcome = match held.map(|held| without_all(read, file, &held, (content, size), progress)).transpose() {
+    let known = held.as_ref().map(|held| without_all(read, file, held, (content, size), progress)).transpose();
+    let outcome = match known {
         Ok(Some(Some(known))) => Ok(known),
         Ok(_) => compare(read, file, size, content, progress),
         Err(error) => Err(error),
     };
-    outcome.map_err(|error| RepoError::comparing(path, error))
+    let outcome = outcome.map_err(|error| RepoError::comparing(path, error))?;
+    if let (Some(held), Comparison::Same) = (held.filter(|held| !held.is_base()), &outcome) {
+        // The same bytes were written again: the daemon need not keep them.
+        settle(file, held.generation(), content, size);
+    }
+    Ok(outcome)
 }
 
 /// What can be told without reading the whole file, if anything.

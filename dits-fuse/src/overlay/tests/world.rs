@@ -168,13 +168,19 @@ impl World {
             return assert_eq!(errno(made.map(drop)), Err(Errno::EXIST));
         }
         let above = self.model.things[&folder].clone();
-        let group = if above.mode & 0o2000 == 0 { 2 } else { above.owner.1 };
+        let group = self.group_in(folder, 2);
         if kind == 0o040_000 {
             mode |= above.mode & 0o2000;
         }
         assert_eq!(made.unwrap().attributes.mode, kind | mode);
         let id = self.model.add(what, mode, (1, group));
         self.model.names_mut(folder).insert(name, id);
+    }
+
+    /// The group of what somebody of a group makes in a folder.
+    fn group_in(&self, folder: Id, own: u32) -> u32 {
+        let above = &self.model.things[&folder];
+        if above.mode & 0o2000 == 0 { own } else { above.owner.1 }
     }
 
     fn remove(&mut self, a: usize, b: usize) {
@@ -344,7 +350,8 @@ impl World {
             return assert_eq!(placed, Err(Errno::EXIST));
         }
         placed.unwrap();
-        let id = self.model.add(What::File(whole), if c.is_multiple_of(2) { 0o755 } else { 0o644 }, (3, 4));
+        let (mode, group) = (if c.is_multiple_of(2) { 0o755 } else { 0o644 }, self.group_in(folder, 4));
+        let id = self.model.add(What::File(whole), mode, (3, group));
         self.model.names_mut(folder).insert(name, id);
     }
 
