@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use dits_core::overlay::MADE_HERE;
 use dits_core::repo::DITS;
 
 use crate::drive::Drive;
@@ -10,10 +11,11 @@ use crate::overlay::{Entry, Overlay};
 use crate::stat::Stat;
 use crate::view::{self, ROOT};
 
-/// A folder that somebody lists: its names as they were when they began.
+/// A folder that somebody lists: its names as they were when they began. Before that it has none here, and never if the
+/// kernel knows them.
 pub struct OpenFolder {
     ino: u64,
-    names: RwLock<(u64, Names)>,
+    names: RwLock<Option<(u64, Names)>>,
 }
 
 #[derive(Clone)]
@@ -30,7 +32,12 @@ impl Drive {
     /// # Errors
     /// When it is none, or cannot be read.
     pub fn open_folder(&self, ino: u64, reach: Reach) -> Result<OpenFolder, ReadError> {
-        Ok(OpenFolder { ino, names: RwLock::new((self.moves(), self.names(ino, reach)?)) })
+        match ino & MADE_HERE {
+            // From the disk, it may take its time now.
+            0 => _ = self.view.list(ino, reach)?,
+            _ => _ = self.stat(ino, reach)?,
+        }
+        Ok(OpenFolder { ino, names: RwLock::new(None) })
     }
 
     /// How often names have changed.
@@ -69,11 +76,14 @@ impl Drive {
         offset: u64,
         visit: &mut dyn FnMut(u64, &[u8], &Stat) -> bool,
     ) -> Result<(), ReadError> {
-        if offset == 0 && self.overlay().is_some() {
-            let names = (self.moves(), self.names(folder.ino, Reach::Disk)?);
-            *folder.names.write().unwrap_or_else(PoisonError::into_inner) = names;
-        }
-        let (moves, names) = folder.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let begun = folder.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (moves, names) = match begun.filter(|_| offset > 0) {
+            Some(begun) => begun,
+            None => {
+                let names = (self.moves(), self.names(folder.ino, Reach::Disk)?);
+                folder.names.write().unwrap_or_else(PoisonError::into_inner).insert(names).clone()
+            }
+        };
         // What has lost its name since is passed over: the kernel would think that it has it still.
         let since = self.overlay().filter(|overlay| overlay.moves() != moves);
         let leads =

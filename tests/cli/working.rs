@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::time::Duration;
 
 use dits_testkit::random::bytes;
+use rustix::io::Errno;
 
 use crate::mounting::{Drive, partial, possible};
 use crate::served;
@@ -185,6 +186,28 @@ fn the_same_bytes_written_again_are_no_change_and_take_no_room() {
     assert_eq!(s.dits("m", "status --porcelain").ok().out(), "");
     assert_eq!(held(), 2);
     assert!(fs::read(drive.path("large.mov")).unwrap() == bytes(7, 6_000_000));
+    drive.unmount();
+}
+
+#[test]
+fn what_ls_asks_of_each_file_cannot_be_and_what_programs_add_is_kept() {
+    if !possible("what_ls_asks_of_each_file_cannot_be_and_what_programs_add_is_kept") {
+        return;
+    }
+    use rustix::fs::{XattrFlags, getxattr, setxattr};
+    let s = project();
+    let drive = Drive::writable(&s, "ada", "--ref main ");
+    let file = drive.path("large.mov");
+    let ask = |name: &str| {
+        let mut value = [0_u8; 10];
+        getxattr(&file, name, &mut value[..]).map(|len| value[..len].to_vec())
+    };
+    // Told so, it asks of no other file.
+    assert_eq!(ask("system.posix_acl_access"), Err(Errno::NOTSUP));
+    assert_eq!(ask("security.selinux"), Err(Errno::NOTSUP));
+    assert_eq!(ask("user.colour"), Err(Errno::NODATA));
+    setxattr(&file, "user.colour", b"red", XattrFlags::empty()).unwrap();
+    assert_eq!(ask("user.colour").unwrap(), b"red");
     drive.unmount();
 }
 

@@ -22,7 +22,7 @@ pub use session::{MountOptions, Mounted, mount};
 
 use crate::drive::Drive;
 use crate::folder::OpenFolder;
-use crate::overlay::Changes;
+use crate::overlay::{Changes, can_be_kept};
 use crate::read::OpenFile;
 use handles::Handles;
 use reply::{FOR_EVER, errno, file_attr, kind};
@@ -224,9 +224,11 @@ impl Filesystem for Shared {
         );
     }
 
-    // A kernel that is told that there are none asks no more: `ls -l` would ask for two attributes of each file.
+    // A kernel that is told that there are none asks no more. Of access control lists it then says itself that a file has
+    // none: `ls -l`, which does not ask of a second file where there can be none, would ask of each.
     fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
         match self.drive.overlay() {
+            _ if !can_be_kept(name.as_bytes()) => reply.error(Errno::EOPNOTSUPP),
             Some(_) => self.attribute(ino.0, name, size, reply),
             None => reply.error(Errno::ENOSYS),
         }

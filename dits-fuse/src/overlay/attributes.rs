@@ -94,8 +94,7 @@ impl Overlay {
         exists: Option<bool>,
         reach: Reach,
     ) -> Result<(), ReadError> {
-        // Access control lists would have to be obeyed.
-        if ![&b"user."[..], b"trusted.", b"security."].iter().any(|kind| name.starts_with(kind)) {
+        if !can_be_kept(name) {
             return Err(Errno::NOTSUP.into());
         }
         if name.starts_with(b"user.dits.") {
@@ -113,4 +112,10 @@ impl Overlay {
         records.push(Record::Node { ino, attributes: Attributes { ctime: now(), ..attributes } });
         inner.commit(view, records)
     }
+}
+
+/// Whether an extended attribute of this name is kept. Access control lists and SELinux' labels would have to be obeyed.
+/// A program that is told so of one file, as `ls -l` is, does not ask of every other one.
+pub(crate) fn can_be_kept(name: &[u8]) -> bool {
+    name != b"security.selinux" && [&b"user."[..], b"trusted.", b"security."].iter().any(|kind| name.starts_with(kind))
 }

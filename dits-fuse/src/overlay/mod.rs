@@ -26,6 +26,7 @@ use dits_core::tree::Content;
 use rustix::io::Errno;
 
 pub use attributes::Changes;
+pub(crate) use attributes::can_be_kept;
 pub use bytes::Snapshot;
 pub(crate) use data::read as read_data;
 pub use names::{Entry, Maker, Rename};
