@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use log::{Log, LogError, base, contents, replay};
 pub use ranges::{Fill, Ranges};
-pub use record::{Attributes, MADE_HERE, Record, Time, kind};
+pub use record::{Attributes, Boot, MADE_HERE, Record, Time, kind};
 pub use state::{FileState, Kind, Node, State};
 
 /// The folder of the overlay in a mount's private folder.

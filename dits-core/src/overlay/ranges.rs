@@ -63,7 +63,7 @@ impl Ranges {
     }
 
     /// Takes a range out of all.
-    fn clear(&mut self, range: &Range<u64>) {
+    pub fn clear(&mut self, range: &Range<u64>) {
         if let Some((&from, &(to, kind))) = self.map.range(..range.start).next_back()
             && to > range.start
         {

@@ -12,6 +12,9 @@ pub const MADE_HERE: u64 = 1 << 63;
 /// Seconds since 1970, nanoseconds.
 pub type Time = (i64, u32);
 
+/// From one start of the machine to the next: what it calls that.
+pub type Boot = [u8; 16];
+
 /// The type bits of `st_mode`, and what they say of the types that there are in a mount.
 pub mod kind {
     /// All type bits.
@@ -92,7 +95,7 @@ pub enum Record {
         /// The number of the data file that takes what is written from now on.
         layer: u32,
     },
-    /// These bytes are not the base content's any more. A file that is shorter grows.
+    /// These bytes are not the base content's any more. A file that is shorter grows. Data is durable.
     Range {
         /// The file.
         ino: u64,
@@ -140,6 +143,31 @@ pub enum Record {
         /// The commit.
         commit: CommitId,
     },
+    /// These bytes were written to the data file, and not synced: if the machine went down since, they may be anything.
+    Written {
+        /// The file.
+        ino: u64,
+        /// The first byte.
+        start: u64,
+        /// The byte after the last.
+        end: u64,
+        /// When.
+        time: Time,
+    },
+    /// These bytes, which were written before, are durable.
+    Kept {
+        /// The file.
+        ino: u64,
+        /// The first byte.
+        start: u64,
+        /// The byte after the last.
+        end: u64,
+    },
+    /// What follows was logged since the machine was started this time.
+    Boot {
+        /// Another one each time.
+        id: Boot,
+    },
 }
 
 impl Record {
@@ -158,8 +186,15 @@ impl Record {
                 check_size(*size)
             }
             Self::Content { .. } => Err("content that no file has"),
-            Self::Range { start, end, .. } if start >= end => Err("a range without bytes"),
-            Self::Range { end: size, .. } | Self::Size { size, .. } => check_size(*size),
+            Self::Range { start, end, .. } | Self::Written { start, end, .. } | Self::Kept { start, end, .. }
+                if start >= end =>
+            {
+                Err("a range without bytes")
+            }
+            Self::Range { end: size, .. }
+            | Self::Written { end: size, .. }
+            | Self::Kept { end: size, .. }
+            | Self::Size { size, .. } => check_size(*size),
             Self::Target { target, .. } if target.is_empty() || target.len() > MAX_SYMLINK || target.contains(&0) => {
                 Err("a target that no link can have")
             }
@@ -173,7 +208,8 @@ impl Record {
             | Self::Target { .. }
             | Self::Attribute { .. }
             | Self::Gone { .. }
-            | Self::Base { .. } => Ok(()),
+            | Self::Base { .. }
+            | Self::Boot { .. } => Ok(()),
         }
     }
 }

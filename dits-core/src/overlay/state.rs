@@ -1,8 +1,9 @@
 //! What the records of a log come to.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
-use super::record::{Attributes, MADE_HERE, Record, Time, kind};
+use super::record::{Attributes, Boot, MADE_HERE, Record, Time, kind};
 use super::{Fill, Ranges};
 use crate::object::CommitId;
 use crate::tree::Content;
@@ -48,6 +49,10 @@ pub struct FileState {
     pub layer: u32,
     /// Bytes that are not the base content's.
     pub ranges: Ranges,
+    /// Those of them that were written and are not known to be durable.
+    pub unsynced: Ranges,
+    /// How often bytes that were written went: what was synced before need not be what was written there since.
+    pub withdrawn: u64,
     /// Renewed by every change of bytes since the state was made; 0 before.
     pub generation: u64,
     /// Whether bytes may have changed in place since its times were recorded last: such a write leaves no record.
@@ -63,6 +68,8 @@ impl Default for FileState {
             size: 0,
             layer: 0,
             ranges: Ranges::default(),
+            unsynced: Ranges::default(),
+            withdrawn: 0,
             generation: 0,
             touched: false,
         }
@@ -76,8 +83,34 @@ impl FileState {
         self.ranges.is_empty() && self.size == self.base_size && self.base_len == self.base_size
     }
 
+    fn set(&mut self, range: &Range<u64>, fill: Fill) {
+        if self.size < range.start {
+            self.resize(range.start);
+        }
+        self.ranges.set(range, fill);
+        self.withdrawn += u64::from(fill == Fill::Zero);
+        self.size = self.size.max(range.end);
+    }
+
+    /// Notes bytes that were written. Those that were durable are so still: they, or what took their place.
+    fn write(&mut self, range: &Range<u64>) {
+        let before = self.ranges.pieces(range.clone());
+        self.set(range, Fill::Data);
+        for (piece, _) in before.iter().filter(|(_, fill)| *fill != Some(Fill::Data)) {
+            self.unsynced.set(piece, Fill::Data);
+        }
+    }
+
+    /// Notes that bytes are durable.
+    fn keep(&mut self, range: &Range<u64>, fill: Fill) {
+        self.set(range, fill);
+        self.unsynced.clear(range);
+    }
+
     fn resize(&mut self, size: u64) {
         self.ranges.truncate(size);
+        self.unsynced.truncate(size);
+        self.withdrawn += u64::from(size < self.size);
         self.base_len = self.base_len.min(size);
         if size > self.size {
             self.ranges.set(&(self.size..size), Fill::Zero);
@@ -97,15 +130,19 @@ pub struct State {
     pub folders: HashMap<u64, BTreeMap<Vec<u8>, Option<u64>>>,
     /// The numbers of base folders, in order.
     pub numbers: Vec<u64>,
+    boot: Option<Boot>,
+    /// Whether the machine was started since the records were logged that are applied now.
+    restarted: bool,
     made: u64,
     generations: u64,
 }
 
 impl State {
-    /// Nothing yet. Generations that were given out before `since` mean nothing now: nanoseconds since 1970, say.
+    /// Nothing yet. Generations that were given out before `since` mean nothing now: nanoseconds since 1970, say. Bytes that
+    /// were not synced count if they were written in this `boot`; without one, always.
     #[must_use]
-    pub fn new(since: u64) -> Self {
-        Self { generations: since, ..Self::default() }
+    pub fn new(since: u64, boot: Option<Boot>) -> Self {
+        Self { generations: since, boot, ..Self::default() }
     }
 
     /// A number for a new inode.
@@ -147,6 +184,7 @@ impl State {
     /// What is wrong with it: then nothing has changed.
     pub fn apply(&mut self, record: &Record) -> Result<(), &'static str> {
         record.check()?;
+        let restarted = self.restarted;
         match record {
             Record::Folder { number, ino } => {
                 if *number as usize != self.numbers.len() {
@@ -175,27 +213,33 @@ impl State {
                 }
             }
             Record::Content { ino, content, size, layer } => {
-                let generation = self.node_of_file(*ino)?.generation;
+                let FileState { generation, withdrawn, .. } = *self.node_of_file(*ino)?;
                 *self.node_of_file(*ino)? = FileState {
                     base: content.clone(),
                     base_size: *size,
                     base_len: *size,
                     size: *size,
                     layer: *layer,
-                    ranges: Ranges::default(),
+                    withdrawn: withdrawn + 1,
                     generation,
-                    touched: false,
+                    ..FileState::default()
                 };
             }
             Record::Range { ino, start, end, fill, time } => {
-                let file = self.node_of_file(*ino)?;
-                if file.size < *start {
-                    file.resize(*start);
-                }
-                file.ranges.set(&(*start..*end), *fill);
-                file.size = file.size.max(*end);
+                self.node_of_file(*ino)?.keep(&(*start..*end), *fill);
                 self.touch(*ino, *time);
             }
+            Record::Written { ino, start, end, time } => {
+                let file = self.node_of_file(*ino)?;
+                // The data file may have these bytes, others, or none: what was there before still is. Where that is in the
+                // same data file it may have changed, so the time counts.
+                if !restarted {
+                    file.write(&(*start..*end));
+                }
+                self.touch(*ino, *time);
+            }
+            Record::Kept { ino, start, end } => self.node_of_file(*ino)?.keep(&(*start..*end), Fill::Data),
+            Record::Boot { id } => self.restarted = self.boot.is_some_and(|boot| boot != *id),
             Record::Size { ino, size, time } => {
                 self.node_of_file(*ino)?.resize(*size);
                 self.touch(*ino, *time);
@@ -267,6 +311,16 @@ impl State {
         }
     }
 
+    /// Notes that all bytes are durable that were written, and that what comes now is logged in this boot.
+    pub fn all_is_synced(&mut self) {
+        self.restarted = false;
+        for node in self.nodes.values_mut() {
+            if let Kind::File(file) = &mut node.kind {
+                file.unsynced = Ranges::default();
+            }
+        }
+    }
+
     /// Forgets inodes that no name leads to.
     pub fn forget_orphans(&mut self) {
         let orphans: Vec<u64> = self.nodes.iter().filter(|(_, node)| !node.linked).map(|(ino, _)| *ino).collect();
@@ -297,7 +351,8 @@ impl State {
             names.iter().map(move |entry| vec![record(entry)])
         });
         let base = self.base.map(|commit| vec![Record::Base { commit }]);
-        base.into_iter().chain(numbers).chain(nodes(MADE_HERE)).chain(nodes(0)).chain(names)
+        let boot = self.boot.map(|id| vec![Record::Boot { id }]);
+        base.into_iter().chain(boot).chain(numbers).chain(nodes(MADE_HERE)).chain(nodes(0)).chain(names)
     }
 }
 
@@ -306,17 +361,20 @@ fn records_of(ino: u64, node: &Node) -> Vec<Vec<Record>> {
     let (mut batches, mut first) = (Vec::new(), vec![Record::Node { ino, attributes: *attributes }]);
     match kind {
         Kind::File(file) => {
-            let FileState { base, base_size, base_len, layer, ranges, .. } = file;
+            let FileState { base, base_size, base_len, layer, ranges, unsynced, .. } = file;
             first.push(Record::Content { ino, content: base.clone(), size: *base_size, layer: *layer });
             let time = attributes.mtime;
             if base_len < base_size {
                 first.push(Record::Size { ino, size: *base_len, time });
             }
             batches.push(first);
-            let range = |(range, fill): (std::ops::Range<u64>, Fill)| {
-                vec![Record::Range { ino, start: range.start, end: range.end, fill, time }]
-            };
-            batches.extend(ranges.iter().map(range));
+            for (range, fill) in ranges.iter() {
+                let record = |(Range { start, end }, unsynced): (Range<u64>, Option<Fill>)| match unsynced {
+                    Some(_) => vec![Record::Written { ino, start, end, time }],
+                    None => vec![Record::Range { ino, start, end, fill, time }],
+                };
+                batches.extend(unsynced.pieces(range).into_iter().map(record));
+            }
             // Ranges set the times.
             batches.push(vec![Record::Node { ino, attributes: *attributes }]);
         }

@@ -90,7 +90,7 @@ impl Overlay {
             let time = now();
             let mut batch = Vec::new();
             if !state.ranges.covers(&(offset..end), Fill::Data) {
-                batch.push(Record::Range { ino, start: offset, end, fill: Fill::Data, time });
+                batch.push(Record::Written { ino, start: offset, end, time });
             }
             if kill {
                 batch.extend(inner.killed(ino, time));
@@ -108,15 +108,15 @@ impl Overlay {
     fn announce(&self, view: &View, ino: u64, range: Range<u64>) -> Result<(), ReadError> {
         let quiet = |inner: &Inner| {
             let file = inner.state.file(ino);
-            file.filter(|file| !file.touched && file.ranges.covers(&range, Fill::Data)).map(|file| file.size)
+            file.is_some_and(|file| !file.touched && file.ranges.covers(&range, Fill::Data))
         };
-        if quiet(&self.read()).is_none() {
+        if !quiet(&self.read()) {
             return Ok(());
         }
         let mut inner = self.write();
         match quiet(&inner) {
-            Some(size) => inner.commit(view, vec![Record::Size { ino, size, time: now() }]),
-            None => Ok(()),
+            true => inner.commit(view, vec![Record::Written { ino, start: range.start, end: range.end, time: now() }]),
+            false => Ok(()),
         }
     }
 

@@ -80,8 +80,10 @@ impl Data {
 
     /// Makes what was written to a data file durable, if there is one.
     pub(super) fn sync(&self, ino: u64, layer: u32) -> io::Result<()> {
-        if self.path(ino, layer).exists() {
-            self.file(ino, layer)?.sync_data()?;
+        let known = self.lock().get(&ino).filter(|(known, _)| *known == layer).map(|(_, file)| Arc::clone(file));
+        match known {
+            Some(file) => file.sync_data()?,
+            None => sync(&self.path(ino, layer))?,
         }
         self.sync_names()
     }
@@ -89,11 +91,7 @@ impl Data {
     /// Makes all data files durable.
     pub(super) fn sync_all(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.dir)? {
-            match File::open(entry?.path()) {
-                // Nobody needed it any more.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                opened => opened?.sync_data()?,
-            }
+            sync(&entry?.path())?;
         }
         self.sync_names()
     }
@@ -117,6 +115,14 @@ impl Data {
             }
         }
         Ok(())
+    }
+}
+
+/// Makes a data file durable, unless nobody needed it any more.
+fn sync(path: &Path) -> io::Result<()> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => opened?.sync_data(),
     }
 }
 

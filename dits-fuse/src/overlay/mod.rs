@@ -21,7 +21,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dits_core::durable;
-use dits_core::overlay::{Kind, Log, LogError, Node, Record, State, Time};
+use dits_core::overlay::{Boot, Kind, Log, LogError, Node, Record, State, Time};
 use dits_core::tree::Content;
 use rustix::io::Errno;
 
@@ -55,21 +55,25 @@ impl Overlay {
     /// # Errors
     /// When the log or a folder of the base cannot be read, or the folder not be written.
     pub fn open(dir: &Path, view: &View, defaults: Defaults) -> Result<Self, OpenError> {
+        Self::open_in(boot(), dir, view, defaults)
+    }
+
+    /// [`Overlay::open`], since the machine was started this time.
+    fn open_in(boot: Option<Boot>, dir: &Path, view: &View, defaults: Defaults) -> Result<Self, OpenError> {
         let data = dir.join("data");
         durable::create_dir_all(&data).map_err(LogError::from)?;
         let since = now();
-        let mut state = State::new(since.0.unsigned_abs().saturating_mul(1_000_000_000) + u64::from(since.1));
+        let mut state = State::new(since.0.unsigned_abs().saturating_mul(1_000_000_000) + u64::from(since.1), boot);
         let mut log = Log::open(&dir.join("log"), &mut state)?;
         let cut = log.was_cut();
         view.restore(&state.numbers)?;
         state.forget_orphans();
         forget_names(&mut state, view)?;
         let files = Data::new(data);
-        if !log.is_empty() {
-            // What a daemon that died had written is on the disk before the log that says so.
-            files.sync_all().map_err(|error| OpenError::Sweep { path: dir.to_owned(), error })?;
-            log.rewrite(&state)?;
-        }
+        // What a daemon that died had written is on the disk before the log that says so.
+        files.sync_all().map_err(|error| OpenError::Sweep { path: dir.to_owned(), error })?;
+        state.all_is_synced();
+        log.rewrite(&state)?;
         let afresh = log.len();
         let inner = Inner {
             state,
@@ -228,6 +232,12 @@ pub enum OpenError {
         /// What the system said.
         error: io::Error,
     },
+}
+
+/// What the machine calls the time since it was started.
+fn boot() -> Option<Boot> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    u128::from_str_radix(&text.trim().replace('-', ""), 16).ok().map(u128::to_be_bytes)
 }
 
 /// The time.

@@ -37,8 +37,10 @@ pub(super) const LOOK_UP: Duration = Duration::from_millis(50);
 const QUIET: Duration = Duration::from_millis(300);
 /// and so long is waited for it.
 const LONGEST: Duration = Duration::from_secs(20);
-/// How often it tidies up.
-pub(super) const TIDY: Duration = Duration::from_secs(2);
+/// How often it tidies up,
+const TIDY: Duration = Duration::from_secs(2);
+/// and how often it makes durable what was written.
+const KEEP: Duration = Duration::from_secs(10);
 
 /// Mounts, says so, and serves until somebody unmounts or a signal comes.
 pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
@@ -89,21 +91,46 @@ fn serve(
         pid: std::process::id(),
     };
     announce(args, cx, &answer, &standing.record).map_err(failed)?;
-    let mut tidied = Instant::now();
+    let mut upkeep = Upkeep::new();
     while !mounted.is_over() && !signal::interrupted() && !hung_up.load(Ordering::Relaxed) {
         std::thread::sleep(LOOK_UP);
-        if tidied.elapsed() >= TIDY {
-            tidy(&drive);
+        if upkeep.run(&drive) {
             settings.obey(cx, drive.chunks().disk(), &guard);
-            tidied = Instant::now();
         }
     }
     end(mounted, &drive, point).map_err(failed)?;
     Ok(drive)
 }
 
+/// What is done now and then.
+pub(super) struct Upkeep {
+    tidied: Instant,
+    kept: Instant,
+}
+
+impl Upkeep {
+    pub(super) fn new() -> Self {
+        Self { tidied: Instant::now(), kept: Instant::now() }
+    }
+
+    /// Does what is due; whether anything was.
+    pub(super) fn run(&mut self, drive: &Drive) -> bool {
+        if self.tidied.elapsed() < TIDY {
+            return false;
+        }
+        tidy(drive);
+        if self.kept.elapsed() >= KEEP {
+            // If it fails, whoever syncs next is told.
+            let _ = drive.overlay().map(Overlay::sync_written);
+            self.kept = Instant::now();
+        }
+        self.tidied = Instant::now();
+        true
+    }
+}
+
 /// Gives back what the overlay does not need any more. If that fails, it is tried again.
-pub(super) fn tidy(drive: &Drive) {
+fn tidy(drive: &Drive) {
     if let Some(Err(error)) = drive.overlay().map(Overlay::tidy) {
         crate::error::print_warning(&error.to_string(), false);
     }

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use dits_fuse::drive::Drive;
 use dits_fuse::overlay::Overlay;
 
-use super::daemon::{LOOK_UP, TIDY, drive, save, tidy};
+use super::daemon::{LOOK_UP, Upkeep, drive, save};
 use super::settings::Settings;
 use super::{Args, point, shown, standing};
 use crate::context::Context;
@@ -97,13 +96,11 @@ pub fn serve_until_stopped<S>(
 }
 
 fn wait(drive: &Drive, obey: impl Fn()) {
-    let mut tidied = Instant::now();
+    let mut upkeep = Upkeep::new();
     while !signal::interrupted() {
         std::thread::sleep(LOOK_UP);
-        if tidied.elapsed() >= TIDY {
-            tidy(drive);
+        if upkeep.run(drive) {
             obey();
-            tidied = Instant::now();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Attributes, Fill, MADE_HERE};
+use super::super::{Attributes, Boot, Fill, MADE_HERE, Time};
 use super::*;
 use crate::object::{ChunkId, Digest, ManifestId};
 
@@ -34,6 +34,10 @@ fn record() -> impl Strategy<Value = Record> {
             .prop_map(|(ino, (content, size), layer)| Record::Content { ino, content, size, layer }),
         4 => (ino.clone(), 0..40_u64, 1..9_u64, fill, time.clone())
             .prop_map(|(ino, start, len, fill, time)| Record::Range { ino, start, end: start + len, fill, time }),
+        4 => (ino.clone(), 0..40_u64, 1..9_u64, time.clone())
+            .prop_map(|(ino, start, len, time)| Record::Written { ino, start, end: start + len, time }),
+        2 => (ino.clone(), 0..40_u64, 1..9_u64)
+            .prop_map(|(ino, start, len)| Record::Kept { ino, start, end: start + len }),
         2 => (ino.clone(), 0..50_u64, time).prop_map(|(ino, size, time)| Record::Size { ino, size, time }),
         1 => (ino.clone(), name.clone()).prop_map(|(ino, target)| Record::Target { ino, target }),
         1 => (ino.clone(), name.clone(), prop::option::of(name))
@@ -74,7 +78,9 @@ fn plain(state: &State) -> String {
     let mut folders: Vec<_> = state.folders.iter().filter(|(_, names)| !names.is_empty()).collect();
     folders.sort();
     let text = format!("{:?} {folders:?} {nodes:#?}", state.numbers);
-    text.lines().filter(|line| !["generation:", "touched:"].iter().any(|word| line.contains(word))).collect()
+    text.lines()
+        .filter(|line| !["generation:", "touched:", "withdrawn:"].iter().any(|word| line.contains(word)))
+        .collect()
 }
 
 proptest! {
@@ -153,6 +159,39 @@ fn a_log_knows_the_commit_below() {
     assert!(late.apply(&Record::Base { commit: one }).is_err());
 }
 
+/// What is left of bytes that were written, in a file with a base content of 10 bytes.
+fn left(records: &[Record], boot: Boot) -> (u64, Vec<(std::ops::Range<u64>, Fill)>, Time) {
+    let attributes = Attributes { mode: 0o100_644, uid: 0, gid: 0, mtime: (1, 0), ctime: (1, 0) };
+    let mut state = State::new(0, Some(boot));
+    let content = Content::Chunk(ChunkId::from_digest(Digest([7; 32])));
+    let before = [
+        Record::Boot { id: [1; 16] },
+        Record::Node { ino: 9, attributes },
+        Record::Content { ino: 9, content, size: 10, layer: 0 },
+    ];
+    before.iter().chain(records).for_each(|record| state.apply(record).unwrap());
+    let file = state.file(9).unwrap();
+    (file.size, file.ranges.iter().collect(), state.nodes[&9].attributes.mtime)
+}
+
+#[test]
+fn bytes_that_were_not_synced_count_until_the_machine_is_started_again() {
+    let (same, other) = ([1; 16], [2; 16]);
+    let written = |start, end| Record::Written { ino: 9, start, end, time: (2, 0) };
+    let kept = |start, end| Record::Kept { ino: 9, start, end };
+    let (data, zero) = (|range| (range, Fill::Data), |range| (range, Fill::Zero));
+    assert_eq!(left(&[written(4, 20)], same), (20, vec![data(4..20)], (2, 0)));
+    assert_eq!(left(&[written(4, 20)], other), (10, vec![], (2, 0)));
+    assert_eq!(left(&[written(4, 20), kept(4, 12), written(12, 30)], other), (12, vec![data(4..12)], (2, 0)));
+    let beyond = [written(14, 20), kept(14, 20)];
+    assert_eq!(left(&beyond, other), (20, vec![zero(10..14), data(14..20)], (2, 0)));
+    // What came in between counts: only where there never was anything else there are zeros.
+    let size = |size| Record::Size { ino: 9, size, time: (3, 0) };
+    assert_eq!(left(&[written(4, 20), size(15)], other), (15, vec![zero(10..15)], (3, 0)));
+    let boot = Record::Boot { id: other };
+    assert_eq!(left(&[written(4, 6), boot, written(8, 9)], other), (10, vec![data(8..9)], (2, 0)));
+}
+
 #[test]
 fn what_a_log_names_is_known_without_its_state() {
     let dir = tempfile::tempdir().unwrap();
@@ -190,6 +229,9 @@ fn the_bytes_of_a_log_stay_what_they_are() {
     let link = Attributes { mode: 0o120_777, ..attributes };
     log.append(&[Record::Node { ino: 5, attributes: link }, Record::Target { ino: 5, target: b"to".to_vec() }])
         .unwrap();
+    let written = Record::Written { ino, start: 10, end: 20, time: (5, 6) };
+    let kept = Record::Kept { ino, start: 10, end: 15 };
+    log.append(&[Record::Boot { id: [3; 16] }, Record::Node { ino, attributes }, written, kept]).unwrap();
     let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let golden = include_str!("golden.txt").split_whitespace().collect::<String>();
     assert_eq!(hex(std::fs::read(&path).unwrap()), golden);

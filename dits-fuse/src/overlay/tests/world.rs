@@ -37,6 +37,7 @@ pub enum Do {
     Close,
     Sync,
     SyncAll,
+    SyncSome,
     Tidy,
     Kill,
     Cut,
@@ -54,8 +55,10 @@ pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     use Do::*;
     let often =
         [File, Remove, Rename, Rename, Write, Write, Write, Write, Resize, Resize, Zero, Mode, Settle, Open, Sync];
-    let seldom =
-        [Folder, Link, Pipe, Grow, Owner, Time, Extended, Place, Close, Close, SyncAll, Tidy, Kill, Cut, Compare];
+    let seldom = [
+        Folder, Link, Pipe, Grow, Owner, Time, Extended, Place, Close, Close, SyncAll, SyncSome, Tidy, Kill, Cut,
+        Compare,
+    ];
     let kind = prop_oneof![2 => prop::sample::select(often.to_vec()), 1 => prop::sample::select(seldom.to_vec())];
     let step =
         (kind, [0..10_000_usize, 0..10_000, 0..10_000, 0..10_000]).prop_map(|(kind, picks)| Step { kind, picks });
@@ -63,12 +66,13 @@ pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
 }
 
 const NAMES: [&[u8]; 8] = [b"a", b"b", b"deep", b"film", b"note", b"n1", b"n2", b"z"];
+/// What a disk writes whole or not at all.
+const BLOCK: usize = 512;
 const MODES: [u32; 6] = [0o644, 0o755, 0o600, 0o4755, 0o2755, 0o2644];
 
 /// What should be after so many steps, when the log had this length.
 struct Past {
     len: u64,
-    step: usize,
     model: Model,
 }
 
@@ -79,10 +83,10 @@ pub struct World {
     step: usize,
     /// States that a power cut may lead to; the first one is durable.
     past: Vec<Past>,
-    /// Which bytes were written in which step.
-    writes: Vec<(usize, Id, Range<usize>)>,
-    /// The step after which a file's bytes were made durable last.
-    safe: HashMap<Id, usize>,
+    /// Which bytes were written since then.
+    writes: HashMap<Id, Vec<Range<usize>>>,
+    /// What files held since their bytes were made durable last, one after the other.
+    versions: HashMap<Id, Vec<Vec<u8>>>,
     /// Data files as they are durable.
     shadow: HashMap<PathBuf, Vec<u8>>,
 }
@@ -101,9 +105,11 @@ fn errno(result: Result<(), ReadError>) -> Result<(), Errno> {
 impl World {
     pub fn new() -> Self {
         let (rig, model) = Rig::new();
-        let past = vec![Past { len: rig.log_len(), step: 0, model: model.clone() }];
-        let (open, writes) = (Vec::new(), Vec::new());
-        Self { rig, model, open, step: 0, past, writes, safe: HashMap::new(), shadow: HashMap::new() }
+        let past = vec![Past { len: rig.log_len(), model: model.clone() }];
+        let (open, writes, versions, shadow) = Default::default();
+        let mut world = Self { rig, model, open, step: 0, past, writes, versions, shadow };
+        world.note_versions();
+        world
     }
 
     fn folder(&self, pick: usize) -> (Id, u64) {
@@ -143,12 +149,24 @@ impl World {
                 }
             }
             Do::Close => self.close(a),
-            Do::Sync | Do::SyncAll | Do::Tidy => self.sync(step.kind, a),
+            Do::Sync | Do::SyncAll | Do::SyncSome | Do::Tidy => self.sync(step.kind, a),
             Do::Kill => self.kill(),
             Do::Cut => self.power_cut(a, b, c),
             Do::Compare => self.compare(),
         }
-        self.past.push(Past { len: self.rig.log_len(), step: self.step, model: self.model.clone() });
+        self.note_versions();
+        self.past.push(Past { len: self.rig.log_len(), model: self.model.clone() });
+    }
+
+    /// Remembers what files hold now.
+    fn note_versions(&mut self) {
+        for (id, thing) in &self.model.things {
+            let What::File(bytes) = &thing.what else { continue };
+            let versions = self.versions.entry(*id).or_default();
+            if versions.last() != Some(bytes) {
+                versions.push(bytes.clone());
+            }
+        }
     }
 
     fn make(&mut self, kind: Do, a: usize, b: usize, c: usize) {
@@ -259,7 +277,7 @@ impl World {
             Do::Write => {
                 whole.resize(size.max(start + len), 0);
                 whole[start..start + len].copy_from_slice(&new);
-                self.writes.push((self.step, id, start..start + len));
+                self.writes.entry(id).or_default().push(start..start + len);
                 let thing = self.model.things.get_mut(&id).unwrap();
                 thing.mode = if kill { without_privileges(thing.mode) } else { thing.mode };
             }
@@ -329,7 +347,7 @@ impl World {
             let all = |rig: &Rig, reach| rig.overlay.write_bytes(&rig.view, ino, 0, &whole, false, reach);
             self.rig.ask(all).unwrap();
             self.model.bytes_mut(id);
-            self.writes.push((self.step, id, 0..whole.len()));
+            self.writes.entry(id).or_default().push(0..whole.len());
         }
         let settled = Settled { generation, stored };
         let expected = if b.is_multiple_of(4) && !whole.is_empty() { Err(Errno::BUSY) } else { Ok(()) };
@@ -366,9 +384,48 @@ impl World {
         self.rig.overlay.closed(ino);
     }
 
+    /// Names and attributes are durable.
     fn durable(&mut self) {
         self.past.clear();
-        self.past.push(Past { len: self.rig.log_len(), step: self.step, model: self.model.clone() });
+        self.past.push(Past { len: self.rig.log_len(), model: self.model.clone() });
+    }
+
+    /// A file's bytes are.
+    fn safe(&mut self, id: Id) {
+        self.writes.remove(&id);
+        self.versions.remove(&id);
+        self.note_versions();
+    }
+
+    /// Everything is.
+    fn all_safe(&mut self) {
+        self.shadow = self.rig.data();
+        (self.writes, self.versions) = Default::default();
+        self.note_versions();
+        self.durable();
+    }
+
+    /// A file's data file is as it should be after a power cut.
+    fn synced(&mut self, id: Id, ino: u64) {
+        let layer = self.rig.overlay.read().state.file(ino).map(|file| file.layer);
+        let path = layer.map(|layer| self.rig.overlay.data.path(ino, layer));
+        if let Some(path) = path.filter(|path| path.exists()) {
+            self.shadow.insert(path.clone(), fs::read(path).unwrap());
+        }
+        self.safe(id);
+    }
+
+    fn sync_written(&mut self) {
+        let named = self.model.files().into_iter().map(|id| (id, self.rig.ino(&self.model, id)));
+        let files: Vec<(Id, u64)> = named.chain(self.open.iter().copied()).collect();
+        let written: Vec<u64> = self.rig.overlay.unsynced().iter().map(|file| file.ino).collect();
+        self.rig.overlay.sync_written().unwrap();
+        for (id, ino) in files.into_iter().filter(|(_, ino)| written.contains(ino)) {
+            self.synced(id, ino);
+        }
+        if !written.is_empty() {
+            self.durable();
+        }
     }
 
     fn sync(&mut self, kind: Do, a: usize) {
@@ -376,29 +433,28 @@ impl World {
             Do::Sync => {
                 let Some((id, ino)) = self.file(a) else { return };
                 self.rig.overlay.sync(ino).unwrap();
-                let layer = self.rig.overlay.read().state.file(ino).map(|file| file.layer);
-                let path = layer.map(|layer| self.rig.overlay.data.path(ino, layer));
-                if let Some(path) = path.filter(|path| path.exists()) {
-                    self.shadow.insert(path.clone(), fs::read(path).unwrap());
-                }
-                self.safe.insert(id, self.step);
+                self.synced(id, ino);
                 self.durable();
             }
             Do::SyncAll => {
                 self.rig.overlay.sync_all().unwrap();
-                self.shadow = self.rig.data();
-                self.safe = self.model.things.keys().map(|id| (*id, self.step)).collect();
-                self.durable();
+                self.all_safe();
             }
+            Do::SyncSome => self.sync_written(),
             _ => {
-                let synced = {
+                let (long, synced) = {
                     let inner = self.rig.overlay.read();
-                    let leaving = !inner.leaving[1].is_empty();
-                    leaving || !inner.garbage.is_empty() || inner.cuts.iter().any(|ino| !inner.is_open(*ino))
+                    let leaving = &inner.leaving[usize::from(!inner.is_long())..];
+                    let garbage = !inner.garbage.is_empty() || leaving.iter().any(|files| !files.is_empty());
+                    (inner.is_long(), garbage || inner.cuts.iter().any(|ino| !inner.is_open(*ino)))
                 };
                 self.rig.overlay.tidy().unwrap();
-                if synced {
+                if long {
+                    // It may have been written afresh, which is durable.
                     self.durable();
+                }
+                if synced {
+                    self.all_safe();
                 }
             }
         }
@@ -413,21 +469,22 @@ impl World {
 
     fn kill(&mut self) {
         self.forget_open();
-        self.rig.again();
+        self.rig.again(false);
         self.compare();
-        self.durable();
+        self.all_safe();
     }
 
     pub fn compare(&mut self) {
         let (rig, model) = (&self.rig, &self.model);
-        let mut bytes = |id, ino| {
+        let mut bytes = |id, ino, size| {
+            assert_eq!(size, model.bytes(id).len() as u64, "{:?}", model.path(id));
             assert!(rig.read(ino) == model.bytes(id), "other bytes in {:?}", model.path(id));
             rig.check_content(ino, model.bytes(id));
         };
         rig.compare(model, &mut bytes).unwrap();
     }
 
-    /// Nothing is left of what was not synced, or only of the log, or of everything some.
+    /// Of the data that was not synced nothing is left, or all, or some; and so of the log.
     fn power_cut(&mut self, a: usize, b: usize, c: usize) {
         let (least, most) = (self.past[0].len, self.rig.log_len());
         let len = least + a as u64 % (most - least + 1);
@@ -438,54 +495,84 @@ impl World {
             _ => log[len as usize..].reverse(),
         }
         fs::write(self.rig.log_path(), log).unwrap();
-        let lost = c.is_multiple_of(2);
-        if lost {
-            self.rig.data().keys().for_each(|path| fs::remove_file(path).unwrap());
-            self.shadow.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+        match c % 3 {
+            0 => self.lose_data(|_| true),
+            1 => self.lose_data(|block| bytes((c + block) as u64, 1)[0].is_multiple_of(2)),
+            _ => {}
         }
-        self.rig.again();
+        self.rig.again(true);
         let at = self.past.iter().rposition(|past| past.len <= len).unwrap();
-        let since = self.past[at].step;
         let mut wrong = Vec::new();
         // A step may be more than one batch, or be whole because what was cut off was zero.
         for past in self.past.iter().skip(at).take(2) {
-            match self.after_cut(&past.model, since, lost) {
+            match self.after_cut(&past.model) {
                 Ok(model) => {
                     self.model = model;
                     self.forget_open();
-                    (self.shadow, self.safe) = (self.rig.data(), HashMap::new());
-                    self.writes.clear();
-                    return self.durable();
+                    return self.all_safe();
                 }
                 Err(error) => wrong.push(error),
             }
         }
-        panic!("after a power cut, data lost: {lost}: {wrong:?}");
+        panic!("after a power cut: {wrong:?}");
+    }
+
+    /// Blocks of data files are as they were when they were synced last; what was not there by then is zero.
+    fn lose_data(&self, lost: impl Fn(usize) -> bool) {
+        for (path, now) in self.rig.data() {
+            let before = self.shadow.get(&path).cloned().unwrap_or_default();
+            let block = |(place, now): (usize, &[u8])| {
+                let from = (place * BLOCK).min(before.len());
+                let mut old = before[from..before.len().min(from + BLOCK)].to_vec();
+                old.resize(now.len(), 0);
+                if lost(place) { old } else { now.to_vec() }
+            };
+            let mut left: Vec<u8> = now.chunks(BLOCK).enumerate().flat_map(block).collect();
+            if (0..now.len().div_ceil(BLOCK)).all(&lost) {
+                left = before;
+            }
+            fs::write(path, left).unwrap();
+        }
     }
 
     /// What is there, if it can be what is left of a state.
-    fn after_cut(&self, past: &Model, since: usize, lost: bool) -> Result<Model, String> {
+    fn after_cut(&self, past: &Model) -> Result<Model, String> {
         let mut read = Vec::new();
-        self.rig.compare(past, &mut |id, ino| read.push((id, self.rig.read(ino))))?;
+        self.rig.compare(past, &mut |id, ino, size| {
+            let whole = self.rig.read(ino);
+            assert_eq!(whole.len() as u64, size);
+            read.push((id, whole));
+        })?;
         let mut model = past.clone();
         for (id, bytes) in read {
-            self.check_after_cut(id, since, lost, past.bytes(id), &bytes)?;
+            self.check_after_cut(id, past.bytes(id), &bytes).map_err(|what| format!("{id}: {what}"))?;
             model.things.get_mut(&id).unwrap().what = What::File(bytes);
         }
         Ok(model)
     }
 
-    /// Bytes must be as they were, unless they were written since; if data is lost, since they were synced.
-    fn check_after_cut(&self, id: Id, since: usize, lost: bool, before: &[u8], after: &[u8]) -> Result<(), String> {
-        let safe = self.safe.get(&id).copied().unwrap_or(0);
-        let since = if lost { since.min(safe) } else { since };
-        let mut wrong: Vec<bool> = before.iter().zip(after).map(|(before, after)| before != after).collect();
-        for (_, _, range) in self.writes.iter().filter(|(step, of, _)| *step > since && *of == id) {
-            wrong[range.start.min(before.len())..range.end.min(before.len())].fill(false);
+    /// Bytes must be as they were, unless they were written since they were synced: then there is one of those that were
+    /// there since. Only where there was none there may be a gap.
+    fn check_after_cut(&self, id: Id, before: &[u8], after: &[u8]) -> Result<(), String> {
+        let none = Vec::new();
+        let (writes, versions) = (self.writes.get(&id).unwrap_or(&none), &self.versions[&id]);
+        let shortest = versions.iter().map(Vec::len).min().unwrap_or(0);
+        let cut = after.len() < before.len() && writes.iter().any(|range| range.end == before.len());
+        if after.len() != before.len() && !(cut && after.len() >= shortest) {
+            return Err(format!("{} bytes, not {}", after.len(), before.len()));
         }
-        match wrong.iter().position(|wrong| *wrong) {
-            Some(first) => Err(format!("byte {first} of {id} is neither old nor new")),
-            None => Ok(()),
+        for (at, byte) in after.iter().enumerate() {
+            let fits = match writes.iter().any(|range| range.contains(&at)) {
+                false => *byte == before[at],
+                true => {
+                    let one_of_them = versions.iter().any(|version| version.get(at) == Some(byte));
+                    one_of_them || (*byte == 0 && shortest <= at)
+                }
+            };
+            if !fits {
+                return Err(format!("byte {at} is what nobody wrote"));
+            }
         }
+        Ok(())
     }
 }
