@@ -18,6 +18,7 @@ use crate::pool::Pool;
 use crate::read::{Budget, Gathered, OpenFile};
 use crate::stat::{Defaults, Stat};
 use crate::view::{Attr, LINK, View};
+use crate::whole::Copier;
 
 /// Threads that wait for a remote on behalf of readers.
 const WAITERS: usize = 64;
@@ -69,6 +70,7 @@ pub struct Drive {
     workers: Pool,
     waiters: Pool,
     ahead: Pool,
+    pub(crate) copier: Copier,
 }
 
 impl Drive {
@@ -95,6 +97,7 @@ impl Drive {
             workers: Pool::new("read", threads).map_err(started)?,
             waiters: Pool::new("wait", WAITERS).map_err(started)?,
             ahead: Pool::new("ahead", AHEAD).map_err(started)?,
+            copier: Copier::new().map_err(started)?,
         }))
     }
 
@@ -207,6 +210,9 @@ impl Drive {
             Err(error) => return answer(self.told(Err(error))),
         };
         let range = file.clip(offset, len);
+        if file.count(&range) {
+            self.make_copy(file);
+        }
         let may_hydrate = file.opener().may_hydrate();
         let ahead = if may_hydrate { file.note(&range, &self.budget) } else { None };
         let gather = {
@@ -299,8 +305,12 @@ impl Drive {
     }
 
     /// Nobody reads a file any more.
-    pub fn close(&self, file: &OpenFile) {
+    pub fn close(self: &Arc<Self>, file: &Arc<OpenFile>) {
         file.close(&self.budget);
+        if file.is_read() {
+            // What was not here when it was tried before may have come.
+            self.make_copy(file);
+        }
         if let Some(overlay) = &self.overlay {
             overlay.closed(file.ino);
         }

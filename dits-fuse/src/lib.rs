@@ -7,6 +7,7 @@
 //! - [`overlay`]: what was made or changed in a writable mount.
 //! - [`chunks`]: where chunks come from: memory, store, disk cache, remote.
 //! - [`policy`]: which programs may have content brought, and which did.
+//! - `whole`: copies of whole files, which the kernel reads itself.
 //! - [`drive`]: these together, with the threads that work for them.
 //! - [`fuse`]: the adapter to the kernel. Only it knows fuser.
 //! - [`table`]: which mounts there are; [`details`]: what their daemons say of them,
@@ -27,5 +28,6 @@ pub mod stat;
 pub mod table;
 pub mod view;
 pub mod webdav;
+mod whole;
 
 pub use error::{Reach, ReadError};

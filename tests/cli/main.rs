@@ -23,6 +23,7 @@ mod mounting;
 mod moving;
 mod nearby;
 mod partial;
+mod passing;
 mod posix;
 mod programs;
 mod remote;

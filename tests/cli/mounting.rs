@@ -64,7 +64,7 @@ impl<'a> Drive<'a> {
         self.over = true;
     }
 
-    fn pid(&self) -> Pid {
+    pub fn pid(&self) -> Pid {
         Pid::from_raw(self.told["pid"].as_i64().unwrap() as i32).unwrap()
     }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use dits_core::diff::FileVersion;
 use dits_core::partial::{Dropped, KeptBack};
 use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
-use dits_core::store::{DigestSet, Removed};
+use dits_core::store::DigestSet;
 use dits_core::worktree::Selection;
 use dits_fuse::details::Wish;
 use serde::Serialize;
@@ -55,7 +56,7 @@ struct Answer {
     worktree_bytes: u64,
     /// Chunks of these files that stay in the store, because something else here needs them.
     kept_chunks: u64,
-    /// Files that stay in the store.
+    /// Files that stay in the store, or in the cache while they are in use.
     kept: Vec<Kept>,
     dry_run: bool,
 }
@@ -85,6 +86,8 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let found = opened.repo.whereabouts(&files, Some(&cache), &progress)?;
     let cached = found.chunks.iter().filter(|found| found.cache).map(|found| *found.chunk.id.digest());
     let removed = cache.evict(&DigestSet::new(cached.collect()), args.dry_run, &progress)?;
+    let named = files.iter().filter_map(|(_, version)| version.content.of_chunks());
+    let copies = cache.remove_wholes(Some(&DigestSet::new(named.collect())), args.dry_run)?;
     if removed.objects > 0 && !args.dry_run {
         // What is removed takes space as long as somebody has it open.
         disk::tell_mounts(&opened.repo, Wish::Settle)?;
@@ -96,7 +99,11 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         false => Dropped::default(),
     };
     drop(progress);
-    tell(cx, &opened, &args, files.len() as u64, removed, &dropped, &kept)?;
+    let held = |version: &FileVersion| version.content.of_chunks().is_some_and(|id| copies.held.contains(&id));
+    let held = files.iter().filter(|(_, version)| held(version));
+    kept.extend(held.map(|(path, _)| (path.clone(), "in_use")));
+    let cache = Given { chunks: removed.objects, bytes: removed.freed + copies.bytes };
+    tell(cx, &opened, &args, files.len() as u64, cache, &dropped, &kept)?;
     Ok(Exit::Ok)
 }
 
@@ -151,7 +158,7 @@ fn tell(
     opened: &Opened,
     args: &Args,
     files: u64,
-    removed: Removed,
+    cache: Given,
     dropped: &Dropped,
     kept: &Staying,
 ) -> Result<(), CliError> {
@@ -159,7 +166,7 @@ fn tell(
         let kept = kept.iter().map(|(path, why)| Kept { path: path.into(), why }).collect();
         let answer = Answer {
             files,
-            cache: Given { chunks: removed.objects, bytes: removed.freed },
+            cache,
             store: Given { chunks: dropped.chunks, bytes: dropped.store_bytes },
             worktree_bytes: dropped.worktree_bytes,
             kept_chunks: dropped.kept_chunks,
@@ -172,7 +179,7 @@ fn tell(
     cx.note(format!(
         "{}: {} in the cache, {} in the store, {} in the worktree",
         if args.dry_run { "Would be given back" } else { "Given back" },
-        bytes(removed.freed),
+        bytes(cache.bytes),
         bytes(dropped.store_bytes),
         bytes(dropped.worktree_bytes),
     ));
@@ -185,6 +192,7 @@ fn tell(
             "only_here" => "no remote has it: `dits push`",
             "not_there" => "the remote lacks it",
             "changed" => "it was changed",
+            "in_use" => "in the cache, while a program reads it",
             _ => "because of drop.keep",
         };
         cx.note(format!("stays: {} ({why})", opened.show(path)));

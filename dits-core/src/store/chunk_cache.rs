@@ -1,11 +1,12 @@
-//! Chunks that a mount has read from a remote: a database of packs that never takes more than its quota.
+//! Chunks that a mount has read from a remote: a database of packs that never takes more than its quota. Beside them lie whole
+//! copies of files that are read a lot.
 //!
 //! Nothing relies on what is here: it may go at any moment. What is to stay is in the store.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,13 +17,15 @@ use super::frame::Header;
 use super::odb::{Location, Odb, OdbOptions};
 use super::pack::layout::PackId;
 use super::writer::{Writer, WriterOptions};
-use super::{StoreError, folder};
+use super::{StoreError, folder, lockfile};
 use crate::durable::IoContext;
 use crate::object::{Digest, ObjectKind};
 
 mod care;
+mod whole;
 
 pub use care::CacheUsage;
+pub use whole::{Copies, Draft, Whole};
 
 /// Into so many packs the quota is divided,
 const PACKS: u64 = 64;
@@ -40,10 +43,11 @@ const MARK_EVERY: Duration = Duration::from_secs(60);
 pub struct ChunkCache {
     odb: Odb,
     packs: PathBuf,
+    wholes: PathBuf,
     quota: AtomicU64,
     /// The pack that is being filled. Others see it when it is full.
     writer: RwLock<Option<Writer>>,
-    /// Bytes of the finished packs when a pack was last begun, and of the index over them.
+    /// Bytes of all files when they were last counted, except of the pack that is being filled.
     finished: Mutex<u64>,
     marked: Mutex<HashMap<PackId, Instant>>,
 }
@@ -56,6 +60,11 @@ impl ChunkCache {
     pub fn open(dir: impl Into<PathBuf>, quota: u64) -> Result<Self, StoreError> {
         let cache = Self::peek(dir, quota)?;
         cache.odb.packs().sweep()?;
+        for entry in folder::read_dir(&cache.wholes)? {
+            if is_unfinished(&entry) {
+                lockfile::reap(&entry.path())?;
+            }
+        }
         cache.make_room(0)?;
         Ok(cache)
     }
@@ -66,10 +75,10 @@ impl ChunkCache {
     /// When the folder cannot be read.
     pub fn peek(dir: impl Into<PathBuf>, quota: u64) -> Result<Self, StoreError> {
         let dir = dir.into();
-        let packs = dir.join("pack");
+        let (packs, wholes) = (dir.join("pack"), dir.join("whole"));
         let odb = Odb::open(dir, OdbOptions { map: true, cache_bytes: 0 })?;
         let (quota, writer, finished) = (AtomicU64::new(quota), RwLock::new(None), Mutex::new(0));
-        Ok(Self { odb, packs, quota, writer, finished, marked: Mutex::default() })
+        Ok(Self { odb, packs, wholes, quota, writer, finished, marked: Mutex::default() })
     }
 
     /// The most bytes it takes.
@@ -136,7 +145,9 @@ impl ChunkCache {
         self.begin()?;
         let finished = *self.finished.lock().unwrap_or_else(PoisonError::into_inner);
         if finished + self.pending() + frame.len() as u64 + ENTRY > self.quota() {
-            self.make_room(self.pending() + frame.len() as u64 + ENTRY)?;
+            if !self.make_room(self.pending() + frame.len() as u64 + ENTRY)? {
+                return Ok(());
+            }
         }
         match &*self.writer.read().unwrap_or_else(PoisonError::into_inner) {
             Some(writer) => writer.put_frame(header, frame).map(|_| ()),
@@ -177,46 +188,56 @@ impl ChunkCache {
             full.finish()?;
         }
         drop(writer);
-        self.make_room(0)
+        self.make_room(0).map(|_| ())
     }
 
-    /// Removes packs until `more` bytes fit beside what is left.
-    fn make_room(&self, more: u64) -> Result<(), StoreError> {
-        let mut packs = self.by_last_use()?;
-        let mut bytes: u64 = packs.iter().map(|pack| pack.bytes).sum();
-        packs.retain(|pack| pack.id.is_some());
+    /// Removes what was not used for the longest time until `more` bytes fit beside what is left, and says whether they do: what
+    /// somebody holds stays.
+    fn make_room(&self, more: u64) -> Result<bool, StoreError> {
+        let files = self.by_last_use()?;
+        let mut bytes: u64 = files.iter().map(|file| file.bytes).sum();
         let mut gone = Vec::new();
-        for pack in packs {
+        for file in files {
             if bytes + more <= self.quota() {
                 break;
             }
-            bytes -= pack.bytes;
-            gone.extend(pack.id.map(|id| id.file_name()));
+            match file.what {
+                What::Pack(id) => {
+                    bytes -= file.bytes;
+                    gone.push(id.file_name());
+                }
+                What::Whole(path) => bytes -= lockfile::reap(&path)?.unwrap_or(0),
+                What::Other => {}
+            }
         }
         if !gone.is_empty() {
             self.odb.packs().delete(&gone)?;
             self.odb.forget()?;
         }
         *self.finished.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
-        Ok(())
+        Ok(bytes + more <= self.quota())
     }
 
     /// The files, those first that were not used for the longest time.
     fn by_last_use(&self) -> Result<Vec<Used>, StoreError> {
         let mut found = Vec::new();
-        for entry in folder::read_dir(&self.packs)? {
-            let name = entry.file_name().into_string().unwrap_or_default();
-            if name.starts_with(super::lockfile::TEMP_PREFIX) {
-                continue;
-            }
+        let (packs, wholes) = (folder::read_dir(&self.packs)?, folder::read_dir(&self.wholes)?);
+        // The pack that is being filled is counted as it is filled.
+        let packs = packs.into_iter().filter(|entry| !is_unfinished(entry)).map(|entry| (entry, true));
+        for (entry, is_pack) in packs.chain(wholes.into_iter().map(|entry| (entry, false))) {
             let meta = match entry.metadata() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 found => found.at("examine", &entry.path())?,
             };
             let last = meta.modified().at("examine", &entry.path())?;
-            found.push(Used { last, bytes: meta.len(), id: PackId::of_file_name(&name) });
+            let what = match is_pack {
+                true => PackId::of_file_name(&entry.file_name().to_string_lossy()).map_or(What::Other, What::Pack),
+                false if is_unfinished(&entry) => What::Other,
+                false => What::Whole(entry.path()),
+            };
+            found.push(Used { last, bytes: meta.len(), what });
         }
-        found.sort_unstable_by_key(|pack| pack.last);
+        found.sort_unstable_by_key(|file| file.last);
         Ok(found)
     }
 
@@ -235,7 +256,7 @@ impl ChunkCache {
         marked.insert(id, now);
         drop(marked);
         // Only the order in which packs go depends on it.
-        let _ = touch(&self.packs.join(id.file_name()));
+        let _ = File::open(self.packs.join(id.file_name())).and_then(|pack| mark_used(&pack));
     }
 
     /// Removes the pack that a damaged chunk lies in.
@@ -267,18 +288,28 @@ impl Drop for ChunkCache {
 struct Used {
     last: SystemTime,
     bytes: u64,
-    /// None for the index over all packs.
-    id: Option<PackId>,
+    what: What,
 }
 
-fn touch(path: &Path) -> io::Result<()> {
+enum What {
+    Pack(PackId),
+    Whole(PathBuf),
+    /// The index over all packs, and copies that are not finished.
+    Other,
+}
+
+fn is_unfinished(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(lockfile::TEMP_PREFIX.as_bytes())
+}
+
+fn mark_used(file: &File) -> io::Result<()> {
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-    Ok(futimens(File::open(path)?, &Timestamps { last_access: now, last_modification: now })?)
+    Ok(futimens(file, &Timestamps { last_access: now, last_modification: now })?)
 }
 
 /// Bytes that the finished packs in a folder of this kind take.
 #[cfg(test)]
-fn bytes_in(dir: &Path) -> u64 {
+fn bytes_in(dir: &std::path::Path) -> u64 {
     let entries = std::fs::read_dir(dir.join("pack")).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
 }

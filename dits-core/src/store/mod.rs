@@ -25,7 +25,7 @@ pub mod writers;
 pub use adopt::Adopted;
 pub use both::{Finished, Store, StoreWriter, StoreWriterOptions};
 pub use check::{Depth, Finding};
-pub use chunk_cache::{CacheUsage, ChunkCache};
+pub use chunk_cache::{CacheUsage, ChunkCache, Copies, Draft, Whole};
 pub use condemned::{Condemned, CondemnedSet, DigestSet};
 pub use error::StoreError;
 pub use odb::{HexPrefix, Location, ObjectInfo, Odb, OdbOptions, PackInfo};

@@ -57,6 +57,18 @@ pub enum Content {
     Tree(TreeId),
 }
 
+impl Content {
+    /// What names the bytes of a file that is made of chunks.
+    #[must_use]
+    pub fn of_chunks(&self) -> Option<Digest> {
+        match self {
+            Self::Chunk(id) => Some(*id.digest()),
+            Self::Manifest(id) => Some(*id.digest()),
+            Self::Empty | Self::Recipe(_) | Self::Symlink(_) | Self::Tree(_) => None,
+        }
+    }
+}
+
 /// A name in a folder and what it stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub struct TreeEntry {

@@ -120,10 +120,18 @@ impl Chunks {
 
     /// A chunk from memory, where it may have come meanwhile, the store, or the disk cache.
     fn local(&self, chunk: &ChunkRef) -> Result<Option<Bytes>, ReadError> {
-        let digest = chunk.id.digest();
-        if let Some(bytes) = self.ram.get(digest) {
+        if let Some(bytes) = self.ram.get(chunk.id.digest()) {
             return Ok(Some(bytes));
         }
+        let bytes = self.on_disk(chunk)?;
+        if let Some(bytes) = &bytes {
+            self.remember(*chunk.id.digest(), bytes.clone());
+        }
+        Ok(bytes)
+    }
+
+    fn on_disk(&self, chunk: &ChunkRef) -> Result<Option<Bytes>, ReadError> {
+        let digest = chunk.id.digest();
         let plain = match self.store.content.read(ObjectKind::Chunk, digest) {
             Ok(plain) => Some(plain),
             Err(StoreError::Missing { .. }) => self.disk.as_ref().map_or(Ok(None), |disk| disk.read(digest))?,
@@ -134,9 +142,19 @@ impl Chunks {
         let bytes = plain.map(Bytes::from);
         if let Some(bytes) = &bytes {
             check_len(chunk, bytes)?;
-            self.remember(*digest, bytes.clone());
         }
         Ok(bytes)
+    }
+
+    /// The bytes of a chunk that is on this machine and will not be needed again soon: it takes nobody's place in memory.
+    ///
+    /// # Errors
+    /// When it is not here, or cannot be read.
+    pub fn once(&self, chunk: &ChunkRef) -> Result<Bytes, ReadError> {
+        match self.ram.get(chunk.id.digest()) {
+            Some(bytes) => Ok(bytes),
+            None => self.on_disk(chunk)?.ok_or(ReadError::OutOfReach),
+        }
     }
 
     fn remember(&self, digest: Digest, bytes: Bytes) {

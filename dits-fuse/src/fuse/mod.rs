@@ -2,6 +2,7 @@
 
 mod change;
 mod handles;
+mod pass;
 mod reply;
 mod session;
 
@@ -25,6 +26,7 @@ use crate::folder::OpenFolder;
 use crate::overlay::{Changes, can_be_kept};
 use crate::read::OpenFile;
 use handles::Handles;
+use pass::Passing;
 use reply::{FOR_EVER, errno, file_attr, kind};
 
 /// The most that one request carries.
@@ -39,6 +41,7 @@ struct Adapter {
     drive: Arc<Drive>,
     files: Handles<OpenFile>,
     folders: Handles<OpenFolder>,
+    passing: Passing,
 }
 
 /// Shared with the workers that reply.
@@ -69,6 +72,9 @@ impl Filesystem for Shared {
             // Without the second the kernel asks for an attribute before each write.
             let _ = config.add_capabilities(InitFlags::FUSE_WRITEBACK_CACHE);
             let _ = config.add_capabilities(InitFlags::FUSE_HANDLE_KILLPRIV_V2);
+        } else {
+            // Not together with the writeback cache: the kernel has one or the other.
+            self.drive.want_copies(self.passing.prepare(config));
         }
         let _ = config.set_max_write(REQUEST);
         if let Err(most) = config.set_max_readahead(REQUEST) {
@@ -119,14 +125,13 @@ impl Filesystem for Shared {
         };
         let shared = self.clone();
         self.drive.ask(
-            move |drive, reach| drive.open(ino.0, reach),
+            move |drive, reach| {
+                let file = drive.open(ino.0, reach)?;
+                let whole = drive.copy_of(&file, reach)?;
+                Ok((file, whole))
+            },
             move |opened| match opened {
-                // Content changes through the kernel alone, so what it has stays good; there is nothing to flush in a mount
-                // that is only read, and in others the kernel flushes all the same.
-                Ok(file) => {
-                    let flags = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_NOFLUSH;
-                    reply.opened(shared.files.add(file.opened_by(opener)), flags);
-                }
+                Ok((file, whole)) => shared.opened(file.opened_by(opener), whole, reply),
                 Err(error) => reply.error(errno(&error)),
             },
         );
@@ -161,7 +166,7 @@ impl Filesystem for Shared {
         reply: ReplyEmpty,
     ) {
         if let Some(file) = self.files.remove(handle) {
-            self.drive.close(&file);
+            self.closed(&file);
         }
         reply.ok();
     }

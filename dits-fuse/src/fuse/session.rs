@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 
-use super::{Adapter, Handles, REQUEST, Shared};
+use super::{Adapter, Handles, Passing, REQUEST, Shared};
 use crate::drive::Drive;
 use crate::table;
 
@@ -52,7 +52,7 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     config.n_threads = Some(SESSIONS);
     config.clone_fd = true;
     let (files, folders) = (Handles::default(), Handles::default());
-    let adapter = Shared(Arc::new(Adapter { drive, files, folders }));
+    let adapter = Shared(Arc::new(Adapter { drive, files, folders, passing: Passing::default() }));
     let session = Session::new(adapter, point, &config)?.spawn()?;
     tune(point, writable);
     Ok(Mounted { session, point: point.to_owned() })

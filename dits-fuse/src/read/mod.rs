@@ -5,6 +5,7 @@ mod mixed;
 mod recipe;
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub struct OpenFile {
     /// All of it, if it is not of the store.
     bytes: Option<Bytes>,
     window: Mutex<Window>,
+    /// Bytes that were asked for.
+    read: AtomicU64,
     opener: Opener,
 }
 
@@ -51,14 +54,28 @@ impl OpenFile {
     /// As [`OpenFile::new`].
     pub fn of(ino: u64, content: &Content, size: u64) -> Result<Self, ReadError> {
         let recipe = Mutex::new(Arc::new(Recipe::of(content, size)?));
-        Ok(Self { ino, recipe, bytes: None, window: Mutex::default(), opener: Opener::default() })
+        Ok(Self {
+            ino,
+            recipe,
+            bytes: None,
+            window: Mutex::default(),
+            read: AtomicU64::new(0),
+            opener: Opener::default(),
+        })
     }
 
     /// A file that is not of the store.
     #[must_use]
     pub fn of_bytes(ino: u64, bytes: Bytes) -> Self {
         let recipe = Mutex::new(Arc::new(Recipe::none(bytes.len() as u64)));
-        Self { ino, recipe, bytes: Some(bytes), window: Mutex::default(), opener: Opener::default() }
+        Self {
+            ino,
+            recipe,
+            bytes: Some(bytes),
+            window: Mutex::default(),
+            read: AtomicU64::new(0),
+            opener: Opener::default(),
+        }
     }
 
     /// It is this who has it open.
@@ -93,6 +110,18 @@ impl OpenFile {
     pub fn clip(&self, offset: u64, len: u32) -> Range<u64> {
         let end = offset.saturating_add(len.into()).min(self.recipe().size());
         offset.min(end)..end
+    }
+
+    /// Counts what is asked for, and says whether half of the file has been asked for by that.
+    pub(crate) fn count(&self, range: &Range<u64>) -> bool {
+        let (len, half) = (range.end - range.start, self.recipe().size() / 2);
+        let before = self.read.fetch_add(len, Ordering::Relaxed);
+        before < half && before + len >= half
+    }
+
+    /// Whether half of the file has been asked for.
+    pub(crate) fn is_read(&self) -> bool {
+        self.read.load(Ordering::Relaxed) >= self.recipe().size() / 2
     }
 
     /// Notes that a range is read; gives what should be read ahead now, if anything.

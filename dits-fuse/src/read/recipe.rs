@@ -78,6 +78,12 @@ impl Recipe {
         Self { content: Content::Empty, size, manifest: None, span: Mutex::new(Arc::from([])) }
     }
 
+    /// What it is the recipe of.
+    #[must_use]
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
     /// The file's length.
     #[must_use]
     pub fn size(&self) -> u64 {

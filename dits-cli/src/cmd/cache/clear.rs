@@ -14,6 +14,10 @@ struct Answer {
     bytes: u64,
     chunks: u64,
     packs: u64,
+    /// Whole copies of files.
+    copies: u64,
+    /// Bytes that stay, because a program reads them from a whole copy.
+    held: u64,
 }
 
 /// Empties it.
@@ -26,15 +30,18 @@ pub fn run(cx: &Context) -> Result<Exit, CliError> {
     // They give up what they have open and not finished; what is nobody's goes afterwards.
     disk::tell_mounts(repo, Wish::Clear)?;
     cache.clear()?;
+    let left = cache.usage()?;
+    let (bytes, copies) = (usage.bytes.saturating_sub(left.copied), usage.copies.saturating_sub(left.copies));
     if cx.json() {
-        cx.out().json("cache", &Answer { bytes: usage.bytes, chunks: usage.chunks, packs: usage.packs })?;
+        let answer = Answer { bytes, chunks: usage.chunks, packs: usage.packs, copies, held: left.copied };
+        cx.out().json("cache", &answer)?;
     } else {
         let chunks = plural(usage.chunks, "chunk", "chunks");
-        cx.note(format!(
-            "Given back: {} ({}, {chunks})",
-            format_bytes(usage.bytes),
-            plural(usage.bytes, "byte", "bytes")
-        ));
+        cx.note(format!("Given back: {} ({}, {chunks})", format_bytes(bytes), plural(bytes, "byte", "bytes")));
+        if left.copied > 0 {
+            let copies = plural(left.copies, "whole copy stays", "whole copies stay");
+            cx.note(format!("{copies} ({}): in use", format_bytes(left.copied)));
+        }
     }
     Ok(Exit::Ok)
 }

@@ -21,6 +21,9 @@ struct Answer {
     used: u64,
     chunks: u64,
     packs: u64,
+    /// Whole copies of files, and the bytes of them, which are part of what is used.
+    copies: u64,
+    copied: u64,
     head: Option<HeadIs>,
     mounts: Vec<Uses>,
 }
@@ -58,6 +61,8 @@ pub fn run(cx: &Context) -> Result<Exit, CliError> {
         used: usage.bytes,
         chunks: usage.chunks,
         packs: usage.packs,
+        copies: usage.copies,
+        copied: usage.copied,
         head: head(repo, cx, &cache)?,
         mounts: mounts.iter().map(uses).collect(),
     };
@@ -90,7 +95,7 @@ fn uses((mount, details): &(Mount, Details)) -> Uses {
 }
 
 fn tell(cx: &Context, answer: &Answer) -> Result<(), CliError> {
-    let Answer { quota, used, chunks, packs, head, mounts } = answer;
+    let Answer { quota, used, chunks, packs, copies, copied, head, mounts } = answer;
     writeln!(
         cx.out(),
         "{} of {} used ({}): {} in {}",
@@ -100,6 +105,10 @@ fn tell(cx: &Context, answer: &Answer) -> Result<(), CliError> {
         plural(*chunks, "chunk", "chunks"),
         plural(*packs, "pack", "packs"),
     )?;
+    if *copies > 0 {
+        let files = plural(*copies, "whole copy of a file", "whole copies of files");
+        writeln!(cx.out(), "{} of it in {files}, which the system reads by itself", format_bytes(*copied))?;
+    }
     if let Some(head) = head {
         writeln!(cx.out(), "HEAD: {}, {}", plural(head.files, "file", "files"), format_bytes(head.logical))?;
         let mut table = Table::new(&[Align::Left, Align::Right, Align::Right, Align::Right]);

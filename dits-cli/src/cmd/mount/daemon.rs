@@ -202,7 +202,8 @@ pub(super) fn drive(
     let partial = !repo.promises()?.is_empty();
     // What is here may be given back while it is mounted: then it comes from there.
     let remotes = if args.offline { None } else { Remotes::of(&shown.opened, cx)? };
-    let disk = match (partial || remotes.is_some()) && args.cache_size != Some(0) {
+    // Where all is here and stays, there are whole copies for the kernel to read, which a mount that is written to has not.
+    let disk = match (partial || remotes.is_some() || args.read_only) && args.cache_size != Some(0) {
         true => Some(ChunkCache::open(disk::folder(repo), settings.quota(config)?).map_err(RepoError::from)?),
         false => None,
     };

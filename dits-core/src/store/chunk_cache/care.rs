@@ -4,20 +4,24 @@ use std::collections::HashSet;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use super::{AROUND, ChunkCache, ENTRY};
+use super::{AROUND, ChunkCache, ENTRY, What};
 use crate::object::Digest;
 use crate::progress::Progress;
 use crate::store::{DigestSet, PackId, Removed, StoreError};
 
-/// What the finished packs of a cache take.
+/// What the finished files of a cache take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheUsage {
     /// Bytes of all files.
     pub bytes: u64,
     /// Packs.
     pub packs: u64,
-    /// Chunks, each once.
+    /// Chunks in packs, each once.
     pub chunks: u64,
+    /// Whole copies of files.
+    pub copies: u64,
+    /// Bytes of these, which are part of all.
+    pub copied: u64,
 }
 
 impl ChunkCache {
@@ -43,19 +47,27 @@ impl ChunkCache {
         self.odb.forget()
     }
 
-    /// What the finished packs take.
+    /// What the finished files take.
     ///
     /// # Errors
     /// When the folder or an index cannot be read.
     pub fn usage(&self) -> Result<CacheUsage, StoreError> {
         let files = self.by_last_use()?;
-        let (bytes, packs) = (files.iter().map(|file| file.bytes).sum(), files.iter().filter(|file| file.id.is_some()));
+        let mut usage = CacheUsage::default();
+        for file in &files {
+            usage.bytes += file.bytes;
+            match file.what {
+                What::Pack(_) => usage.packs += 1,
+                What::Whole(_) => (usage.copies, usage.copied) = (usage.copies + 1, usage.copied + file.bytes),
+                What::Other => {}
+            }
+        }
         let mut chunks = HashSet::new();
         self.odb.for_each::<StoreError>(|digest, _| {
             chunks.insert(*digest);
             Ok(())
         })?;
-        Ok(CacheUsage { bytes, packs: packs.count() as u64, chunks: chunks.len() as u64 })
+        Ok(CacheUsage { chunks: chunks.len() as u64, ..usage })
     }
 
     /// How many bytes of content fit beside each other, at least, in chunks of this number.
@@ -81,7 +93,8 @@ impl ChunkCache {
         self.odb.remove_objects(chunks, &packs, dry_run, progress)
     }
 
-    /// Empties it, also of what is not finished. Others that use it are not told: they find out when they look again.
+    /// Empties it, also of what is not finished, except of what somebody holds. Others that use it are not told: they find out
+    /// when they look again.
     ///
     /// # Errors
     /// When files cannot be removed.
@@ -90,7 +103,9 @@ impl ChunkCache {
         *writer = None;
         let names: Vec<String> = self.odb.packs().list()?.into_iter().map(|file| file.name).collect();
         self.odb.packs().delete(&names)?;
-        *self.finished.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+        self.remove_wholes(None, false)?;
+        drop(writer);
+        self.make_room(0)?;
         self.odb.forget()
     }
 }
