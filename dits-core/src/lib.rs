@@ -17,6 +17,7 @@ pub mod glob;
 pub mod history;
 pub mod ignore;
 pub mod index;
+pub mod lock;
 pub mod lockfile;
 pub mod maintain;
 pub mod manifest;

@@ -12,6 +12,7 @@ mod exchange;
 mod held;
 pub mod identity;
 pub mod link;
+pub mod locks;
 pub mod server;
 mod session;
 pub mod transfer;

@@ -15,6 +15,7 @@ mod haves;
 mod line;
 mod live;
 mod local;
+mod locks;
 mod push;
 mod redial;
 
@@ -31,7 +32,10 @@ pub use redial::converse;
 pub use crate::exchange::Received as FetchStats;
 pub use crate::exchange::SendStats as PushStats;
 pub use crate::transfer::ContentFilter;
-pub use crate::wire::{ALL as UNLIMITED_DEPTH, Listing, Update, UpdateOutcome, Welcome};
+pub use crate::wire::{
+    ALL as UNLIMITED_DEPTH, Ask, Listing, LockOutcome, LockRefusal, LockRequest, LockStamp, LockTable, MAX_LOCKS,
+    Place, UnlockOutcome, UnlockRequest, Update, UpdateOutcome, Welcome,
+};
 
 use crate::AGENT;
 use crate::error::SyncError;

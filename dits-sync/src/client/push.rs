@@ -4,18 +4,24 @@ use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 
 use dits_core::closure::Request;
+use dits_core::lock::Fence;
 use dits_core::object::{CommitId, ObjectKind};
+use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
 use dits_core::repo::Repository;
 use dits_core::store::StoreError;
 
 use super::Client;
 use super::haves::tips;
+use super::locks::shown_against;
 use crate::error::SyncError;
 use crate::exchange::{self, Send, SendStats};
 use crate::session::printable;
 use crate::transfer::Violation;
-use crate::wire::{ErrorCode, Listing, MAX_HAVES, MAX_WANTS, Message, Push, Pushed, Start, Update, UpdateOutcome};
+use crate::wire::{
+    ErrorCode, Listing, MAX_HAVES, MAX_LOCKS, MAX_WANTS, Message, Place, Push, Pushed, Start, Tokens, Update,
+    UpdateOutcome,
+};
 
 /// How many further commits the client names as probably known.
 const LIKELY: usize = 16;
@@ -31,6 +37,8 @@ pub struct PushRequest {
     pub atomic: bool,
     /// Says what would be sent and refused, and changes nothing.
     pub dry_run: bool,
+    /// The tokens of the locks that this clone has on what the push may change, and which clone it is.
+    pub tokens: Option<(Place, Vec<(RepoPath, Fence)>)>,
 }
 
 /// What became of a push.
@@ -94,6 +102,7 @@ impl Client<'_> {
             }
         }
         let haves = likely(repository, &request.likely, &known)?;
+        self.show_tokens(request)?;
         self.session.control(&Message::Push(Push {
             updates: request.updates.clone(),
             haves: haves.clone(),
@@ -113,6 +122,16 @@ impl Client<'_> {
         }
         let (pushed, sent) = self.send_objects(repository, request, start, &known, progress)?;
         answer(request, pushed, sent)
+    }
+
+    /// Tells which locks the push relies on. A server that does not know locks has none.
+    fn show_tokens(&mut self, request: &PushRequest) -> Result<(), SyncError> {
+        let Some((place, tokens)) = &request.tokens else { return Ok(()) };
+        let (first, rest) = tokens.split_at(tokens.len().min(MAX_LOCKS));
+        for tokens in std::iter::once(first).chain(rest.chunks(MAX_LOCKS)) {
+            self.session.control(&Message::Tokens(Tokens { place: place.clone(), tokens: tokens.to_vec() }))?;
+        }
+        Ok(())
     }
 
     fn send_objects(
@@ -155,6 +174,7 @@ fn answer(request: &PushRequest, pushed: Pushed, sent: SendStats) -> Result<Push
     }
     let shown = |outcome| match outcome {
         UpdateOutcome::Refused(why) => UpdateOutcome::Refused(printable(&why)),
+        UpdateOutcome::Locked(against) => UpdateOutcome::Locked(shown_against(against)),
         other => other,
     };
     Ok(PushedRefs { outcomes: pushed.outcomes.into_iter().map(shown).collect(), text: printable(&pushed.text), sent })

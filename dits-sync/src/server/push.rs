@@ -236,6 +236,10 @@ impl Conversation<'_> {
                 UpdateOutcome::NotFastForward => "not a fast-forward".to_owned(),
                 UpdateOutcome::Changed => "changed meanwhile".to_owned(),
                 UpdateOutcome::Refused(why) => why.clone(),
+                UpdateOutcome::Locked(against) => {
+                    let paths: Vec<_> = against.iter().map(|(path, _)| path.to_string()).collect();
+                    format!("locked: {}", paths.join(", "))
+                }
             };
             Some((decision.update.clone(), why))
         });

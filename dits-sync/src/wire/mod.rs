@@ -3,6 +3,7 @@
 
 mod filter;
 mod hello;
+mod locks;
 mod negotiate;
 mod objects;
 mod refs;
@@ -14,6 +15,10 @@ use dits_core::codec;
 
 pub use filter::IdFilter;
 pub use hello::{Features, Hello, Limits, PROTOCOL, Welcome};
+pub use locks::{
+    Ask, ListLocks, LockOutcome, LockRefusal, LockRequest, LockStamp, LockTable, Locked, MAX_LOCKS, MAX_TOKENS, Place,
+    Tokens, UnlockOutcome, UnlockRequest, Unlocked,
+};
 pub use negotiate::{
     ALL, Fetch, Get, Got, Has, MAX_GET, MAX_HAVES, MAX_HELD, MAX_SHALLOW, MAX_WANTS, Push, Pushed, Segment, Start,
     Update, UpdateOutcome, Want,
@@ -134,6 +139,20 @@ pub enum Message {
     Complete,
     /// Asks which chunks are there to stay.
     Has(Has),
+    /// Asks for locks.
+    Lock(LockRequest),
+    /// What became of that.
+    Locked(Locked),
+    /// Gives locks back.
+    Unlock(UnlockRequest),
+    /// What became of that.
+    Unlocked(Unlocked),
+    /// Asks for the lock table.
+    ListLocks(ListLocks),
+    /// A part of the lock table.
+    LockTable(LockTable),
+    /// What the next push relies on.
+    Tokens(Tokens),
     /// What the other side is doing, for a person.
     Progress(String),
 }
@@ -145,7 +164,8 @@ macro_rules! codes {
 }
 codes! {
     HELLO = 1, WELCOME = 2, ERROR = 3, LIST_REFS = 4, REFS = 5, FETCH = 6, START = 7, MORE = 8, PUSH = 9, PUSHED = 10,
-    OBJECTS = 16, PART = 17, SEGMENT = 18, WANT = 19, SENT = 20, GET = 21, GOT = 22, COMPLETE = 23, HAS = 24, PROGRESS = 129,
+    OBJECTS = 16, PART = 17, SEGMENT = 18, WANT = 19, SENT = 20, GET = 21, GOT = 22, COMPLETE = 23, HAS = 24,
+    LOCK = 32, LOCKED = 33, UNLOCK = 34, UNLOCKED = 35, LIST_LOCKS = 36, LOCK_TABLE = 37, TOKENS = 38, PROGRESS = 129,
 }
 
 impl Message {
@@ -172,6 +192,13 @@ impl Message {
             Self::Got(_) => "Got",
             Self::Complete => "Complete",
             Self::Has(_) => "Has",
+            Self::Lock(_) => "Lock",
+            Self::Locked(_) => "Locked",
+            Self::Unlock(_) => "Unlock",
+            Self::Unlocked(_) => "Unlocked",
+            Self::ListLocks(_) => "ListLocks",
+            Self::LockTable(_) => "LockTable",
+            Self::Tokens(_) => "Tokens",
             Self::Progress(_) => "Progress",
         }
     }
@@ -204,6 +231,13 @@ impl Message {
             Self::Got(got) => body(GOT, got),
             Self::Complete => body(COMPLETE, &()),
             Self::Has(has) => body(HAS, has),
+            Self::Lock(it) => body(LOCK, it),
+            Self::Locked(it) => body(LOCKED, it),
+            Self::Unlock(it) => body(UNLOCK, it),
+            Self::Unlocked(it) => body(UNLOCKED, it),
+            Self::ListLocks(it) => body(LIST_LOCKS, it),
+            Self::LockTable(it) => body(LOCK_TABLE, it),
+            Self::Tokens(it) => body(TOKENS, it),
             Self::Progress(text) => body(PROGRESS, text),
         }
     }
@@ -238,6 +272,13 @@ impl Message {
             GOT => Self::Got(checked(code, body, Got::check)?),
             COMPLETE => decode::<()>(code, body).map(|()| Self::Complete)?,
             HAS => Self::Has(checked(code, body, Has::check)?),
+            LOCK => Self::Lock(checked(code, body, LockRequest::check)?),
+            LOCKED => Self::Locked(checked(code, body, Locked::check)?),
+            UNLOCK => Self::Unlock(checked(code, body, UnlockRequest::check)?),
+            UNLOCKED => Self::Unlocked(checked(code, body, Unlocked::check)?),
+            LIST_LOCKS => Self::ListLocks(checked(code, body, ListLocks::check)?),
+            LOCK_TABLE => Self::LockTable(checked(code, body, LockTable::check)?),
+            TOKENS => Self::Tokens(checked(code, body, Tokens::check)?),
             PROGRESS => Self::Progress(checked(code, body, |text: &String| text_fits(text))?),
             code if code >= OPTIONAL => return Ok(None),
             code => return Err(WireError::UnknownType(code)),

@@ -2,9 +2,10 @@
 
 use bincode::{Decode, Encode};
 use dits_core::object::{CommitId, Digest};
+use dits_core::path::RepoPath;
 use dits_core::refs::RefName;
 
-use super::{IdFilter, MAX_TEXT, Runs, fits};
+use super::{IdFilter, LockRefusal, MAX_TEXT, Runs, fits};
 
 /// The most refs that one fetch asks for, or one push moves.
 pub const MAX_WANTS: usize = 8192;
@@ -117,7 +118,12 @@ pub enum UpdateOutcome {
     Changed,
     /// The server does not allow it, for this reason.
     Refused(String),
+    /// Locks stand against it: on these paths, of which at most [`MAX_AGAINST`] are named. Nothing else did.
+    Locked(Vec<(RepoPath, LockRefusal)>),
 }
+
+/// How many paths a refused push names.
+pub const MAX_AGAINST: usize = 64;
 
 /// The answer to a push.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
