@@ -12,11 +12,13 @@ use crate::path::RepoPath;
 use crate::rules_file::{FolderFiles, FolderRules, RulesError, RulesLookup};
 
 mod parse;
+mod stored;
 mod typed;
 
 #[cfg(test)]
 mod tests;
 
+pub use stored::TreeFiles;
 pub use typed::{AttributeError, Chunking, Compression};
 
 use parse::Line;

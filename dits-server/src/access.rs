@@ -4,10 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use dits_core::lock::{Holder, Lock, LockKey};
 use dits_core::object::ObjectRead;
+use dits_core::path::RepoPath;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
 use dits_sync::link::Traffic;
+use dits_sync::locks::Locks;
 use dits_sync::server::{Access, Event, Methods, RefUpdate};
 use dits_sync::wire::{ErrorCode, Failure};
 
@@ -16,6 +19,7 @@ use crate::changed_paths;
 use crate::env;
 use crate::hooks::{self, Hook, Occasion, Outcome};
 use crate::limits::{NoTurn, Turn, Turns};
+use crate::lock_tables::LockTables;
 use crate::metrics::Metrics;
 use crate::pattern::Pattern;
 use crate::policy::{Actor, Policy};
@@ -32,6 +36,8 @@ pub struct Services {
     pub audit_reads: bool,
     /// Counters.
     pub metrics: Metrics,
+    /// The locks of the repositories.
+    pub locks: LockTables,
     /// Turns of pushes.
     pub turns: Arc<Turns>,
     /// How long a hook may run.
@@ -124,6 +130,8 @@ pub struct Grant {
     pub name: String,
     /// The repository.
     pub repository: Arc<Repository>,
+    /// Its locks.
+    pub locks: Arc<Locks>,
     /// Its rules.
     pub policy: Policy,
     /// The client.
@@ -137,6 +145,9 @@ pub struct Grant {
     /// Objects that it read by name, and the traffic by then.
     pub got: Mutex<(u64, Traffic)>,
 }
+
+/// How many paths the audit log names of one request.
+const AUDITED_PATHS: usize = 100;
 
 const NO_LONGER: &str = "your token was revoked or has expired";
 
@@ -204,6 +215,21 @@ impl Grant {
         self.services.record(&record, true);
     }
 
+    /// Whose lock was broken must be known for ever.
+    fn record_locks(&self, event: &'static str, holder: &Holder, paths: &[RepoPath], broken: Option<&Vec<Lock>>) {
+        let mut note = format!("{} in {}:", paths.len(), holder.folder);
+        let whose = |path: &RepoPath| broken?.iter().find(|lock| LockKey::of(&lock.path) == LockKey::of(path));
+        for path in paths.iter().take(AUDITED_PATHS) {
+            note.push_str(&format!(" {path:?}"));
+            if let Some(lock) = whose(path) {
+                note.push_str(&format!(" (of {} in {}, token {})", lock.holder.name, lock.holder.folder, lock.fence));
+            }
+        }
+        let record = Record { note: Some(note), ..self.record(event, 0, Traffic::default()) };
+        let record = Record { objects: None, bytes: None, ..record };
+        self.services.record(&record, broken.is_some_and(|broken| !broken.is_empty()));
+    }
+
     fn record(&self, event: &'static str, objects: u64, traffic: Traffic) -> Record {
         Record {
             event,
@@ -230,6 +256,10 @@ fn change(update: &RefUpdate, why: Option<&String>) -> RefChange {
 impl Access for Grant {
     fn repository(&self) -> &Repository {
         &self.repository
+    }
+
+    fn locks(&self) -> &Locks {
+        &self.locks
     }
 
     fn methods(&self) -> Methods {
@@ -338,6 +368,22 @@ impl Access for Grant {
                 *got = (got.0 + objects, *traffic);
                 self.services.metrics.request("get", *objects, none);
                 tracing::debug!(repository = %self.name, who = %self.who, peer = %self.peer, objects, missing, "get");
+            }
+            Event::Locked { holder, locked, refused } => {
+                self.services.metrics.request("lock", 0, none);
+                if !locked.is_empty() {
+                    self.record_locks("lock", holder, locked, None);
+                }
+                let (locked, refused) = (locked.len(), refused.len());
+                tracing::info!(repository = %self.name, who = %self.who, peer = %self.peer, locked, refused, "lock");
+            }
+            Event::Unlocked { holder, unlocked, broken } => {
+                self.services.metrics.request("unlock", 0, none);
+                if !unlocked.is_empty() {
+                    self.record_locks("unlock", holder, unlocked, Some(broken));
+                }
+                let (unlocked, broken) = (unlocked.len(), broken.len());
+                tracing::info!(repository = %self.name, who = %self.who, peer = %self.peer, unlocked, broken, "unlock");
             }
             Event::Failed { what } if self.services.is_stopping() => {
                 tracing::info!(repository = %self.name, who = %self.who, peer = %self.peer, ?what, "ended");

@@ -2,23 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use dits_core::commit::Commit;
-use dits_core::history::Walk;
-use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead, TagId, TreeId};
+use dits_core::history::brought::{self, Brought, BroughtError};
+use dits_core::object::{Digest, ObjectRead};
 use dits_core::path::RepoPath;
-use dits_core::refs::{RefStore, Target};
-use dits_core::repo::{RepoError, Repository};
+use dits_core::repo::Repository;
 use dits_core::store::StoreError;
-use dits_core::tag::Tag;
-use dits_core::tree;
 use dits_sync::server::RefUpdate;
 
 use crate::pattern::Pattern;
-
-/// The most changes that are looked at. A tree of few nodes can have more paths than anybody could count.
-const MAX_CHANGES: usize = 5_000_000;
-/// How many tags may name each other.
-const MAX_TAGS: usize = 16;
 
 /// Why a push may not be.
 #[derive(Debug, thiserror::Error)]
@@ -32,17 +23,14 @@ pub enum PathRefusal {
     /// The ref names something that is no version of the project.
     #[error("with this token only commits can be pushed")]
     NotACommit,
-    /// There is too much to look at.
-    #[error("the push changes more than {MAX_CHANGES} paths; push in smaller steps")]
-    TooMuch,
-    /// Something cannot be read.
+    /// There is too much to look at, or it cannot be read.
     #[error("the changed paths could not be looked at: {0}")]
-    Repo(#[from] RepoError),
+    Unknown(#[from] BroughtError),
 }
 
 impl From<StoreError> for PathRefusal {
     fn from(error: StoreError) -> Self {
-        Self::Repo(error.into())
+        Self::Unknown(error.into())
     }
 }
 
@@ -58,126 +46,39 @@ pub fn check(
     update: &RefUpdate,
     allowed: &[Pattern],
 ) -> Result<(), PathRefusal> {
-    let mut look = Look { objects, allowed, left: MAX_CHANGES };
-    let commit = |id: Option<Digest>| id.map(|id| commit_of(objects, id)).transpose().map(Option::flatten);
+    let outside = |path: &RepoPath| !allowed.iter().any(|pattern| pattern.covers(path.as_bytes()));
+    let mut look = Brought::new(objects);
+    let commit = |id: Option<Digest>| id.map(|id| brought::commit_of(objects, id)).transpose().map(Option::flatten);
     let (old, new) = (commit(update.old)?, commit(update.new)?);
     let Some(new) = new else {
         // A deletion, or what is no commit.
         let old = old.filter(|_| update.new.is_none()).ok_or(PathRefusal::NotACommit)?;
-        return look.one(Some(tree_of(objects, old)?), None);
+        let old = look.tree_of(old)?;
+        return refuse(look.between(Some(old), None, &outside)?);
     };
     if let Some(old) = old {
-        look.one(Some(tree_of(objects, old)?), Some(tree_of(objects, new)?))?;
+        let (old, new) = (look.tree_of(old)?, look.tree_of(new)?);
+        refuse(look.between(Some(old), Some(new), &outside)?)?;
     }
-    for commit in Walk::new(objects, &[new], &known(repository, objects)?)? {
-        let (_, commit) = commit?;
-        let parents = commit.parents.iter().map(|parent| tree_of(objects, *parent)).collect::<Result<Vec<_>, _>>()?;
-        match *parents {
-            [] => look.one(None, Some(commit.tree))?,
-            [parent] => look.one(Some(parent), Some(commit.tree))?,
-            ref parents => look.merge(parents, commit.tree)?,
-        }
-    }
-    Ok(())
+    let known = brought::tips(repository.refs(), objects)?;
+    let mut found = BTreeSet::new();
+    look.by_commits(&[new], &known, &outside, &mut |_, changed| {
+        found = changed;
+        found.is_empty()
+    })?;
+    refuse(found)
 }
 
-struct Look<'a> {
-    objects: &'a dyn ObjectRead,
-    allowed: &'a [Pattern],
-    left: usize,
-}
-
-impl Look<'_> {
-    fn one(&mut self, old: Option<TreeId>, new: Option<TreeId>) -> Result<(), PathRefusal> {
-        match self.outside(old, new, |_| true, true)?.pop_first() {
-            Some(path) => Err(PathRefusal::Path { path }),
-            None => Ok(()),
-        }
-    }
-
-    /// A merge changes what none of its parents has.
-    fn merge(&mut self, parents: &[TreeId], new: TreeId) -> Result<(), PathRefusal> {
-        let mut changed: Option<BTreeSet<RepoPath>> = None;
-        for parent in parents {
-            let before = changed.take();
-            let found =
-                self.outside(Some(*parent), Some(new), |p| before.as_ref().is_none_or(|b| b.contains(p)), false)?;
-            if found.is_empty() {
-                return Ok(());
-            }
-            changed = Some(found);
-        }
-        match changed.and_then(|mut paths| paths.pop_first()) {
-            Some(path) => Err(PathRefusal::Path { path }),
-            None => Ok(()),
-        }
-    }
-
-    /// The changed paths that no pattern covers; only one of them if `first`.
-    fn outside(
-        &mut self,
-        old: Option<TreeId>,
-        new: Option<TreeId>,
-        wanted: impl Fn(&RepoPath) -> bool,
-        first: bool,
-    ) -> Result<BTreeSet<RepoPath>, PathRefusal> {
-        let mut found = BTreeSet::new();
-        for change in tree::diff_recursive(self.objects, old, new) {
-            let path = change?.path;
-            self.left = self.left.checked_sub(1).ok_or(PathRefusal::TooMuch)?;
-            if !self.allowed.iter().any(|pattern| pattern.covers(path.as_bytes())) && wanted(&path) {
-                found.insert(path);
-                if first {
-                    break;
-                }
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// The commits that refs name now.
-fn known(repository: &Repository, objects: &dyn ObjectRead) -> Result<Vec<CommitId>, PathRefusal> {
-    let refs = repository.refs().list("refs/").map_err(RepoError::from)?;
-    let ids = refs.into_iter().filter_map(|(_, target)| match target {
-        Target::Id(digest) => Some(digest),
-        Target::Symbolic(_) => None,
-    });
-    let mut commits = Vec::new();
-    for digest in ids {
-        commits.extend(commit_of(objects, digest)?);
-    }
-    Ok(commits)
-}
-
-fn tree_of(objects: &dyn ObjectRead, id: CommitId) -> Result<TreeId, StoreError> {
-    Ok(Commit::read(objects, id)?.tree)
-}
-
-/// The commit that this is, or that this tag leads to.
-fn commit_of(objects: &dyn ObjectRead, mut digest: Digest) -> Result<Option<CommitId>, StoreError> {
-    for _ in 0..MAX_TAGS {
-        if is(objects, ObjectKind::Commit, &digest)? {
-            return Ok(Some(CommitId::from_digest(digest)));
-        }
-        if !is(objects, ObjectKind::Tag, &digest)? {
-            return Ok(None);
-        }
-        digest = Tag::read(objects, TagId::from_digest(digest))?.target;
-    }
-    Ok(None)
-}
-
-fn is(objects: &dyn ObjectRead, kind: ObjectKind, digest: &Digest) -> Result<bool, StoreError> {
-    match objects.read(kind, digest) {
-        Ok(_) => Ok(true),
-        Err(StoreError::Missing { .. } | StoreError::WrongKind { .. }) => Ok(false),
-        Err(error) => Err(error),
+fn refuse(mut outside: BTreeSet<RepoPath>) -> Result<(), PathRefusal> {
+    match outside.pop_first() {
+        Some(path) => Err(PathRefusal::Path { path }),
+        None => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use dits_core::object::CommitId;
     use dits_core::refs::RefName;
     use dits_core::repo::{Environment, InitOptions};
 

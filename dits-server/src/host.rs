@@ -72,9 +72,11 @@ impl Hosted {
             None if policy.anonymous_read => (Who::Anonymous, Rights { methods: 1, ..Rights::default() }),
             None => return Err(Refusal::NoToken),
         };
+        let name = name.to_string();
         Ok(Grant {
             services: Arc::clone(&self.services),
-            name: name.to_string(),
+            locks: self.services.locks.of(&name, &repository.layout().common),
+            name,
             repository,
             policy,
             who,
@@ -183,6 +185,7 @@ impl Host for OwnRepository {
         Ok(Arc::new(Grant {
             services: Arc::clone(&self.services),
             name: self.name.clone(),
+            locks: self.services.locks.of(&self.name, &self.repository.layout().common),
             repository: Arc::clone(&self.repository),
             policy: self.policy.clone(),
             who: Who::User(self.user.clone()),

@@ -16,6 +16,7 @@ mod hooks;
 mod host;
 mod http;
 mod limits;
+mod lock_tables;
 mod logging;
 mod metrics;
 mod output;

@@ -10,6 +10,7 @@ use crate::audit::AuditLog;
 use crate::env::{self, Env};
 use crate::host::Hosted;
 use crate::limits::Turns;
+use crate::lock_tables::LockTables;
 use crate::metrics::Metrics;
 use crate::repo_name::RepoName;
 use crate::repositories::Repositories;
@@ -37,6 +38,7 @@ pub fn rig_with(hook_timeout: Duration, push_wait: Duration) -> Rig {
         audit: Some(AuditLog::new(root.audit())),
         audit_reads: true,
         metrics: Metrics::default(),
+        locks: LockTables::embedded(),
         turns: Turns::new(1, push_wait),
         hook_timeout,
         stopping: Arc::new(AtomicBool::new(false)),

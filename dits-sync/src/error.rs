@@ -2,7 +2,9 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 
+use dits_core::history::brought::BroughtError;
 use dits_core::object::{Digest, ObjectKind};
 use dits_core::progress::Interrupted;
 use dits_core::refs::RefError;
@@ -10,6 +12,7 @@ use dits_core::repo::RepoError;
 use dits_core::store::StoreError;
 
 use crate::link::LinkError;
+use crate::locks::LocksError;
 use crate::session::shortened;
 use crate::transfer::Violation;
 use crate::wire::{ErrorCode, Failure, MAX_TEXT, WireError};
@@ -35,6 +38,9 @@ pub enum SyncError {
     /// The repository.
     #[error(transparent)]
     Repo(#[from] RepoError),
+    /// The locks of the repository.
+    #[error(transparent)]
+    Locks(Arc<LocksError>),
     /// The other side sent an object whose bytes are not what its name says.
     #[error("the other side sent a damaged {kind} {digest}: {what}; `dits fsck --full` there tells more")]
     DamagedObject {
@@ -80,6 +86,22 @@ impl From<StoreError> for SyncError {
 impl From<RefError> for SyncError {
     fn from(error: RefError) -> Self {
         Self::Repo(error.into())
+    }
+}
+
+impl From<BroughtError> for SyncError {
+    fn from(error: BroughtError) -> Self {
+        match error {
+            BroughtError::TooMuch => Self::refuse(ErrorCode::Limit, error.to_string()),
+            BroughtError::Store(error) => error.into(),
+            BroughtError::Ref(error) => error.into(),
+        }
+    }
+}
+
+impl From<LocksError> for SyncError {
+    fn from(error: LocksError) -> Self {
+        Self::Locks(Arc::new(error))
     }
 }
 
@@ -134,6 +156,14 @@ impl SyncError {
             Self::Repo(error) if is_for_want_of_room(error) => {
                 told(ErrorCode::Limit, "there is no room left where the repository is kept; try again later".to_owned())
             }
+            Self::Locks(error) => match &**error {
+                LocksError::Store(_) => told(
+                    ErrorCode::Internal,
+                    "the lock store of the server cannot be used now, so nothing can be locked; whoever runs it must look".to_owned(),
+                ),
+                LocksError::Busy => told(ErrorCode::Busy, error.to_string()),
+                _ => told(ErrorCode::Internal, "something failed on this side; its log tells more".to_owned()),
+            },
             Self::Repo(_) => told(ErrorCode::Internal, "something failed on this side; its log tells more".to_owned()),
         }
     }

@@ -82,6 +82,21 @@ impl Rig {
         }
     }
 
+    /// The server's `main` as it was last seen.
+    pub fn branch_of_origin(&self) -> Digest {
+        match self.repo.refs().read(&RefName::parse("refs/remotes/origin/main").unwrap()).unwrap() {
+            Some(Target::Id(id)) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Makes the worktree what `main` is.
+    pub fn check_out_main(&self) {
+        let id = CommitId::from_digest(self.branch("main").unwrap());
+        let tree = dits_core::commit::Commit::read(self.repo.store(), id).unwrap().tree;
+        self.repo.reset_hard(Some(tree), &Silent).unwrap();
+    }
+
     /// How many refs there are.
     pub fn refs_named(&self) -> usize {
         self.repo.refs().list("refs/").unwrap().len()

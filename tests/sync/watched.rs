@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use dits_core::object::ObjectRead;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
+use dits_sync::locks::{EmbeddedLocks, Locks, system_clock};
 use dits_sync::server::{Access, Event, Host, Methods, RefUpdate, Visitor};
 use dits_sync::wire::Failure;
 
@@ -16,6 +17,7 @@ pub struct Watched(Arc<Inner>);
 
 struct Inner {
     repository: Repository,
+    locks: Locks,
     quota: Option<u64>,
     methods: Methods,
     why: Option<String>,
@@ -42,7 +44,9 @@ impl Watched {
 
     fn with(rig: &Rig, quota: Option<u64>, write: bool, why: Option<String>) -> Self {
         let methods = Methods { read: true, write, lock: false, admin: false };
-        Self(Arc::new(Inner { repository: rig.reopen(), quota, methods, why, events: Mutex::default() }))
+        let repository = rig.reopen();
+        let locks = Locks::new(Box::new(EmbeddedLocks::new(&repository.layout().common)), system_clock());
+        Self(Arc::new(Inner { repository, locks, quota, methods, why, events: Mutex::default() }))
     }
 
     /// What ended links with an error.
@@ -64,6 +68,10 @@ impl Host for Watched {
 impl Access for Inner {
     fn repository(&self) -> &Repository {
         &self.repository
+    }
+
+    fn locks(&self) -> &Locks {
+        &self.locks
     }
 
     fn methods(&self) -> Methods {

@@ -194,6 +194,12 @@ pub const KEYS: &[Key] = &[
     key("gc.reflogExpire", Kind::Duration, Some("90d"), "How old a line of the reflog must be for `gc` to remove it."),
     key("init.defaultBranch", Kind::Text, Some("main"), "The branch a new repository begins with."),
     key(
+        "lock.require",
+        Kind::Bool,
+        Some("false"),
+        "Whether a push here that changes a lockable file is refused unless the file is locked by whoever pushes.",
+    ),
+    key(
         "log.date",
         Kind::Word(&["default", "relative", "iso", "iso-strict", "short", "unix"]),
         Some("default"),

@@ -1,6 +1,7 @@
 //! Walking the graph of commits.
 
 mod ancestry;
+pub mod brought;
 mod limited;
 mod walk;
 

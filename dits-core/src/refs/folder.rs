@@ -14,7 +14,9 @@ use crate::refs::files::{
 };
 use crate::refs::journal::{self, MAX_JOURNAL, Place, Step};
 use crate::refs::record::{self, MAX_RECORD};
-use crate::refs::{Change, Expected, LogEntry, RefEdit, RefError, RefName, RefStore, Target, reflog};
+use crate::refs::{
+    Change, Expected, HeldRefs, LockEpoch, LogEntry, RefEdit, RefError, RefName, RefStore, Target, epoch, reflog,
+};
 
 /// With so many steps the file system is synced once, not each file and folder.
 const MANY: usize = 64;
@@ -73,6 +75,10 @@ impl FolderRefs {
 
     fn journal_file(&self) -> PathBuf {
         self.common.join("refs.journal")
+    }
+
+    fn epoch_file(&self) -> PathBuf {
+        self.common.join("refs.epoch")
     }
 
     /// Takes the lock and completes what a dead writer left.
@@ -283,6 +289,53 @@ impl FolderRefs {
     }
 }
 
+/// The refs with the lock of all writers.
+struct Held<'a> {
+    refs: &'a FolderRefs,
+    _lock: FileLock,
+}
+
+impl HeldRefs for Held<'_> {
+    fn read(&self, name: &RefName) -> Result<Option<Target>, RefError> {
+        self.refs.read_place(&self.refs.place(name))
+    }
+
+    fn transaction(&self, edits: Vec<RefEdit>) -> Result<(), RefError> {
+        let steps = self.refs.prepare(&edits)?;
+        match &steps[..] {
+            [] => return Ok(()),
+            // One atomic rename needs no journal.
+            [Step::Set(..)] => return Ok(self.refs.carry_out(&steps)?),
+            _ => {}
+        }
+        let journal = self.refs.journal_file();
+        let bytes = journal::encode(&steps)?;
+        write_atomic(&journal, &bytes).inspect_err(|_| {
+            let _ = durable::remove_file(&journal); // it may be in place already, with only its folder not synced
+        })?;
+        self.refs.carry_out_journal(&steps).map_err(RefError::Unfinished)?;
+        durable::remove_file(&journal).map_err(RefError::Unfinished)
+    }
+
+    fn epoch(&self) -> Result<LockEpoch, RefError> {
+        let file = self.refs.epoch_file();
+        match read_if_file(&file, epoch::MAX_RECORD as u64)? {
+            Some(bytes) => epoch::decode(&bytes).map_err(|what| RefError::Corrupt { file, what }),
+            None => Ok(LockEpoch::default()),
+        }
+    }
+
+    fn raise_epoch(&self, instance: &str) -> Result<LockEpoch, RefError> {
+        let file = self.refs.epoch_file();
+        if !LockEpoch::can_name(instance) {
+            return Err(RefError::Corrupt { file, what: "the lock store gives itself no usable name".to_owned() });
+        }
+        let next = self.epoch()?.next(instance);
+        write_atomic(&file, epoch::encode(&next).as_bytes())?;
+        Ok(next)
+    }
+}
+
 impl RefStore for FolderRefs {
     fn read(&self, name: &RefName) -> Result<Option<Target>, RefError> {
         self.settle()?;
@@ -299,25 +352,8 @@ impl RefStore for FolderRefs {
         Ok(found)
     }
 
-    fn transaction(&self, edits: Vec<RefEdit>) -> Result<(), RefError> {
-        if edits.is_empty() {
-            return Ok(());
-        }
-        let _lock = self.lock()?;
-        let steps = self.prepare(&edits)?;
-        match &steps[..] {
-            [] => return Ok(()),
-            // One atomic rename needs no journal.
-            [Step::Set(..)] => return Ok(self.carry_out(&steps)?),
-            _ => {}
-        }
-        let journal = self.journal_file();
-        let bytes = journal::encode(&steps)?;
-        write_atomic(&journal, &bytes).inspect_err(|_| {
-            let _ = durable::remove_file(&journal); // it may be in place already, with only its folder not synced
-        })?;
-        self.carry_out_journal(&steps).map_err(RefError::Unfinished)?;
-        durable::remove_file(&journal).map_err(RefError::Unfinished)
+    fn hold(&self) -> Result<Box<dyn HeldRefs + '_>, RefError> {
+        Ok(Box::new(Held { refs: self, _lock: self.lock()? }))
     }
 
     fn log(&self, name: &RefName, limit: usize) -> Result<Vec<LogEntry>, RefError> {

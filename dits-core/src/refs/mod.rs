@@ -13,6 +13,7 @@ use crate::lockfile::LockError;
 use crate::object::Digest;
 use crate::signature::Signature;
 
+pub mod epoch;
 mod files;
 mod folder;
 mod journal;
@@ -22,6 +23,7 @@ pub mod reflog;
 #[cfg(test)]
 mod tests;
 
+pub use epoch::LockEpoch;
 pub use folder::FolderRefs;
 pub use journal::decode as decode_journal;
 pub use name::{BRANCHES, MAX_NAME, REMOTES, RefName, RefNameError, TAGS};
@@ -185,6 +187,35 @@ impl RefError {
     }
 }
 
+/// Refs that nobody else changes.
+pub trait HeldRefs {
+    /// What a ref says, as [`RefStore::read`].
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged.
+    fn read(&self, name: &RefName) -> Result<Option<Target>, RefError>;
+
+    /// Makes all edits or none, durably. No order among the edits is promised, and none is needed: a name may be freed
+    /// and taken by a conflicting one in the same transaction.
+    ///
+    /// # Errors
+    /// [`RefError::Changed`] when an expectation is not met; see [`RefError`] for the others. After any error but
+    /// [`RefError::Unfinished`] and a failed removal of the journal, nothing has changed.
+    fn transaction(&self, edits: Vec<RefEdit>) -> Result<(), RefError>;
+
+    /// The epoch of the repository's locks.
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged.
+    fn epoch(&self) -> Result<LockEpoch, RefError>;
+
+    /// Raises the epoch, durably, because this instance of the lock store answers now, and returns it.
+    ///
+    /// # Errors
+    /// When it cannot be written, or the instance has no name that could be.
+    fn raise_epoch(&self, instance: &str) -> Result<LockEpoch, RefError>;
+}
+
 /// Where refs are kept.
 pub trait RefStore: Send + Sync {
     /// What a ref says; `None` when there is none of this name.
@@ -200,13 +231,20 @@ pub trait RefStore: Send + Sync {
     /// When one of them cannot be read or is damaged.
     fn list(&self, prefix: &str) -> Result<Vec<(RefName, Target)>, RefError>;
 
-    /// Makes all edits or none, durably. No order among the edits is promised, and none is needed: a name may be freed
-    /// and taken by a conflicting one in the same transaction.
+    /// Keeps everybody else from changing refs until what this returns is dropped. For what must be decided together with
+    /// them; nothing else may be waited for meanwhile.
     ///
     /// # Errors
-    /// [`RefError::Changed`] when an expectation is not met; see [`RefError`] for the others. After any error but
-    /// [`RefError::Unfinished`] and a failed removal of the journal, nothing has changed.
-    fn transaction(&self, edits: Vec<RefEdit>) -> Result<(), RefError>;
+    /// When somebody else holds them all the time.
+    fn hold(&self) -> Result<Box<dyn HeldRefs + '_>, RefError>;
+
+    /// [`HeldRefs::transaction`] by itself.
+    ///
+    /// # Errors
+    /// As that, and when somebody else holds the refs all the time.
+    fn transaction(&self, edits: Vec<RefEdit>) -> Result<(), RefError> {
+        if edits.is_empty() { Ok(()) } else { self.hold()?.transaction(edits) }
+    }
 
     /// The newest `limit` lines of a ref's log, newest first. No log is an empty log.
     ///

@@ -30,7 +30,7 @@ fn messages(refs: &dyn RefStore, name: &RefName) -> Vec<String> {
 }
 
 /// What every [`RefStore`] does. Each function gets an empty one.
-const CONFORMANCE: [fn(&dyn RefStore); 6] = [expectations, symbolic, lists, conflicts, logs, log_limits];
+const CONFORMANCE: [fn(&dyn RefStore); 7] = [expectations, symbolic, lists, conflicts, logs, log_limits, held];
 
 fn expectations(refs: &dyn RefStore) {
     let main = branch("main");
@@ -53,6 +53,20 @@ fn expectations(refs: &dyn RefStore) {
     refs.transaction(vec![RefEdit::delete(main.clone(), Expected::Absent)]).unwrap();
     assert_eq!(refs.read(&main).unwrap(), None);
     assert!(matches!(refs.transaction(vec![set("x", 1), set("x", 2)]), Err(RefError::Twice(_))));
+}
+
+fn held(refs: &dyn RefStore) {
+    let main = branch("held");
+    let held = refs.hold().unwrap();
+    assert_eq!((held.read(&main).unwrap(), held.epoch().unwrap()), (None, LockEpoch::default()));
+    held.transaction(vec![set("held", 1), set("with", 2)]).unwrap();
+    assert_eq!(held.read(&main).unwrap(), Some(id(1)));
+    let first = held.raise_epoch("one").unwrap();
+    assert_eq!((first.number, &*first.instance), (1, "one"));
+    assert!(held.raise_epoch("no spaces").is_err() && held.raise_epoch("").is_err());
+    assert_eq!(held.raise_epoch("two").unwrap().number, 2);
+    drop(held);
+    assert_eq!(refs.hold().unwrap().epoch().unwrap(), LockEpoch { number: 2, instance: "two".to_owned() });
 }
 
 fn symbolic(refs: &dyn RefStore) {

@@ -15,6 +15,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::host::Hosted;
 use crate::limits::{Doors, Turns};
+use crate::lock_tables::LockTables;
 use crate::metrics::Metrics;
 use crate::repositories::Repositories;
 use crate::root::Root;
@@ -72,6 +73,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
         audit: Some(AuditLog::new(root.audit())),
         audit_reads: settings.audit.reads,
         metrics: Metrics::default(),
+        locks: LockTables::embedded(),
         turns: Turns::new(settings.limits.pushes_per_repository, settings.limits.push_wait.0),
         hook_timeout: settings.hooks.timeout.0,
         stopping,

@@ -12,6 +12,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::host::OwnRepository;
 use crate::limits::Turns;
+use crate::lock_tables::LockTables;
 use crate::metrics::Metrics;
 use crate::policy::Policy;
 use crate::repositories::{bare, environment};
@@ -30,6 +31,7 @@ pub fn run(path: &Path, cx: &Context) -> Result<Exit, CliError> {
         audit: None,
         audit_reads: false,
         metrics: Metrics::default(),
+        locks: LockTables::embedded(),
         turns: Turns::new(1, Duration::MAX),
         hook_timeout: HOOK_TIMEOUT,
         stopping,

@@ -1,6 +1,5 @@
 //! The lock table in one file of the repository: `docs/format/locks.md`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +30,8 @@ const REMEMBERED: u64 = 4096;
 const CACHE: usize = 4 << 20;
 /// How often somebody who waits looks for changes that other processes made.
 const LOOK_UP: Duration = Duration::from_millis(250);
+/// The instance of a store that nothing was ever written to.
+const NONE: &str = "none";
 /// The folder in the repository and the file in it.
 const FILE: &str = "locks/table.redb";
 
@@ -117,7 +118,7 @@ fn begin(write: &WriteTransaction) -> Result<bool, StoreError> {
 
 impl LockStore for EmbeddedLocks {
     fn read(&self, since: Option<&LockStamp>) -> Result<Seen, StoreError> {
-        let seen = self.with(since.is_none(), |database| {
+        let seen = self.with(false, |database| {
             let read = database.begin_read().map_err(away)?;
             let stamp = stamp(&read)?;
             let known = since.filter(|since| since.instance == stamp.instance && since.version <= stamp.version);
@@ -132,15 +133,16 @@ impl LockStore for EmbeddedLocks {
                 }
             }
         })?;
-        match seen {
-            Some(seen) => Ok(seen),
-            // It was there and has gone: a new one is another instance.
-            None => self.read(None),
-        }
+        let none = || LockStamp { instance: NONE.to_owned(), version: 0 };
+        Ok(seen.unwrap_or_else(|| Seen { stamp: none(), whole: true, records: Vec::new() }))
     }
 
     fn write(&self, at: &LockStamp, edits: &[Edit]) -> Result<Written, StoreError> {
+        let is_new = !self.file.exists();
         let written = self.with(true, |database| {
+            if is_new {
+                return Ok(Written::Changed);
+            }
             let write = database.begin_write().map_err(away)?;
             match apply(&write, at, edits)? {
                 Some(stamp) => {
@@ -166,7 +168,8 @@ impl LockStore for EmbeddedLocks {
         loop {
             let now = self.with(false, |database| stamp(&database.begin_read().map_err(away)?))?;
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || now.as_ref() != Some(seen) {
+            let same = now.as_ref().map_or(seen.instance == NONE, |now| now == seen);
+            if left.is_zero() || !same {
                 return Ok(());
             }
             let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -255,12 +258,6 @@ fn damaged(error: impl Into<redb::Error>) -> StoreError {
     }
 }
 
-/// Whether the repository in this folder has ever had a lock in its own file.
-#[must_use]
-pub fn exists(dits: &Path) -> bool {
-    fs::exists(dits.join(FILE)).unwrap_or(true)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,10 +273,13 @@ mod tests {
     fn a_file_that_was_lost_is_another_instance() {
         let dir = tempfile::tempdir().unwrap();
         let store = EmbeddedLocks::new(dir.path());
+        let write = |at: &LockStamp| store.write(at, &[(LockKey::from_bytes(vec![1]), Some(vec![1]))]).unwrap();
+        assert_eq!(write(&store.read(None).unwrap().stamp), Written::Changed, "it is made first");
         let before = store.read(None).unwrap().stamp;
+        assert!(matches!(write(&before), Written::Done(_)));
         std::fs::remove_file(dir.path().join(FILE)).unwrap();
         let after = store.read(Some(&before)).unwrap();
         assert!(after.whole && after.stamp.instance != before.instance);
-        assert_eq!(store.write(&before, &[(LockKey::from_bytes(vec![1]), Some(vec![1]))]).unwrap(), Written::Changed);
+        assert_eq!(write(&before), Written::Changed);
     }
 }

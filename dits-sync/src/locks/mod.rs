@@ -1,11 +1,18 @@
 //! Locks at the server's end: `docs/locks.md`.
 //!
-//! - [`store`]: where the table of locks is kept; [`embedded`] keeps it in a file.
-//! - `rules`: who may have what, as a function of the table. `table` is [`Locks`], which brings both together with the refs.
+//! - [`store`]: where the table of locks is kept; [`embedded`] keeps it in a file, and [`conformance`] says what all stores do.
+//! - `rules`: who may have what, as functions of the table. `guard`: what that means for a push.
+//! - [`Locks`]: brings table and refs together.
 
 pub mod conformance;
 pub mod embedded;
+mod guard;
+mod rules;
+mod service;
 pub mod store;
+mod upstream;
 
 pub use embedded::EmbeddedLocks;
+pub(crate) use guard::{Bearer, Change};
+pub use service::{Clock, Locks, LocksError, system_clock};
 pub use store::{Edit, LockStore, Seen, StoreError, Written};

@@ -58,7 +58,8 @@ pub trait LockStore: Send + Sync {
     fn read(&self, since: Option<&LockStamp>) -> Result<Seen, StoreError>;
 
     /// Makes all edits or none, and counts one change, if the store is in the state `at`. An empty list of edits
-    /// changes nothing and is not counted.
+    /// changes nothing and is not counted. The first write to a store that has to be made first finds it
+    /// [changed](Written::Changed): what is there now is another instance.
     ///
     /// # Errors
     /// When the store cannot be asked. What was to be written may or may not be then.

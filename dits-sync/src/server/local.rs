@@ -8,6 +8,7 @@ use dits_core::repo::Repository;
 use dits_core::signature::Signature;
 
 use super::{Access, Event, Host, Methods, RefUpdate, Visitor};
+use crate::locks::{EmbeddedLocks, Locks, system_clock};
 use crate::wire::Failure;
 
 /// Lets its user do everything with one repository; the operating system's permissions are the limit.
@@ -19,7 +20,9 @@ impl LocalHost {
     /// Serves this repository. `name` and `email` sign the reflog.
     #[must_use]
     pub fn new(repository: Repository, name: String, email: String) -> Self {
-        Self { access: Arc::new(LocalAccess { repository, name, email }) }
+        let store = EmbeddedLocks::new(&repository.layout().common);
+        let locks = Locks::new(Box::new(store), system_clock());
+        Self { access: Arc::new(LocalAccess { repository, locks, name, email }) }
     }
 }
 
@@ -31,6 +34,7 @@ impl Host for LocalHost {
 
 struct LocalAccess {
     repository: Repository,
+    locks: Locks,
     name: String,
     email: String,
 }
@@ -38,6 +42,10 @@ struct LocalAccess {
 impl Access for LocalAccess {
     fn repository(&self) -> &Repository {
         &self.repository
+    }
+
+    fn locks(&self) -> &Locks {
+        &self.locks
     }
 
     fn methods(&self) -> Methods {

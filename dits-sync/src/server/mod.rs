@@ -3,6 +3,8 @@
 mod fetch;
 mod incoming;
 mod local;
+mod locks;
+mod moving;
 mod push;
 mod receive_push;
 mod serve;
@@ -10,12 +12,15 @@ mod serve;
 use std::fmt;
 use std::sync::Arc;
 
+use dits_core::lock::{Holder, Lock};
 use dits_core::object::{CommitId, Digest, ObjectRead};
+use dits_core::path::RepoPath;
 use dits_core::refs::RefName;
 use dits_core::repo::Repository;
 use dits_core::signature::Signature;
 
 use crate::link::Traffic;
+use crate::locks::Locks;
 use crate::wire::Failure;
 
 pub use local::LocalHost;
@@ -72,6 +77,9 @@ pub struct Methods {
 pub trait Access: Send + Sync {
     /// The repository.
     fn repository(&self) -> &Repository;
+
+    /// Its locks.
+    fn locks(&self) -> &Locks;
 
     /// What the client may do.
     fn methods(&self) -> Methods;
@@ -175,6 +183,24 @@ pub enum Event {
         missing: u64,
         /// Bytes through the socket.
         traffic: Traffic,
+    },
+    /// Files were locked, or not.
+    Locked {
+        /// By whom.
+        holder: Holder,
+        /// Which are.
+        locked: Vec<RepoPath>,
+        /// Which are not.
+        refused: Vec<RepoPath>,
+    },
+    /// Files were given back.
+    Unlocked {
+        /// By whom.
+        holder: Holder,
+        /// Which.
+        unlocked: Vec<RepoPath>,
+        /// The locks that were taken from others for it.
+        broken: Vec<Lock>,
     },
     /// The link ended with an error.
     Failed {

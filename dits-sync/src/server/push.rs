@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use dits_core::history;
 use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
-use dits_core::refs::{Expected, LogLine, RefEdit, RefError, RefName, RefStore, TAGS, Target};
+use dits_core::refs::{RefName, RefStore, TAGS, Target};
 use dits_core::store::StoreError;
 
+use super::moving::Moving;
 use super::receive_push::Taken;
 use super::serve::Conversation;
 use super::{Event, RefUpdate};
@@ -23,7 +24,7 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    fn refuse(&mut self, why: impl Into<String>) {
+    pub(super) fn refuse(&mut self, why: impl Into<String>) {
         self.outcome = Some(UpdateOutcome::Refused(why.into()));
     }
 }
@@ -44,6 +45,7 @@ impl Conversation<'_> {
             decisions.push(decision);
         }
         refuse_the_rest(&mut decisions, push.atomic);
+        let bearer = self.bearer();
         let mut received = 0;
         let mut text = String::new();
         let mut _turn = None;
@@ -64,9 +66,7 @@ impl Conversation<'_> {
                     self.decide_late(decision, new)?;
                 }
                 refuse_the_rest(&mut decisions, push.atomic);
-                if !push.dry_run {
-                    text = self.move_refs(&mut decisions, push.atomic);
-                }
+                text = Moving::new(self, new, &bearer).run(&mut decisions, push.atomic, push.dry_run);
                 Ok(())
             })?;
             // From here on refs keep what came, or nothing does.
@@ -104,7 +104,11 @@ impl Conversation<'_> {
     }
 
     /// Why worktrees and clones keep a ref where it is.
-    fn in_use(&self, update: &RefUpdate, in_use: &HashMap<RefName, PathBuf>) -> Result<Option<String>, SyncError> {
+    pub(super) fn in_use(
+        &self,
+        update: &RefUpdate,
+        in_use: &HashMap<RefName, PathBuf>,
+    ) -> Result<Option<String>, SyncError> {
         let RefUpdate { name, new, .. } = update;
         if let Some(worktree) = in_use.get(name) {
             let at = worktree.display();
@@ -148,81 +152,8 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// Moves what nobody objects to. An error is one of the refs that it stops: others may have moved by then.
-    fn move_refs(&self, decisions: &mut [Decision], atomic: bool) -> String {
-        let open = |decision: &&Decision| decision.outcome.is_none();
-        let updates: Vec<RefUpdate> = decisions.iter().filter(open).map(|d| d.update.clone()).collect();
-        if updates.is_empty() {
-            return String::new();
-        }
-        let text = match self.access.pre_receive(&updates) {
-            Ok(text) => text,
-            Err(why) => {
-                decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.refuse(why.clone()));
-                return String::new();
-            }
-        };
-        // Together, as that costs one transaction; each by itself where one of them stands in the others' way.
-        let together = self.transaction(&updates);
-        if atomic || together == UpdateOutcome::Done {
-            decisions.iter_mut().filter(|d| d.outcome.is_none()).for_each(|d| d.outcome = Some(together.clone()));
-        } else {
-            for decision in decisions.iter_mut().filter(|d| d.outcome.is_none()) {
-                decision.outcome = Some(self.transaction(std::slice::from_ref(&decision.update)));
-            }
-        }
-        text
-    }
-
-    fn edit(&self, update: &RefUpdate) -> RefEdit {
-        let expected = update.old.map_or(Expected::Absent, |old| Expected::Is(Target::Id(old)));
-        match update.new {
-            None => RefEdit::delete(update.name.clone(), expected),
-            Some(new) => {
-                let (old, who) = (update.old, self.access.signature());
-                let line = LogLine { old, new: Some(new), who, message: "push".to_owned() };
-                RefEdit::set(update.name.clone(), expected, Target::Id(new)).with_log(line)
-            }
-        }
-    }
-
-    fn transaction(&self, updates: &[RefUpdate]) -> UpdateOutcome {
-        for _ in 0..SWITCHES {
-            match self.try_transaction(updates) {
-                Ok(Some(outcome)) => return outcome,
-                Ok(None) => {}
-                Err(error) => return self.failed(&error),
-            }
-        }
-        UpdateOutcome::Changed
-    }
-
-    /// Moves refs together. A worktree may have come to be on one of them while objects came and hooks ran; `None` if
-    /// somebody switched just now, and that has to be looked at again.
-    fn try_transaction(&self, updates: &[RefUpdate]) -> Result<Option<UpdateOutcome>, SyncError> {
-        let refs = self.repository().refs();
-        // Read before it is decided by: a switch in between is one that the transaction does not expect.
-        let head = refs.read(&RefName::head())?.map_or(Expected::Absent, Expected::Is);
-        let in_use = self.repository().branches_in_use().map_err(SyncError::Repo)?;
-        for update in updates {
-            if let Some(why) = self.in_use(update, &in_use)? {
-                return Ok(Some(UpdateOutcome::Refused(why)));
-            }
-        }
-        let edits = updates.iter().map(|update| self.edit(update));
-        match refs.transaction(edits.chain([RefEdit::expect(RefName::head(), head)]).collect()) {
-            Ok(()) => Ok(Some(UpdateOutcome::Done)),
-            Err(RefError::Changed { name, .. }) if name == RefName::head() => Ok(None),
-            Err(RefError::Changed { .. }) => Ok(Some(UpdateOutcome::Changed)),
-            Err(error @ RefError::NameConflict { .. }) => Ok(Some(UpdateOutcome::Refused(error.to_string()))),
-            // It is recorded, and whoever looks next completes it.
-            Err(RefError::Unfinished(_)) => Ok(Some(UpdateOutcome::Done)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// What the client is told of an error here: no more than that it is one.
-    fn failed(&self, error: &SyncError) -> UpdateOutcome {
+    pub(super) fn failed(&self, error: &SyncError) -> UpdateOutcome {
         self.access.observe(&Event::Failed { what: error.to_string() });
         UpdateOutcome::Refused("the other side could not move it; its log tells more".to_owned())
     }
@@ -256,9 +187,6 @@ impl Conversation<'_> {
         self.session.control(&Message::Pushed(Pushed { outcomes, text }))
     }
 }
-
-/// How often somebody may switch branches just before refs move.
-const SWITCHES: usize = 8;
 
 /// The longest reason for one refusal, in bytes, and the shortest that there is room for however many there are.
 const REASON: std::ops::RangeInclusive<usize> = 64..=4096;
@@ -301,7 +229,7 @@ fn moved(decisions: &[Decision]) -> Vec<RefUpdate> {
 }
 
 /// Where all refs move or none, one that does not stops the others.
-fn refuse_the_rest(decisions: &mut [Decision], atomic: bool) {
+pub(super) fn refuse_the_rest(decisions: &mut [Decision], atomic: bool) {
     let fails = |outcome: &Option<UpdateOutcome>| {
         !matches!(outcome, None | Some(UpdateOutcome::Done | UpdateOutcome::UpToDate))
     };

@@ -1,8 +1,9 @@
 //! A conversation with one client.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use dits_core::lock::{Fence, LockKey};
 use dits_core::object::Digest;
 use dits_core::progress::{Interrupted, Progress};
 use dits_core::refs::{BRANCHES, RefName, RefStore, TAGS, Target};
@@ -16,14 +17,17 @@ use crate::exchange;
 use crate::link::{Lane, Link, LinkError};
 use crate::session::{Session, printable};
 use crate::transfer::Violation;
-use crate::wire::{ErrorCode, Features, Get, Got, Has, Hello, Limits, Listing, Message, PROTOCOL, Refs, Welcome};
+use crate::wire::{
+    ErrorCode, Features, Get, Got, Has, Hello, Limits, Listing, Message, PROTOCOL, Place, Refs, Welcome,
+};
 
 /// Answers on a link until the client leaves. Blocks; run it on a thread of its own.
 pub fn serve(link: &dyn Link, host: &dyn Host) {
     let mut session = Session::new(link, Features::default());
     let mut access = None;
     let result = admit(&mut session, host).and_then(|admitted| {
-        let conversation = Conversation { session, access: Arc::clone(&admitted), listed: HashSet::new() };
+        let conversation =
+            Conversation { session, access: Arc::clone(&admitted), listed: HashSet::new(), tokens: None };
         access = Some(admitted);
         conversation.run()
     });
@@ -71,6 +75,8 @@ pub(super) struct Conversation<'l> {
     pub(super) access: Arc<dyn Access>,
     /// What the listings of this conversation named: what may be asked for.
     pub(super) listed: HashSet<Digest>,
+    /// What the next push relies on.
+    pub(super) tokens: Option<(Place, HashMap<LockKey, Fence>)>,
 }
 
 /// Stops a transfer when the server cannot wait for it any more.
@@ -100,6 +106,10 @@ impl Conversation<'_> {
                 Message::Push(push) => self.push(push)?,
                 Message::Get(get) => self.get(&get)?,
                 Message::Has(has) => self.has(&has)?,
+                Message::Lock(request) => self.lock(request)?,
+                Message::Unlock(request) => self.unlock(request)?,
+                Message::ListLocks(request) => self.list_locks(&request)?,
+                Message::Tokens(tokens) => self.tokens(tokens)?,
                 other => return Err(Violation(format!("{} out of place", other.name())).into()),
             }
         }

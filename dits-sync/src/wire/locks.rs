@@ -1,7 +1,7 @@
 //! Locks: asked for, given back, listed, and shown with a push.
 
 use bincode::{Decode, Encode};
-use dits_core::lock::{CloneId, Fence, FileVersion, Lock, LockKind, MAX_NAME, MAX_REASON, Release};
+use dits_core::lock::{CloneId, Fence, FileVersion, Lock, LockKey, LockKind, MAX_NAME, MAX_REASON, Release};
 use dits_core::path::RepoPath;
 use dits_core::refs::RefName;
 
@@ -211,8 +211,8 @@ pub struct LockTable {
     pub you: String,
     /// Whether this is all, and not what has changed since the state that the client has.
     pub whole: bool,
-    /// Paths that have other locks than before; all locks of each are in `locks`.
-    pub changed: Vec<RepoPath>,
+    /// The paths whose locks are others than before; all locks of each are in `locks`.
+    pub changed: Vec<LockKey>,
     /// Locks.
     pub locks: Vec<Lock>,
     /// Whether another message follows.
@@ -240,8 +240,8 @@ impl LockTable {
             bytes += size;
             into(&mut part);
         };
-        for path in self.changed {
-            add(path.as_bytes().len() + 16, &mut |part| part.changed.push(path.clone()));
+        for key in self.changed {
+            add(key.as_bytes().len() + 16, &mut |part| part.changed.push(key.clone()));
         }
         for lock in self.locks {
             let texts = [&lock.reason, &lock.holder.name, &lock.holder.host, &lock.holder.folder];

@@ -20,8 +20,8 @@ pub use locks::{
     Tokens, UnlockOutcome, UnlockRequest, Unlocked,
 };
 pub use negotiate::{
-    ALL, Fetch, Get, Got, Has, MAX_GET, MAX_HAVES, MAX_HELD, MAX_SHALLOW, MAX_WANTS, Push, Pushed, Segment, Start,
-    Update, UpdateOutcome, Want,
+    ALL, Fetch, Get, Got, Has, MAX_AGAINST, MAX_GET, MAX_HAVES, MAX_HELD, MAX_SHALLOW, MAX_WANTS, Push, Pushed,
+    Segment, Start, Update, UpdateOutcome, Want,
 };
 pub use objects::{BatchBuilder, Part};
 pub use refs::{Listing, MAX_REFS, Refs};

@@ -175,7 +175,7 @@ fn send(
         if updates.is_empty() {
             return Ok(Some(sent));
         }
-        let request = PushRequest { updates, likely: Vec::new(), atomic: args.atomic, dry_run: args.dry_run };
+        let request = PushRequest { updates, atomic: args.atomic, dry_run: args.dry_run, ..PushRequest::default() };
         let pushed = client.push(&opened.repo, &request, &listing, progress).inspect_err(|error| {
             if let SyncError::Repo(RepoError::Store(StoreError::Absent { digest })) = error {
                 absent = Some(*digest);
@@ -218,6 +218,10 @@ fn settle(moved: &mut Moved, outcome: UpdateOutcome) {
         UpdateOutcome::NotFastForward => (Status::Rejected, Some("non-fast-forward".to_owned())),
         UpdateOutcome::Changed => (Status::Rejected, Some("fetch first".to_owned())),
         UpdateOutcome::Refused(reason) => (Status::RemoteRejected, Some(reason)),
+        UpdateOutcome::Locked(against) => {
+            let paths: Vec<_> = against.iter().map(|(path, _)| path.to_string()).collect();
+            (Status::RemoteRejected, Some(format!("locked: {}", paths.join(", "))))
+        }
     };
     (moved.status, moved.reason) = (status, reason);
 }

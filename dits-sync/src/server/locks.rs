@@ -1,0 +1,103 @@
+//! A client locks, unlocks, and asks who has what.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use dits_core::lock::{Holder, LockKey};
+
+use super::Event;
+use super::serve::Conversation;
+use crate::error::SyncError;
+use crate::locks::Bearer;
+use crate::transfer::Violation;
+use crate::wire::{
+    ErrorCode, ListLocks, LockOutcome, LockRequest, Locked, MAX_TOKENS, Message, Place, Tokens, UnlockOutcome,
+    UnlockRequest, Unlocked,
+};
+
+/// How often a server that waits for a change looks whether the client, or itself, is to leave.
+const LOOK_UP: Duration = Duration::from_millis(500);
+
+impl Conversation<'_> {
+    fn holder(&self, place: Place) -> Holder {
+        let Place { clone, host, folder } = place;
+        Holder { name: self.access.signature().name, clone, host, folder }
+    }
+
+    pub(super) fn lock(&self, request: LockRequest) -> Result<(), SyncError> {
+        self.check_may(|may| may.lock, "lock files")?;
+        let (asked, holder) = (request.clone(), self.holder(request.place.clone()));
+        let decide = || self.access.locks().lock(self.repository(), holder.clone(), request);
+        let outcomes = self.session.while_working("locking", decide).map_err(SyncError::Locks)?;
+        let locked = |outcome: &LockOutcome| matches!(outcome, LockOutcome::Locked(_));
+        let paths = asked.paths.iter().zip(&outcomes);
+        let (done, refused): (Vec<_>, Vec<_>) = paths.partition(|(_, outcome)| locked(outcome));
+        let named = |paths: Vec<(&crate::wire::Ask, _)>| paths.into_iter().map(|(ask, _)| ask.path.clone()).collect();
+        self.access.observe(&Event::Locked { holder, locked: named(done), refused: named(refused) });
+        self.session.control(&Message::Locked(Locked { outcomes }))
+    }
+
+    pub(super) fn unlock(&self, request: UnlockRequest) -> Result<(), SyncError> {
+        self.check_may(|may| may.lock, "unlock files")?;
+        let (paths, holder) = (request.paths.clone(), self.holder(request.place.clone()));
+        let admin = self.access.methods().admin;
+        let decide = || self.access.locks().unlock(self.repository(), holder.clone(), request, admin);
+        let outcomes = self.session.while_working("unlocking", decide).map_err(SyncError::Locks)?;
+        let (mut unlocked, mut broken) = (Vec::new(), Vec::new());
+        for (path, outcome) in paths.into_iter().zip(&outcomes) {
+            if let UnlockOutcome::Unlocked(others) = outcome {
+                unlocked.push(path);
+                broken.extend(others.iter().cloned());
+            }
+        }
+        self.access.observe(&Event::Unlocked { holder, unlocked, broken });
+        self.session.control(&Message::Unlocked(Unlocked { outcomes }))
+    }
+
+    /// Tells the table, or what has changed in it. Who waits is told when something changes.
+    pub(super) fn list_locks(&self, request: &ListLocks) -> Result<(), SyncError> {
+        self.check_may(|may| may.read || may.lock, "read")?;
+        let until = Instant::now() + Duration::from_secs(request.wait.into());
+        let (locks, known) = (self.access.locks(), request.known.as_ref());
+        let table = self.session.while_working("waiting for a lock to change", || {
+            loop {
+                let table = locks.list(known, self.access.signature().name)?;
+                let left = until.saturating_duration_since(Instant::now());
+                let news = known.is_none_or(|known| *known != table.stamp);
+                if news || left.is_zero() || self.access.stopping() || self.session.link().has_ended() {
+                    return Ok(table);
+                }
+                locks.store().wait(&table.stamp, left.min(LOOK_UP))?;
+            }
+        });
+        let table =
+            table.map_err(|error: crate::locks::StoreError| SyncError::from(crate::locks::LocksError::from(error)))?;
+        table.messages().into_iter().try_for_each(|part| self.session.control(&Message::LockTable(part)))
+    }
+
+    /// Keeps tokens for the push that follows.
+    pub(super) fn tokens(&mut self, tokens: Tokens) -> Result<(), SyncError> {
+        let Tokens { place, tokens } = tokens;
+        let (known, kept) = self.tokens.get_or_insert_with(|| (place.clone(), HashMap::new()));
+        if *known != place {
+            return Err(Violation("tokens of two clones for one push".to_owned()).into());
+        }
+        if kept.len() + tokens.len() > MAX_TOKENS {
+            return Err(SyncError::refuse(ErrorCode::Limit, "too many tokens for one push"));
+        }
+        kept.extend(tokens.into_iter().map(|(path, fence)| (LockKey::of(&path), fence)));
+        Ok(())
+    }
+
+    /// Who pushes, with the tokens that were shown.
+    pub(super) fn bearer(&mut self) -> Bearer {
+        let (place, tokens) = self.tokens.take().map_or((None, HashMap::new()), |(place, kept)| (Some(place), kept));
+        Bearer::new(self.access.signature().name, place, tokens)
+    }
+
+    /// Whether lockable files must be locked.
+    pub(super) fn requires_locks(&self) -> bool {
+        // A setting that cannot be read is as strict as can be.
+        self.repository().config().get_bool("lock.require").map_or(true, |required| required.unwrap_or(false))
+    }
+}
