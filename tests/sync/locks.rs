@@ -142,7 +142,7 @@ fn against(outcome: UpdateOutcome) -> Vec<(RepoPath, LockRefusal)> {
 
 fn holder(refusal: LockRefusal) -> Lock {
     match refusal {
-        LockRefusal::Held(lock) => lock,
+        LockRefusal::Held(lock) => *lock,
         other => panic!("{other:?}"),
     }
 }

@@ -93,7 +93,7 @@ impl<'a> Draft<'a> {
                 && (lock.kind == LockKind::Exclusive || request.kind == LockKind::Exclusive)
         };
         if let Some(other) = locks.iter().filter(|lock| lock.retained.is_none()).find(excludes) {
-            return Err(LockRefusal::Held(other.clone()));
+            return Err(LockRefusal::Held(other.clone().into()));
         }
         let lacks = |lock: &&Lock| {
             let newest = lock.retained.as_ref().map(|retained| retained.version);
@@ -101,7 +101,7 @@ impl<'a> Draft<'a> {
                 && overlap(lock.branch.as_ref(), request.only.as_ref())
         };
         if let Some(retained) = locks.iter().find(lacks) {
-            return Err(LockRefusal::Retained(retained.clone()));
+            return Err(LockRefusal::Retained(retained.clone().into()));
         }
         if let Some(branch) = &request.upstream
             && let Some(newest) = upstream(&ask.path)
@@ -151,7 +151,7 @@ impl<'a> Draft<'a> {
         let (own, others): (Vec<_>, Vec<_>) = self.locks(&key).into_iter().partition(|lock| lock.holder.is(holder));
         if force {
             if let Some(denied) = others.iter().find(|lock| lock.holder.name != holder.name && !admin) {
-                return UnlockOutcome::Denied(denied.clone());
+                return UnlockOutcome::Denied(denied.clone().into());
             }
             if own.is_empty() && others.is_empty() {
                 return UnlockOutcome::NotLocked;
@@ -164,7 +164,7 @@ impl<'a> Draft<'a> {
                 self.put(key, others);
                 UnlockOutcome::Unlocked(Vec::new())
             }
-            (true, Some(other)) => UnlockOutcome::Held(other.clone()),
+            (true, Some(other)) => UnlockOutcome::Held(other.clone().into()),
             (true, None) => UnlockOutcome::NotLocked,
         }
     }
@@ -177,8 +177,8 @@ impl<'a> Draft<'a> {
         for lock in locks.iter().filter(|lock| lock.covers(push.branch)) {
             match &lock.retained {
                 Some(retained) if (push.descends_from)(retained.commit) => {}
-                Some(_) => return Err(LockRefusal::Retained(lock.clone())),
-                None if !lock.holder.is(push.holder) => return Err(LockRefusal::Held(lock.clone())),
+                Some(_) => return Err(LockRefusal::Retained(lock.clone().into())),
+                None if !lock.holder.is(push.holder) => return Err(LockRefusal::Held(lock.clone().into())),
                 None => {}
             }
         }
@@ -186,7 +186,7 @@ impl<'a> Draft<'a> {
         let matching = |lock: &&Lock| Some(&lock.fence) == shown && lock.fence.epoch == self.fence.epoch;
         match locks.iter().filter(own).find(|lock| lock.covers(push.branch)) {
             Some(lock) if matching(&lock) => Ok(true),
-            Some(lock) => Err(LockRefusal::Token { own: Some(lock.clone()) }),
+            Some(lock) => Err(LockRefusal::Token { own: Some(lock.clone().into()) }),
             // A lock on another branch only.
             None if locks.iter().filter(own).any(|lock| matching(&lock)) => Ok(false),
             None if shown.is_some() => Err(LockRefusal::Token { own: None }),

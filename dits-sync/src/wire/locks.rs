@@ -93,9 +93,9 @@ pub enum LockOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum LockRefusal {
     /// Somebody has it. It may be the same person in another clone.
-    Held(Lock),
+    Held(Box<Lock>),
     /// Its newest version is on a branch that the client does not have.
-    Retained(Lock),
+    Retained(Box<Lock>),
     /// The branch has another version than the one that the client started from.
     Stale {
         /// The branch.
@@ -104,7 +104,7 @@ pub enum LockRefusal {
     /// The client's token is not, or not any more, the one of the lock.
     Token {
         /// The client's own lock, if it still stands: lock again.
-        own: Option<Lock>,
+        own: Option<Box<Lock>>,
     },
     /// Nobody has locked it, and the repository requires it.
     NotLocked,
@@ -153,9 +153,9 @@ pub enum UnlockOutcome {
     /// Nobody had locked it.
     NotLocked,
     /// Somebody else has it; it may be the same person in another clone.
-    Held(Lock),
+    Held(Box<Lock>),
     /// It may not be taken away by this client.
-    Denied(Lock),
+    Denied(Box<Lock>),
 }
 
 /// The answer, in the order of the request's paths.

@@ -7,6 +7,7 @@ use super::*;
 mod filter;
 mod golden;
 mod limits;
+mod locks;
 
 fn digest(byte: u8) -> dits_core::object::Digest {
     dits_core::object::Digest([byte; 32])

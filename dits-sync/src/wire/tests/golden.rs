@@ -84,7 +84,7 @@ fn bytes(hex: &str) -> Bytes {
 fn every_message() {
     let golden = include_str!("../../../../tests/golden/wire/messages.hex");
     let golden: Vec<(&str, &str)> = golden.lines().filter_map(|line| line.split_once(' ')).collect();
-    let samples = samples();
+    let samples = [samples(), locks::samples()].concat();
     let now: Vec<(&str, String)> = samples.iter().map(|message| (message.name(), hex(&message.encode()))).collect();
     let shown: String = now.iter().map(|(name, hex)| format!("{name} {hex}\n")).collect();
     assert_eq!(now.len(), golden.len(), "now:\n{shown}");

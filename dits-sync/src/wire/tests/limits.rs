@@ -2,18 +2,18 @@
 
 use super::*;
 
-fn refused(message: &Message) -> bool {
+pub(super) fn refused(message: &Message) -> bool {
     matches!(Message::decode(&message.encode()), Err(WireError::Malformed { .. }))
 }
 
 /// `make(n)` passes, `make(n + 1)` does not.
-fn limit(n: usize, make: impl Fn(usize) -> Message) {
+pub(super) fn limit(n: usize, make: impl Fn(usize) -> Message) {
     round_trip(&make(n));
     let more = make(n + 1);
     assert!(refused(&more), "{} of {} is taken", more.name(), n + 1);
 }
 
-fn letters(n: usize) -> String {
+pub(super) fn letters(n: usize) -> String {
     "x".repeat(n)
 }
 
