@@ -9,6 +9,7 @@ mod faults;
 mod hostile;
 mod identity;
 mod links;
+mod lock_model;
 mod locks;
 mod net;
 mod pairs;

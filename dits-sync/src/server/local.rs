@@ -22,6 +22,12 @@ impl LocalHost {
     pub fn new(repository: Repository, name: String, email: String) -> Self {
         let store = EmbeddedLocks::new(&repository.layout().common);
         let locks = Locks::new(Box::new(store), system_clock());
+        Self::with_locks(repository, Arc::new(locks), name, email)
+    }
+
+    /// The same, with locks that others may share.
+    #[must_use]
+    pub fn with_locks(repository: Repository, locks: Arc<Locks>, name: String, email: String) -> Self {
         Self { access: Arc::new(LocalAccess { repository, locks, name, email }) }
     }
 }
@@ -34,7 +40,7 @@ impl Host for LocalHost {
 
 struct LocalAccess {
     repository: Repository,
-    locks: Locks,
+    locks: Arc<Locks>,
     name: String,
     email: String,
 }
