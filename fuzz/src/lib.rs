@@ -28,6 +28,8 @@ pub const TARGETS: &[Target] = &[
     ("index_base", records::index_base),
     ("index_journal", records::index_journal),
     ("listing", wire::listing),
+    ("lock_epoch", records::lock_epoch),
+    ("lock_record", records::lock_record),
     ("media", media::facts),
     ("merged", store::merged),
     ("message", wire::message),

@@ -1,10 +1,11 @@
 //! Small files that change: refs, logs, the index, the condemned list.
 
 use dits_core::index::{Base, decode_journal as decode_index_journal};
+use dits_core::lock::record as lock_record_format;
 use dits_core::overlay;
 use dits_core::partial::{Promises, Shallow};
 use dits_core::record::RecordKind;
-use dits_core::refs::{decode_journal, record as ref_record_format, reflog as log_format};
+use dits_core::refs::{decode_journal, epoch as lock_epoch_format, record as ref_record_format, reflog as log_format};
 use dits_core::store::Condemned;
 
 /// The condemned list, with the right checksum and as given: what decodes, encodes to the same bytes.
@@ -31,6 +32,29 @@ pub fn index_base(data: &[u8]) {
 /// The journal of the staging index.
 pub fn index_journal(data: &[u8]) {
     let _ = decode_index_journal(data);
+}
+
+/// The epoch of locks, sealed and as given: what decodes, encodes to the same bytes.
+///
+/// # Panics
+/// When that law is broken.
+pub fn lock_epoch(data: &[u8]) {
+    let sealed = [data, format!(" {:08x}\n", crc32fast::hash(data)).as_bytes()].concat();
+    for bytes in [data, &sealed] {
+        if let Ok(epoch) = lock_epoch_format::decode(bytes) {
+            assert_eq!(lock_epoch_format::encode(&epoch).as_bytes(), bytes);
+        }
+    }
+}
+
+/// The locks of one path: what decodes, encodes to the same bytes.
+///
+/// # Panics
+/// When that law is broken.
+pub fn lock_record(data: &[u8]) {
+    if let Ok(locks) = lock_record_format::decode(data) {
+        assert_eq!(lock_record_format::encode(&locks), data);
+    }
 }
 
 /// The log of an overlay: as given, and one batch with the right header and checksum.
