@@ -18,7 +18,7 @@ use dits_core::progress::Silent;
 use dits_core::repo::{Environment, InitOptions, Repository};
 use dits_sync::client::{Ask, Client, Introduction, LockOutcome, LockRequest, Place, UnlockOutcome, UnlockRequest};
 use dits_sync::identity::{NewHost, Trust};
-use dits_sync::link::{Carrier, Dial, DialOptions, dialer};
+use dits_sync::link::{Carrier, DialOptions, dialer};
 use dits_sync::locks::{EmbeddedLocks, Locks, system_clock};
 use dits_sync::url::RemoteUrl;
 
@@ -116,7 +116,16 @@ fn server(url: &str, carrier: &str, clients: usize, seconds: u64) -> Outcome<()>
     let (_, repository) =
         url.to_string().rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap_or_default();
     let introduction = Introduction { repository, token: std::env::var("DITS_TOKEN").ok() };
-    single(&*dial, &introduction)?;
+    let link = dial.dial()?;
+    let mut talk = Client::new(&*link, &introduction)?;
+    talk.welcome(&Silent)?;
+    single(|paths| {
+        let start = Instant::now();
+        let locked = talk.lock(lock(999, paths), &Silent)?;
+        let took = start.elapsed();
+        expect(&locked, &talk.unlock(unlock(999, paths), &Silent)?)?;
+        Ok(took)
+    })?;
     load(clients, seconds, |client| {
         let (link, introduction) = (dial.dial()?, &introduction);
         let paths = paths(client, 1)?;
@@ -133,18 +142,12 @@ fn server(url: &str, carrier: &str, clients: usize, seconds: u64) -> Outcome<()>
 }
 
 /// One client: how long one call is, for one path and for many.
-fn single(dial: &dyn Dial, introduction: &Introduction) -> Outcome<()> {
-    let link = dial.dial()?;
-    let mut talk = Client::new(&*link, introduction)?;
-    talk.welcome(&Silent)?;
+fn single(mut call: impl FnMut(&[RepoPath]) -> Outcome<Duration>) -> Outcome<()> {
     for count in [1, MANY] {
         let paths = paths(999, count)?;
         let mut times: Vec<Duration> = Vec::new();
         for _ in 0..TIMES {
-            let start = Instant::now();
-            let locked = talk.lock(lock(999, &paths), &Silent)?;
-            times.push(start.elapsed());
-            expect(&locked, &talk.unlock(unlock(999, &paths), &Silent)?)?;
+            times.push(call(&paths)?);
         }
         times.sort_unstable();
         println!("{count} paths in one call: {:.2} ms (median of {TIMES})", times[times.len() / 2].as_secs_f64() * 1e3);
@@ -156,10 +159,20 @@ fn embedded(folder: &str, clients: usize, seconds: u64) -> Outcome<()> {
     let options = InitOptions { branch: "main".to_owned(), bare: true };
     let (repository, _) = Repository::init(Path::new(folder), &options, &Environment::default())?;
     let locks = Locks::new(Box::new(EmbeddedLocks::new(&repository.layout().common)), system_clock());
+    let holder = |client| {
+        let Place { clone, host, folder } = place(client);
+        Holder { name: "artist".to_owned(), clone, host, folder }
+    };
+    single(|paths| {
+        let start = Instant::now();
+        let locked = locks.lock(&repository, holder(999), lock(999, paths))?;
+        let took = start.elapsed();
+        expect(&locked, &locks.unlock(&repository, holder(999), unlock(999, paths), false)?)?;
+        Ok(took)
+    })?;
     load(clients, seconds, |client| {
         let (paths, locks, repository) = (paths(client, 1)?, &locks, &repository);
-        let Place { clone, host, folder } = place(client);
-        let holder = Holder { name: "artist".to_owned(), clone, host, folder };
+        let holder = holder(client);
         Ok(move || -> Outcome<()> {
             let locked = locks.lock(repository, holder.clone(), lock(client, &paths))?;
             let unlocked = locks.unlock(repository, holder.clone(), unlock(client, &paths), false)?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use dits_core::codec;
 use dits_core::lock::LockKey;
 use redb::{
     Builder, ConcurrencyMode, Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata,
@@ -15,8 +16,8 @@ use crate::wire::LockStamp;
 
 /// What each path's locks are, as [`dits_core::lock::record`] encodes them.
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
-/// Which keys each version changed, numbered within the version.
-const CHANGES: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("changes");
+/// Which keys each version changed: a list of them, encoded.
+const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("changes");
 /// The numbers `format` and `version`.
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 /// The text `instance`.
@@ -26,6 +27,8 @@ const TEXTS: TableDefinition<'_, &str, &str> = TableDefinition::new("texts");
 const FORMAT: u64 = 1;
 /// How many changes are remembered for who has seen a state before.
 const REMEMBERED: u64 = 4096;
+/// The longest list of keys of one change, in bytes.
+const MAX_CHANGE: usize = 64 << 20;
 /// How much memory pages may take.
 const CACHE: usize = 4 << 20;
 /// How often somebody who waits looks for changes that other processes made.
@@ -202,13 +205,14 @@ fn changes(read: &ReadTransaction, since: u64) -> Result<Vec<Edit>, StoreError> 
     let records = read.open_table(RECORDS).map_err(damaged)?;
     let changes = read.open_table(CHANGES).map_err(damaged)?;
     let mut keys = std::collections::BTreeSet::new();
-    for change in changes.range((since + 1, 0)..).map_err(damaged)? {
-        keys.insert(change.map_err(damaged)?.1.value().to_vec());
+    for change in changes.range(since + 1..).map_err(damaged)? {
+        let changed = codec::decode::<Vec<LockKey>, MAX_CHANGE>(change.map_err(damaged)?.1.value());
+        keys.extend(changed.map_err(|e| StoreError::Damaged(e.to_string()))?);
     }
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
-        let value = records.get(&key[..]).map_err(damaged)?.map(|value| value.value().to_vec());
-        found.push((LockKey::from_bytes(key), value));
+        let value = records.get(key.as_bytes()).map_err(damaged)?.map(|value| value.value().to_vec());
+        found.push((key, value));
     }
     Ok(found)
 }
@@ -228,15 +232,16 @@ fn apply(write: &WriteTransaction, at: &LockStamp, edits: &[Edit]) -> Result<Opt
     let version = at.version + 1;
     let mut records = write.open_table(RECORDS).map_err(damaged)?;
     let mut changes = write.open_table(CHANGES).map_err(damaged)?;
-    for (i, (key, value)) in (0..).zip(edits) {
+    for (key, value) in edits {
         match value {
             Some(value) => records.insert(key.as_bytes(), &value[..]).map_err(away)?,
             None => records.remove(key.as_bytes()).map_err(away)?,
         };
-        changes.insert((version, i), key.as_bytes()).map_err(away)?;
     }
+    let keys: Vec<&LockKey> = edits.iter().map(|(key, _)| key).collect();
+    changes.insert(version, &codec::encode(&keys)[..]).map_err(away)?;
     if let Some(forgotten) = version.checked_sub(REMEMBERED) {
-        changes.retain_in((0, 0)..=(forgotten, u32::MAX), |_, _| false).map_err(away)?;
+        changes.remove(forgotten).map_err(away)?;
     }
     numbers.insert("version", version).map_err(away)?;
     Ok(Some(LockStamp { version, ..at.clone() }))

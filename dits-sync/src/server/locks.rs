@@ -8,7 +8,8 @@ use dits_core::lock::{Holder, LockKey};
 use super::Event;
 use super::serve::Conversation;
 use crate::error::SyncError;
-use crate::locks::Bearer;
+use crate::locks::{Bearer, LocksError};
+use crate::session::Heartbeat;
 use crate::transfer::Violation;
 use crate::wire::{
     ErrorCode, ListLocks, LockOutcome, LockRequest, Locked, MAX_TOKENS, Message, Place, Tokens, UnlockOutcome,
@@ -27,8 +28,8 @@ impl Conversation<'_> {
     pub(super) fn lock(&self, request: LockRequest) -> Result<(), SyncError> {
         self.check_may(|may| may.lock, "lock files")?;
         let (asked, holder) = (request.clone(), self.holder(request.place.clone()));
-        let decide = || self.access.locks().lock(self.repository(), holder.clone(), request);
-        let outcomes = self.session.while_working("locking", decide).map_err(SyncError::Locks)?;
+        let outcomes = self.access.locks().lock(self.repository(), holder.clone(), request);
+        let outcomes = outcomes.map_err(SyncError::Locks)?;
         let locked = |outcome: &LockOutcome| matches!(outcome, LockOutcome::Locked(_));
         let paths = asked.paths.iter().zip(&outcomes);
         let (done, refused): (Vec<_>, Vec<_>) = paths.partition(|(_, outcome)| locked(outcome));
@@ -41,8 +42,8 @@ impl Conversation<'_> {
         self.check_may(|may| may.lock, "unlock files")?;
         let (paths, holder) = (request.paths.clone(), self.holder(request.place.clone()));
         let admin = self.access.methods().admin;
-        let decide = || self.access.locks().unlock(self.repository(), holder.clone(), request, admin);
-        let outcomes = self.session.while_working("unlocking", decide).map_err(SyncError::Locks)?;
+        let outcomes = self.access.locks().unlock(self.repository(), holder.clone(), request, admin);
+        let outcomes = outcomes.map_err(SyncError::Locks)?;
         let (mut unlocked, mut broken) = (Vec::new(), Vec::new());
         for (path, outcome) in paths.into_iter().zip(&outcomes) {
             if let UnlockOutcome::Unlocked(others) = outcome {
@@ -59,19 +60,17 @@ impl Conversation<'_> {
         self.check_may(|may| may.read || may.lock, "read")?;
         let until = Instant::now() + Duration::from_secs(request.wait.into());
         let (locks, known) = (self.access.locks(), request.known.as_ref());
-        let table = self.session.while_working("waiting for a lock to change", || {
-            loop {
-                let table = locks.list(known, self.access.signature().name)?;
-                let left = until.saturating_duration_since(Instant::now());
-                let news = known.is_none_or(|known| *known != table.stamp);
-                if news || left.is_zero() || self.access.stopping() || self.session.link().has_ended() {
-                    return Ok(table);
-                }
-                locks.store().wait(&table.stamp, left.min(LOOK_UP))?;
+        let mut heartbeat = Heartbeat::default();
+        let table = loop {
+            let table = locks.list(known, self.access.signature().name).map_err(LocksError::from)?;
+            let left = until.saturating_duration_since(Instant::now());
+            let news = known.is_none_or(|known| *known != table.stamp);
+            if news || left.is_zero() || self.access.stopping() || self.session.link().has_ended() {
+                break table;
             }
-        });
-        let table =
-            table.map_err(|error: crate::locks::StoreError| SyncError::from(crate::locks::LocksError::from(error)))?;
+            heartbeat.beat(&self.session, "waiting for a lock to change")?;
+            locks.store().wait(&table.stamp, left.min(LOOK_UP)).map_err(LocksError::from)?;
+        };
         table.messages().into_iter().try_for_each(|part| self.session.control(&Message::LockTable(part)))
     }
 
