@@ -60,7 +60,7 @@ pub fn check(
         let (old, new) = (look.tree_of(old)?, look.tree_of(new)?);
         refuse(look.between(Some(old), Some(new), &outside)?)?;
     }
-    let known = brought::tips(repository.refs(), objects)?;
+    let known = brought::tips(repository.refs(), "refs/", objects)?;
     let mut found = BTreeSet::new();
     look.by_commits(&[new], &known, &outside, &mut |_, changed| {
         found = changed;

@@ -13,7 +13,7 @@ use dits_core::refs::RefName;
 use dits_core::tree::Tree;
 use dits_sync::client::{
     Ask, Client, Introduction, LockOutcome, LockRefusal, LockRequest, LockTable, Place, PushRequest, UnlockOutcome,
-    UnlockRequest, UpdateOutcome,
+    UnlockRequest, Update, UpdateOutcome,
 };
 use dits_sync::server::LocalHost;
 
@@ -416,4 +416,51 @@ fn a_move_takes_the_lock_with_it() {
     let both = [("Level_01.umap".to_owned(), "ada".to_owned()), ("Moved.umap".to_owned(), "ada".to_owned())];
     assert_eq!(held(&ben.table(&server)), both);
     holder(ben.pull(&server).lock(&server, "Moved.umap").unwrap_err());
+}
+
+#[test]
+fn no_way_around_leads_past_a_lock() {
+    let (server, ada, ben) = studio();
+    ada.lock(&server, "Level_01.umap").unwrap();
+    ben.rig.write("Level_01.umap", b"ben's").commit("mine");
+    // A tag brings the commit to the server, but no branch has it by that.
+    let mine = ben.rig.branch("main").unwrap();
+    ben.talk(&server, |client| {
+        let listing = client.listing(None, &Silent).unwrap();
+        let tag = Update { name: RefName::parse("refs/tags/t").unwrap(), old: None, new: Some(mine), force: false };
+        let request = PushRequest { updates: vec![tag], ..PushRequest::default() };
+        assert_eq!(client.push(&ben.rig.repo, &request, &listing, &Silent).unwrap().outcomes, [UpdateOutcome::Done]);
+    });
+    holder(against(ben.push(&server, "main")).remove(0).1);
+
+    // A lock of one branch is not passed by way of another.
+    let main = RefName::branch("main").unwrap();
+    ada.unlock(&server, "Level_01.umap", false);
+    let only = LockRequest { only: Some(main), ..ada.request("main", &["Level_01.umap"]) };
+    ada.lock_as(&server, "Level_01.umap", only).unwrap();
+    ben.rig.set("refs/branches/topic", mine);
+    assert_eq!(ben.push(&server, "topic"), UpdateOutcome::Done);
+    holder(against(ben.push(&server, "main")).remove(0).1);
+    assert!(matches!(ada.unlock(&server, "Level_01.umap", false), UnlockOutcome::Unlocked(_)));
+    assert_eq!(ben.push(&server, "main"), UpdateOutcome::Done);
+}
+
+#[test]
+fn what_waits_on_a_branch_that_is_deleted_is_free() {
+    let (server, ada, ben) = studio();
+    let mut request = ada.request("main", &["Level_01.umap"]);
+    request.paths[0].release = Release::Merge;
+    ada.lock_as(&server, "Level_01.umap", request).unwrap();
+    ada.rig.write("Level_01.umap", b"lit").commit("light");
+    ada.rig.set("refs/branches/light", ada.rig.branch("main").unwrap());
+    assert_eq!(ada.push(&server, "light"), UpdateOutcome::Done);
+    assert!(matches!(ben.lock(&server, "Level_01.umap").unwrap_err(), LockRefusal::Retained(_)));
+    let light = RefName::branch("light").unwrap();
+    ada.talk(&server, |client| {
+        let listing = client.listing(None, &Silent).unwrap();
+        let gone = Update { old: listing.get(&light), name: light.clone(), new: None, force: false };
+        let request = PushRequest { updates: vec![gone], ..PushRequest::default() };
+        assert_eq!(client.push(&ada.rig.repo, &request, &listing, &Silent).unwrap().outcomes, [UpdateOutcome::Done]);
+    });
+    ben.lock(&server, "Level_01.umap").unwrap();
 }

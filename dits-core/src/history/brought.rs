@@ -123,13 +123,13 @@ impl<'a> Brought<'a> {
     }
 }
 
-/// The commits that refs name now, also through tags.
+/// The commits that the refs below `prefix` name now, also through tags.
 ///
 /// # Errors
 /// When they cannot be read.
-pub fn tips(refs: &dyn RefStore, objects: &dyn ObjectRead) -> Result<Vec<CommitId>, BroughtError> {
+pub fn tips(refs: &dyn RefStore, prefix: &str, objects: &dyn ObjectRead) -> Result<Vec<CommitId>, BroughtError> {
     let mut commits = Vec::new();
-    for (_, target) in refs.list("refs/")? {
+    for (_, target) in refs.list(prefix)? {
         if let Target::Id(digest) = target {
             commits.extend(commit_of(objects, digest)?);
         }

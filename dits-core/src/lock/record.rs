@@ -12,7 +12,7 @@ pub const MAX_RECORD: usize = 4 << 20;
 #[must_use]
 pub fn encode(locks: &[Lock]) -> Vec<u8> {
     let mut bytes = vec![VERSION];
-    bytes.extend(codec::encode(&locks.to_vec()));
+    bytes.extend(codec::encode(&locks));
     bytes
 }
 

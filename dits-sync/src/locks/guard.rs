@@ -10,7 +10,7 @@ use dits_core::history::is_ancestor;
 use dits_core::lock::{CloneId, Fence, FileVersion, Holder, LockKey, Rules};
 use dits_core::object::{CommitId, ObjectRead, TreeId};
 use dits_core::path::RepoPath;
-use dits_core::refs::RefName;
+use dits_core::refs::{BRANCHES, RefName};
 use dits_core::repo::Repository;
 use dits_core::tree::Tree;
 
@@ -39,8 +39,10 @@ pub(crate) struct Change {
     branch: RefName,
     tip: CommitId,
     tree: TreeId,
-    /// Paths, and whether they are lockable.
+    /// What no branch had yet, and whether it is lockable.
     paths: Vec<(RepoPath, bool)>,
+    /// What other branches had and this one had not: what locks of this branch alone have to do with.
+    known_elsewhere: Vec<RepoPath>,
     /// What the commits say was moved.
     moves: Vec<(RepoPath, RepoPath)>,
     /// The locks that were looked for.
@@ -63,14 +65,15 @@ impl Change {
         let tree = look.tree_of(tip)?;
         let old = update.old.map(CommitId::from_digest);
         let old_tree = old.map(|old| look.tree_of(old)).transpose()?;
-        let looked_for = locks.locked();
+        let (looked_for, limited) = locks.locked(&update.name);
         let lockable = Lockable::new(objects, [Some(tree), old_tree]);
         let wanted = |path: &RepoPath| {
             let key = LockKey::of(path);
             looked_for.contains(&key) || bearer.tokens.contains_key(&key) || lockable.is(path)
         };
         let (mut paths, mut moves) = (BTreeSet::new(), Vec::new());
-        let known = brought::tips(repository.refs(), objects)?;
+        // A tag does not count: whoever pushed it was not asked for locks.
+        let known = brought::tips(repository.refs(), BRANCHES, objects)?;
         look.by_commits(&[tip], &known, &wanted, &mut |commit: &Commit, changed| {
             paths.extend(changed);
             let locked = |(from, _): &&(RepoPath, RepoPath)| looked_for.contains(&LockKey::of(from));
@@ -82,9 +85,19 @@ impl Change {
         {
             paths.extend(look.between(old_tree, Some(tree), &wanted)?);
         }
+        let mut elsewhere = BTreeSet::new();
+        if !limited.is_empty() {
+            let before: Vec<CommitId> = old.into_iter().collect();
+            let here = |path: &RepoPath| limited.contains(&LockKey::of(path));
+            look.by_commits(&[tip], if before.is_empty() { &known } else { &before }, &here, &mut |_, changed| {
+                elsewhere.extend(changed.into_iter().filter(|path| !paths.contains(path)));
+                true
+            })?;
+        }
+        let known_elsewhere = elsewhere.into_iter().collect();
         let paths = paths.into_iter().map(|path| (path.clone(), lockable.is(&path))).collect();
         drop(lockable);
-        Ok(Some(Self { branch: update.name.clone(), tip, tree, paths, moves, looked_for }))
+        Ok(Some(Self { branch: update.name.clone(), tip, tree, paths, known_elsewhere, moves, looked_for }))
     }
 
     /// Whether a lock was taken meanwhile, of which nobody has looked whether this changes its file.
@@ -106,12 +119,17 @@ impl Change {
         let draft = turn.draft();
         let (mut free, mut against) = (Vec::new(), Vec::new());
         for (path, lockable) in &self.paths {
-            match draft.judge(&pusher, path) {
+            match draft.judge(&pusher, path, false) {
                 Err(refusal) => against.push((path.clone(), refusal)),
                 Ok(_) if *lockable && turn.away.is_some() => against.push((path.clone(), LockRefusal::Unknown)),
                 Ok(false) if *lockable && require => against.push((path.clone(), LockRefusal::NotLocked)),
                 Ok(false) if *lockable => free.push(path.clone()),
                 Ok(_) => {}
+            }
+        }
+        for path in &self.known_elsewhere {
+            if let Err(refusal) = draft.judge(&pusher, path, true) {
+                against.push((path.clone(), refusal));
             }
         }
         if against.is_empty() { Ok(free) } else { Err(against) }

@@ -169,10 +169,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What stands against a push that changes a path; `Ok(false)` is nothing, though nobody has locked it.
-    pub(super) fn judge(&self, push: &Pusher<'_>, path: &RepoPath) -> Result<bool, LockRefusal> {
+    /// What stands against a push that changes a path; `Ok(false)` is nothing, though nobody has locked it. With
+    /// `of_branch` only locks that are limited to the branch do.
+    pub(super) fn judge(&self, push: &Pusher<'_>, path: &RepoPath, of_branch: bool) -> Result<bool, LockRefusal> {
         let key = LockKey::of(path);
-        let locks = self.locks(&key);
+        let mut locks = self.locks(&key);
+        locks.retain(|lock| !of_branch || lock.branch.is_some());
         let own = |lock: &&Lock| lock.retained.is_none() && lock.holder.is(push.holder);
         for lock in locks.iter().filter(|lock| lock.covers(push.branch)) {
             match &lock.retained {
@@ -234,6 +236,18 @@ impl<'a> Draft<'a> {
         }
         if push.to_main_line {
             self.release_merged(push);
+        }
+    }
+
+    /// Ends what waits on a branch that is no more.
+    pub(super) fn abandon(&mut self, branch: &RefName) {
+        let waits = |lock: &Lock| lock.retained.as_ref().is_some_and(|retained| retained.branch == *branch);
+        let waiting = self.table.iter().filter(|(_, locks)| locks.iter().any(waits));
+        let keys: Vec<LockKey> = waiting.map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            let mut locks = self.locks(&key);
+            locks.retain(|lock| !waits(lock));
+            self.put(key, locks);
         }
     }
 

@@ -246,12 +246,15 @@ impl Locks {
         &*self.store
     }
 
-    /// The keys that are locked at the moment, or were when the store could last be asked.
-    pub(crate) fn locked(&self) -> HashSet<LockKey> {
+    /// The keys that are locked at the moment, or were when the store could last be asked; and of them those that are locked on
+    /// this branch only.
+    pub(crate) fn locked(&self, branch: &RefName) -> (HashSet<LockKey>, HashSet<LockKey>) {
         let mut known = lock(&self.known);
         // A push that needs to know will be told.
         let _ = known.read(&*self.store);
-        known.table.keys().cloned().collect()
+        let here = |locks: &Vec<Lock>| locks.iter().any(|lock| lock.branch.as_ref() == Some(branch));
+        let limited = known.table.iter().filter(|(_, locks)| here(locks)).map(|(key, _)| key.clone());
+        (known.table.keys().cloned().collect(), limited.collect())
     }
 
     /// Holds table and refs for a push.
@@ -321,6 +324,11 @@ impl Turn<'_> {
     pub(super) fn draft(&self) -> Draft<'_> {
         let version = self.known.stamp.as_ref().map_or(0, |stamp| stamp.version);
         Draft::new(&self.known.table, self.now, Fence { epoch: self.epoch.number, counter: version + 1 })
+    }
+
+    /// Ends what waits on branches that are no more.
+    pub(crate) fn abandon(&mut self, branch: &RefName) -> Result<(), LocksError> {
+        self.settle(&|draft| draft.abandon(branch))
     }
 
     /// Changes locks after refs have moved. Where it fails, the locks stay.
