@@ -45,10 +45,22 @@ impl FileLock {
     /// # Errors
     /// When it stays held, or the file cannot be opened.
     pub fn acquire(path: &Path, patience: Duration) -> Result<Self, LockError> {
+        Self::acquire_as(FlockOperation::NonBlockingLockExclusive, path, patience)
+    }
+
+    /// The same together with others who take it like this, but not with one who takes it with [`FileLock::acquire`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn acquire_shared(path: &Path, patience: Duration) -> Result<Self, LockError> {
+        Self::acquire_as(FlockOperation::NonBlockingLockShared, path, patience)
+    }
+
+    fn acquire_as(operation: FlockOperation, path: &Path, patience: Duration) -> Result<Self, LockError> {
         let start = Instant::now();
         let mut pause = Duration::from_millis(1);
         loop {
-            if let Some(lock) = Self::attempt(path)? {
+            if let Some(lock) = Self::attempt(operation, path)? {
                 return Ok(lock);
             }
             if start.elapsed() >= patience {
@@ -59,10 +71,10 @@ impl FileLock {
         }
     }
 
-    fn attempt(path: &Path) -> Result<Option<Self>, LockError> {
+    fn attempt(operation: FlockOperation, path: &Path) -> Result<Option<Self>, LockError> {
         let options = File::options().read(true).write(true).create(true).truncate(false).clone();
         let mut file = options.open(path).at("open", path)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match rustix::fs::flock(&file, operation) {
             Err(Errno::WOULDBLOCK | Errno::INTR) => return Ok(None),
             done => done.at("lock", path)?,
         }
@@ -139,6 +151,19 @@ mod tests {
         assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
         drop(first);
         FileLock::acquire(&path, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn some_share_it_and_keep_others_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lock");
+        let shared = [(); 2].map(|()| FileLock::acquire_shared(&path, Duration::ZERO).unwrap());
+        for lock in shared {
+            assert!(FileLock::acquire(&path, Duration::ZERO).is_err());
+            drop(lock);
+        }
+        let _alone = FileLock::acquire(&path, Duration::ZERO).unwrap();
+        assert!(FileLock::acquire_shared(&path, Duration::ZERO).is_err());
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Env {
     /// `DITS_SERVER_ROOT`: the server's folder.
     pub root: Option<PathBuf>,
+    /// `DITS_SERVER_LOCKS`: where the lock tables are.
+    pub locks: Option<String>,
     /// `USER` or `LOGNAME`: who is served over standard input and output.
     pub user: Option<String>,
     /// `HOME`.
@@ -25,6 +27,7 @@ impl Env {
         let text = |name: &str| set(name).map(|value| value.to_string_lossy().into_owned());
         Self {
             root: set("DITS_SERVER_ROOT").map(PathBuf::from),
+            locks: text("DITS_SERVER_LOCKS"),
             user: text("USER").or_else(|| text("LOGNAME")),
             home: set("HOME").map(PathBuf::from),
             threads: text("DITS_THREADS"),

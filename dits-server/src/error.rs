@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::audit::AuditError;
 use crate::exit::Exit;
 use crate::http::HttpError;
+use crate::locks::LocksError;
 use crate::output::SCHEMA;
 use crate::repo_name::RepoNameError;
 use crate::repositories::RepositoriesError;
@@ -132,6 +133,15 @@ impl From<SettingsError> for CliError {
     }
 }
 
+impl From<LocksError> for CliError {
+    fn from(error: LocksError) -> Self {
+        match error {
+            LocksError::Io(error) => error.into(),
+            error => Self::usage(error.to_string()).hint("docs/server.md says under *Locks* how to name a lock store"),
+        }
+    }
+}
+
 impl From<RootError> for CliError {
     fn from(error: RootError) -> Self {
         match error {
@@ -140,7 +150,8 @@ impl From<RootError> for CliError {
             missing @ RootError::Missing { .. } => {
                 Self::usage(missing.to_string()).hint("`dits-server serve` and `dits-server repo create` make it")
             }
-            RootError::Served { .. } => Self::new(Exit::Lock, error.to_string()),
+            RootError::Served { .. } => Self::new(Exit::Lock, error.to_string())
+                .hint("several servers serve one folder when all of them are given the same --locks redis://…"),
         }
     }
 }

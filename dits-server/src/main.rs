@@ -17,6 +17,7 @@ mod host;
 mod http;
 mod limits;
 mod lock_tables;
+mod locks;
 mod logging;
 mod metrics;
 mod output;

@@ -84,10 +84,26 @@ impl Root {
     /// # Errors
     /// When there is one.
     pub fn lock(&self) -> Result<FileLock, RootError> {
-        FileLock::acquire(&self.0.join("lock"), Duration::ZERO).map_err(|error| match error {
+        FileLock::acquire(&self.lock_file(), Duration::ZERO).map_err(|error| self.served(error))
+    }
+
+    /// Keeps servers out that keep locks in the folder, until the lock is dropped; others that share a lock store may come.
+    ///
+    /// # Errors
+    /// When there is one that does.
+    pub fn lock_shared(&self) -> Result<FileLock, RootError> {
+        FileLock::acquire_shared(&self.lock_file(), Duration::ZERO).map_err(|error| self.served(error))
+    }
+
+    fn served(&self, error: LockError) -> RootError {
+        match error {
             LockError::Busy { holder, .. } => RootError::Served { path: self.0.clone(), holder },
             LockError::Io(error) => error.into(),
-        })
+        }
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.0.join("lock")
     }
 
     /// What `server.toml` says.

@@ -114,6 +114,8 @@ sections! {
         log: Log = Log::default(),
         /// The audit log.
         audit: Audit = Audit::default(),
+        /// The lock tables.
+        locks: Locks = Locks::default(),
     }
     /// Where to listen.
     Listen {
@@ -159,6 +161,17 @@ sections! {
     Audit {
         /// Whether fetches are in it.
         reads: bool = true,
+    }
+    /// The lock tables.
+    Locks {
+        /// Where they are kept: `embedded`, or the address of a Redis.
+        store: String = crate::locks::EMBEDDED.to_owned(),
+        /// The file with the password of that Redis.
+        password_file: Option<PathBuf> = None,
+        /// The file with the certificate of who vouches for it.
+        ca_file: Option<PathBuf> = None,
+        /// What all keys in it begin with.
+        prefix: String = "dits".to_owned(),
     }
 }
 
@@ -216,8 +229,12 @@ mod tests {
             .collect();
         let mut expected = Settings::default();
         // A default that is nothing cannot be written down; the template shows an example.
-        expected.listen.http = load(&shown).unwrap().listen.http;
-        assert!(expected.listen.http.is_some());
+        let examples = load(&shown).unwrap();
+        expected.listen.http = examples.listen.http;
+        expected.locks.password_file = examples.locks.password_file;
+        expected.locks.ca_file = examples.locks.ca_file;
+        assert!(expected.listen.http.is_some() && expected.locks.ca_file.is_some());
+        assert!(expected.locks.password_file.is_some());
         assert_eq!(format!("{:?}", load(&shown).unwrap()), format!("{expected:?}"));
         assert_eq!(format!("{:?}", load(TEMPLATE).unwrap()), format!("{:?}", Settings::default()));
     }

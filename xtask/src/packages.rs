@@ -29,6 +29,7 @@ pub const TESTS: &[Package] = &[
     Package { name: "vim", program: "vim", why: "edits files of a mount" },
     Package { name: "curl", program: "curl", why: "a client of drives that are served" },
     Package { name: "litmus", program: "litmus", why: "tries all of WebDAV on them" },
+    Package { name: "redis-server", program: "redis-server", why: "keeps the locks of several servers" },
     Package { name: "mount", program: "losetup", why: "mounts those file systems" },
     Package { name: "iproute2", program: "ip", why: "slow, lossy and cut links" },
     Package { name: "util-linux", program: "nsenter", why: "runs programs at the ends of those links" },

@@ -10,6 +10,7 @@ use crate::audit::{AuditLog, Record};
 use crate::env;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::locks::LockStores;
 use crate::output;
 use crate::policy::Policy;
 use crate::repo_name::RepoName;
@@ -129,6 +130,10 @@ fn remove(name: &str, yes: bool, cx: &Context) -> Result<Exit, CliError> {
         let message = format!("{name} has {branches} branches and {bytes} bytes, which would be gone for ever");
         return Err(CliError::usage(message).hint(format!("`dits-server repo rm {name} --yes` removes it")));
     }
+    // Before the repository, while the command can be given again. The next one of this name begins without locks.
+    if repositories.list()?.contains(&name) {
+        forget_locks(&name, cx)?;
+    }
     let bytes = repositories.remove(&name)?;
     record("repo-remove", &name, cx)?;
     match cx.json() {
@@ -136,6 +141,14 @@ fn remove(name: &str, yes: bool, cx: &Context) -> Result<Exit, CliError> {
         false => output::text(&format!("{name} removed, {bytes} bytes\n"))?,
     }
     Ok(Exit::Ok)
+}
+
+fn forget_locks(name: &RepoName, cx: &Context) -> Result<(), CliError> {
+    let locks = LockStores::new(&cx.root()?.settings()?.locks, cx.env.locks.as_deref())?;
+    locks.remove(name).map_err(|error| {
+        let message = format!("{name} was not removed, as its locks cannot be forgotten: {error}");
+        CliError::new(Exit::Network, message).hint("try again when the lock store is back")
+    })
 }
 
 fn record(event: &'static str, name: &RepoName, cx: &Context) -> Result<(), CliError> {

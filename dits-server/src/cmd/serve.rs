@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::host::Hosted;
 use crate::limits::{Doors, Turns};
 use crate::lock_tables::LockTables;
+use crate::locks::LockStores;
 use crate::metrics::Metrics;
 use crate::repositories::Repositories;
 use crate::root::Root;
@@ -33,6 +34,10 @@ pub struct Args {
     /// Where /metrics, /healthz and /readyz are [default: listen.http, nowhere]
     #[arg(long, value_name = "ADDR:PORT")]
     http: Option<SocketAddr>,
+    /// Where the lock tables are: `embedded`, or redis://… as docs/server.md says; other users of this machine can see it
+    /// here, so a password is better in DITS_SERVER_LOCKS or a file [default: DITS_SERVER_LOCKS, locks.store, embedded]
+    #[arg(long, value_name = "STORE")]
+    locks: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +46,7 @@ struct Ready {
     http: Option<String>,
     fingerprint: String,
     root: String,
+    locks: String,
     version: &'static str,
 }
 
@@ -60,7 +66,10 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
     let stopping = shutdown::flag_of_signals().map_err(|e| CliError::usage(format!("cannot handle signals: {e}")))?;
     let root = cx.root_or_new()?;
     let settings = root.settings()?;
-    let _lock = root.lock()?;
+    let store = args.locks.as_ref().or(cx.env.locks.as_ref());
+    let locks = LockStores::new(&settings.locks, store.map(String::as_str))?;
+    let shown = locks.to_string();
+    let _lock = if locks.are_shared() { root.lock_shared()? } else { root.lock()? };
     logging::begin(&settings.log);
     let tokens = TokenFile::new(root.tokens());
     // Damage is told now, not to the first client.
@@ -73,7 +82,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
         audit: Some(AuditLog::new(root.audit())),
         audit_reads: settings.audit.reads,
         metrics: Metrics::default(),
-        locks: LockTables::embedded(),
+        locks: LockTables::new(Box::new(move |name, folder| locks.open(name, folder))),
         turns: Turns::new(settings.limits.pushes_per_repository, settings.limits.push_wait.0),
         hook_timeout: settings.hooks.timeout.0,
         stopping,
@@ -87,6 +96,7 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
         http: http.map(|address| address.to_string()),
         fingerprint: identity.fingerprint().to_string(),
         root: root.path().display().to_string(),
+        locks: shown,
         version: env!("CARGO_PKG_VERSION"),
     };
     begin(&hosted, &ready, cx)?;
@@ -97,7 +107,8 @@ pub fn run(args: &Args, cx: &Context) -> Result<Exit, CliError> {
 fn begin(hosted: &Hosted, ready: &Ready, cx: &Context) -> Result<(), CliError> {
     let note = Some(format!("{} {}", ready.address, ready.fingerprint));
     hosted.services.record(&Record { event: "serve", note, ..Record::default() }, true);
-    tracing::info!(address = ready.address, http = ready.http, root = ready.root, "serving");
+    let Ready { address, http, root, locks, .. } = ready;
+    tracing::info!(address, http, root, locks, "serving");
     match cx.json() {
         true => output::json("serve", ready),
         false => output::text(&format!("serving on {}, key fingerprint {}\n", ready.address, ready.fingerprint)),

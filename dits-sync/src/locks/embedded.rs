@@ -11,6 +11,7 @@ use redb::{
     TableDefinition, WriteTransaction,
 };
 
+use super::elsewhere;
 use super::store::{Edit, LockStore, Seen, StoreError, Written};
 use crate::wire::LockStamp;
 
@@ -40,6 +41,7 @@ const FILE: &str = "locks/table.redb";
 
 /// The store of a repository that needs no other service.
 pub struct EmbeddedLocks {
+    dits: PathBuf,
     file: PathBuf,
     open: Mutex<Option<Database>>,
     /// The newest version that this process has written, for those who wait.
@@ -52,7 +54,13 @@ impl EmbeddedLocks {
     /// something is written.
     #[must_use]
     pub fn new(dits: &Path) -> Self {
-        Self { file: dits.join(FILE), open: Mutex::default(), written: Mutex::default(), changed: Condvar::new() }
+        Self {
+            dits: dits.to_owned(),
+            file: dits.join(FILE),
+            open: Mutex::default(),
+            written: Mutex::default(),
+            changed: Condvar::new(),
+        }
     }
 
     /// Does something with the database. A file that is not there is made only by who would write; for others it is empty.
@@ -62,6 +70,11 @@ impl EmbeddedLocks {
         work: impl FnOnce(&Database) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = elsewhere::place(&self.dits).map_err(|e| StoreError::Away(e.to_string()))? {
+            return Err(StoreError::Away(format!(
+                "they are kept in {place}, which only the server of this repository asks"
+            )));
+        }
         if open.is_some() && !self.file.exists() {
             // Taken away, or the repository moved: what is written into it now nobody would see.
             *open = None;
@@ -272,6 +285,19 @@ mod tests {
     fn conforms() {
         let dir = tempfile::tempdir().unwrap();
         conformance::check(&|| Box::new(EmbeddedLocks::new(dir.path())));
+    }
+
+    #[test]
+    fn what_is_kept_elsewhere_is_not_looked_for_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = EmbeddedLocks::new(dir.path());
+        let stamp = store.read(None).unwrap().stamp;
+        elsewhere::keep_at(dir.path(), "redis://there").unwrap();
+        for error in [store.read(None).unwrap_err(), store.write(&stamp, &[]).unwrap_err()] {
+            assert!(matches!(&error, StoreError::Away(text) if text.contains("redis://there")), "{error}");
+        }
+        elsewhere::keep_here(dir.path()).unwrap();
+        assert!(store.read(None).is_ok());
     }
 
     #[test]

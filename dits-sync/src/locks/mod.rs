@@ -1,10 +1,12 @@
 //! Locks at the server's end: `docs/locks.md`.
 //!
 //! - [`store`]: where the table of locks is kept; [`embedded`] keeps it in a file, and [`conformance`] says what all stores do.
+//! - [`elsewhere`]: the note in a repository whose table is not in it.
 //! - `rules`: who may have what, as functions of the table. `guard`: what that means for a push.
 //! - [`Locks`]: brings table and refs together.
 
 pub mod conformance;
+pub mod elsewhere;
 pub mod embedded;
 mod guard;
 mod rules;

@@ -1,5 +1,6 @@
 //! What the tests, the demo and the benchmarks of dits share: hermetic command runs with a time limit, seeded files,
-//! real media, tree comparison, mounted file systems, system-call faults, programs in the background and bad networks.
+//! real media, tree comparison, mounted file systems, system-call faults, programs in the background, Redis servers and
+//! bad networks.
 //!
 //! A rig that does not work here (not root, no loop device) says so through [`skip`] and the test returns: a skipped
 //! test is visible, never silently green.
@@ -15,6 +16,7 @@ pub mod mount;
 pub mod net;
 pub mod processes;
 pub mod random;
+pub mod redis;
 pub mod sandbox;
 pub mod snapshot;
 pub mod strace;
@@ -23,6 +25,7 @@ pub use background::Background;
 pub use bounded::Finished;
 pub use built::built;
 pub use random::SplitMix64;
+pub use redis::Redis;
 pub use sandbox::Sandbox;
 pub use snapshot::{Node, Snapshot};
 
