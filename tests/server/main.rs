@@ -6,6 +6,7 @@ mod audit;
 mod commands;
 mod crowd;
 mod faults;
+mod locks;
 mod rig;
 mod serving;
 mod settings;
