@@ -1,6 +1,8 @@
 //! With Redis servers of their own.
 
 mod kills;
+#[path = "../../../../tests/lock_model/mod.rs"]
+mod model;
 
 use std::time::{Duration, Instant};
 
@@ -55,6 +57,17 @@ fn away<T>(outcome: Result<T, StoreError>) -> String {
 fn conforms() {
     let redis = Redis::start("");
     conformance::check(&|| Box::new(open(&redis.url())));
+}
+
+#[test]
+fn each_request_is_answered_as_the_model_says() {
+    let redis = Redis::start("");
+    let store = |folder: &std::path::Path| -> Box<dyn LockStore> {
+        let address = Address::parse(&redis.url()).unwrap();
+        Box::new(RedisLocks::new(server(address, "dits").unwrap(), "dits", &folder.display().to_string()))
+    };
+    model::in_order(&store, 5, 250);
+    model::at_once(&store, 40);
 }
 
 #[test]
