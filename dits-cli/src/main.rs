@@ -19,6 +19,7 @@ mod exit;
 mod guide;
 mod history;
 mod identity;
+mod locking;
 mod moves;
 mod output;
 mod pathspec;

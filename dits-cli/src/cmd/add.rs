@@ -3,16 +3,19 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use dits_core::attributes::ATTRIBUTES_FILE;
 use dits_core::ignore::IgnoreLookup;
 use dits_core::index::Index;
 use dits_core::path::RepoPath;
 use dits_core::repo::RepoError;
-use dits_core::worktree::{AddOptions, AddReport, EntryKind, Skipped, WorkDirs};
+use dits_core::tree::Tree;
+use dits_core::worktree::{AddOptions, AddReport, EntryKind, Everything, Loosen, Skipped, WorkDirs};
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::locking::unheld;
 use crate::output::amounts::Amounts;
 use crate::output::json::Bytes;
 use crate::output::path::quote_text;
@@ -96,8 +99,27 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         let path = opened.show(path);
         cx.warn(format!("{path} was in conflict and is decided for the file as it is here"));
     }
+    if !args.dry_run {
+        heed_locks(&report, &opened, cx)?;
+    }
     show(&args, &report, &opened, cx)?;
     Ok(Exit::Ok)
+}
+
+/// Files that are not locked are told at once, and rules of locks hold from when they are staged.
+fn heed_locks(report: &AddReport, opened: &Opened, cx: &Context) -> Result<(), CliError> {
+    let head = opened.repo.head_tree()?;
+    let mut staged = Vec::new();
+    for path in report.added.iter().chain(&report.removed) {
+        let known = head.map(|tree| Tree::at_path(opened.repo.store(), tree, path)).transpose();
+        staged.push((path, known.map_err(RepoError::from)?.flatten().is_none()));
+    }
+    unheld::warn(opened, cx, staged)?;
+    let rules = |path: &RepoPath| path.name() == ATTRIBUTES_FILE.as_bytes();
+    if report.added.iter().chain(&report.removed).any(rules) {
+        opened.repo.protect(&Everything, Loosen::None)?;
+    }
+    Ok(())
 }
 
 /// Every pathspec must be of use. One that selects only what has not changed is, and so is a folder without files.

@@ -18,6 +18,7 @@ use crate::editor;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::identity::{Identity, Role};
+use crate::locking::unheld;
 use crate::output::amounts::Amounts;
 use crate::output::json::Bytes;
 use crate::output::size::plural;
@@ -109,7 +110,9 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
             Ok(Exit::Difference)
         }
         made => {
-            show(&made?, &opened, cx)?;
+            let made = made?;
+            unheld::warn(&opened, cx, made.changes.iter().map(|change| (&change.path, change.old.is_none())))?;
+            show(&made, &opened, cx)?;
             super::gc::after_command(&opened, cx);
             Ok(Exit::Ok)
         }

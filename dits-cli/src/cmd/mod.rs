@@ -27,6 +27,7 @@ mod count_objects;
 mod diff;
 mod drop;
 mod du;
+mod edit;
 mod evict;
 pub mod fetch;
 mod fsck;
@@ -35,6 +36,8 @@ mod hash_object;
 mod help;
 mod init;
 mod inspect;
+mod lock;
+mod locks;
 mod log;
 mod login;
 mod logout;
@@ -51,6 +54,7 @@ mod prefetch;
 mod pull;
 mod push;
 mod reflog;
+mod release;
 mod remote;
 mod reset;
 mod resolve;
@@ -64,6 +68,7 @@ mod stash;
 mod status;
 mod switch;
 mod tag;
+mod unlock;
 mod unmount;
 mod version;
 mod worktree;
@@ -76,18 +81,20 @@ enum Group {
     History,
     Branches,
     Share,
+    Lock,
     Store,
     Inside,
     Help,
 }
 
 impl Group {
-    const ALL: [(Self, &'static str); 8] = [
+    const ALL: [(Self, &'static str); 9] = [
         (Self::Start, "Start"),
         (Self::Change, "Work on files"),
         (Self::History, "See what happened"),
         (Self::Branches, "Branches and history"),
         (Self::Share, "Share"),
+        (Self::Lock, "Lock what cannot be merged"),
         (Self::Store, "Care for the repository"),
         (Self::Inside, "Look inside"),
         (Self::Help, "Help"),
@@ -135,6 +142,7 @@ commands! {
     Diff: diff, Change;
     Drop: drop, Share;
     Du: du, Store;
+    Edit: edit, Lock;
     Evict: evict, Share;
     Fetch: fetch, Share;
     Fsck: fsck, Store;
@@ -143,6 +151,8 @@ commands! {
     Help: help, Help;
     Init: init, Start;
     Inspect: inspect, Inside;
+    Lock: lock, Lock;
+    Locks: locks, Lock;
     Log: log, History;
     Login: login, Share;
     Logout: logout, Share;
@@ -159,6 +169,7 @@ commands! {
     Pull: pull, Share;
     Push: push, Share;
     Reflog: reflog, History;
+    Release: release, Lock;
     Remote: remote, Share;
     Reset: reset, Branches;
     Resolve: resolve, Branches;
@@ -172,6 +183,7 @@ commands! {
     Status: status, Change;
     Switch: switch, Branches;
     Tag: tag, Branches;
+    Unlock: unlock, Lock;
     Unmount: unmount, Share;
     Version: version, Help;
     Worktree: worktree, Branches;

@@ -1,13 +1,16 @@
 //! `dits status`
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use clap::ValueEnum;
-use dits_core::worktree::{Everything, Status, StatusOptions, UntrackedMode};
+use dits_core::diff::ChangeKind;
+use dits_core::worktree::{Everything, StagedChange, Status, StatusOptions, UntrackedMode};
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::locking::unheld::{self, Unheld};
 use crate::repository::Opened;
 use crate::tracking::Tracking;
 
@@ -106,8 +109,14 @@ pub fn show_long(opened: &Opened, cx: &Context) -> Result<bool, CliError> {
     let options = StatusOptions { renames: opened.repo.rename_options()?, ..StatusOptions::default() };
     let status = opened.repo.status(&Everything, options, &cx.progress())?;
     match cx.json() {
-        true => cx.out().json("status", &answer::Answer::new(&status, tracking(opened, &status)?.as_ref()))?,
-        false => long::Long { status: &status, tracking: tracking(opened, &status)?, options, opened, cx }.show()?,
+        true => {
+            let unheld = unheld(&status, opened, cx)?;
+            cx.out().json("status", &answer::Answer::new(&status, tracking(opened, &status)?.as_ref(), &unheld))?;
+        }
+        false => {
+            let (tracking, unheld) = (tracking(opened, &status)?, unheld(&status, opened, cx)?);
+            long::Long { status: &status, tracking, unheld, options, opened, cx }.show()?;
+        }
     }
     report_unreadable(&status, opened, cx)?;
     Ok(!status.staged.is_empty())
@@ -136,7 +145,8 @@ fn options(args: &Args, opened: &Opened) -> Result<StatusOptions, CliError> {
 
 fn show(args: &Args, status: &Status, options: StatusOptions, opened: &Opened, cx: &Context) -> Result<(), CliError> {
     if cx.json() {
-        return cx.out().json("status", &answer::Answer::new(status, tracking(opened, status)?.as_ref()));
+        let unheld = unheld(status, opened, cx)?;
+        return cx.out().json("status", &answer::Answer::new(status, tracking(opened, status)?.as_ref(), &unheld));
     }
     let form = match (args.porcelain, args.short, args.nul) {
         (_, _, true) => short::Form::Nul,
@@ -144,12 +154,26 @@ fn show(args: &Args, status: &Status, options: StatusOptions, opened: &Opened, c
         (None, true, _) => short::Form::Short,
         (None, false, _) => {
             cx.start_pager()?;
-            let tracking = tracking(opened, status)?;
-            return long::Long { status, tracking, options, opened, cx }.show();
+            let (tracking, unheld) = (tracking(opened, status)?, unheld(status, opened, cx)?);
+            return long::Long { status, tracking, unheld, options, opened, cx }.show();
         }
     };
     let tracking = args.branch.then(|| tracking(opened, status)).transpose()?.flatten();
     short::show(status, form, args.branch.then_some(tracking.as_ref()), opened, cx.out())
+}
+
+/// Changed files that this clone has not locked, as far as it knows: nobody is asked.
+fn unheld(status: &Status, opened: &Opened, cx: &Context) -> Result<Vec<Unheld>, CliError> {
+    let mut changed = BTreeMap::new();
+    for StagedChange { change, rename } in &status.staged {
+        let is_new = change.old.is_none() || rename.is_some();
+        changed.insert(&change.path, is_new);
+        changed.extend(rename.iter().map(|rename| (&rename.from, false)));
+    }
+    for change in &status.unstaged {
+        changed.entry(&change.path).or_insert(change.kind == ChangeKind::Added);
+    }
+    unheld::among(opened, cx, changed)
 }
 
 /// How far the branch is from what it follows.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
+use dits_core::lock::local::News;
 use dits_core::object::{CommitId, Digest, ObjectKind};
 use dits_core::progress::Progress;
 use dits_core::refs::{Expected, RefEdit, RefName, RefStore, Target};
@@ -21,6 +22,7 @@ use super::peer::Peer;
 use super::seen;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::locking::table;
 
 /// What is to be brought.
 pub struct Job<'a> {
@@ -72,6 +74,8 @@ struct Arrived {
     partial: bool,
     /// Dropped when refs have moved.
     guard: Option<WriterGuard>,
+    /// What was heard of locks.
+    locks: Option<News>,
 }
 
 /// Whether branches that are gone there are forgotten, by the settings.
@@ -111,7 +115,14 @@ impl Job<'_> {
             let listing = seen::listing(self.repo, self.peer, client, progress)?;
             let partial = client.welcome(progress)?.partial;
             match self.may_leave_out(partial).and_then(|()| self.plan(&listing)) {
-                Ok(plan) => self.receive(client, progress, plan).map(Some),
+                Ok(plan) => {
+                    let mut arrived = self.receive(client, progress, plan)?;
+                    if let Some(remote) = self.peer.remote.as_ref().filter(|_| !self.dry_run) {
+                        let now = self.who.time;
+                        arrived.locks = table::by_the_way(self.repo, &remote.name, client, now, progress);
+                    }
+                    Ok(Some(arrived))
+                }
                 Err(error) => {
                     *refused.borrow_mut() = Some(error);
                     Ok(None)
@@ -124,8 +135,12 @@ impl Job<'_> {
         let (arrived, carried) = talked?;
         let arrived = arrived.ok_or_else(|| CliError::usage("the remote answered nothing"))?;
         let moves = self.take_in(&arrived)?;
-        let Arrived { plan, stats, guard, .. } = arrived;
+        let Arrived { plan, stats, guard, locks, .. } = arrived;
         drop(guard);
+        if let (Some(remote), Some(news)) = (&self.peer.remote, locks) {
+            // Damage of what was known is told by the commands that are about locks.
+            table::take(self.repo, &remote.name, news)?;
+        }
         Ok(Brought { plan, moves, amounts: Amounts::fetched(&stats, carried, self.dry_run) })
     }
 
@@ -161,6 +176,7 @@ impl Job<'_> {
             transferred: false,
             partial: false,
             guard: None,
+            locks: None,
         };
         if wants.is_empty() {
             return Ok(arrived);

@@ -10,9 +10,14 @@ use crate::refs::RefName;
 use crate::tree::{Content, TreeEntry};
 
 mod attributes;
+pub mod clone;
+pub mod local;
 pub mod record;
+mod view;
 
 pub use attributes::Rules;
+pub use local::{LocalLocks, Standing};
+pub use view::LockView;
 
 /// The longest name, machine or folder of a holder, in bytes.
 pub const MAX_NAME: usize = 1024;

@@ -8,10 +8,11 @@ use std::path::Path;
 use crate::diff::FileVersion;
 use crate::durable::{self, IoContext};
 use crate::index::{LockedIndex, Stage, fs_clock};
+use crate::lock::LockView;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{PendingKind, RepoError, Repository};
-use crate::worktree::{AddOptions, Exactly, New, entry, place_version, put};
+use crate::worktree::{AddOptions, Exactly, New, entry, place_version, protect_new, put};
 
 /// Which version of a file in conflict is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +122,7 @@ impl Repository {
             }
             Some(version) => {
                 let meta = place_version(self, &self.promised()?, &dirs, path, &version, progress)?;
+                let meta = protect_new(&dirs, &LockView::new(self, &dirs, None)?, path, meta)?;
                 let clock = fs_clock(&self.layout().private)?;
                 index.put(entry(path, &version, &meta, clock))?;
             }

@@ -4,12 +4,13 @@ use super::{ChunkSource, Fetched, Promised, SourceError, each_chunk, id_of};
 use crate::chunk::ChunkRef;
 use crate::diff::{Change, FileVersion};
 use crate::index::{Index, Stage};
+use crate::lock::LockView;
 use crate::maintain::Reached;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{RepoError, Repository};
 use crate::store::StoreWriter;
-use crate::worktree::{Checkout, Selection, WorkDirs, ghost_at, place_version};
+use crate::worktree::{Checkout, Selection, WorkDirs, ghost_at, place_version, protect_new};
 
 /// So many chunks,
 const BATCH_CHUNKS: usize = 4096;
@@ -111,7 +112,8 @@ impl Repository {
                 changes.push(Change { path: file.path, old: version.clone(), new: version });
             } else {
                 crate::durable::create_dir_all(&self.layout().temp())?;
-                place_version(self, &promised, &dirs, &file.path, &file.version, progress)?;
+                let meta = place_version(self, &promised, &dirs, &file.path, &file.version, progress)?;
+                protect_new(&dirs, &LockView::new(self, &dirs, None)?, &file.path, meta)?;
                 done.files += 1;
                 done.bytes += file.version.size;
             }

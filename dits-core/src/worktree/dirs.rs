@@ -190,6 +190,20 @@ impl WorkDirs {
         Ok((File::from(file), meta))
     }
 
+    /// Changes the permissions of a plain file, and says what the system says about it then; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be opened or changed.
+    pub fn set_mode(&self, path: &RepoPath, mode: u32) -> Result<Option<Meta>, IoError> {
+        let shown = self.shown(Some(path));
+        let file = match self.open_file(path) {
+            Err(error) if is_absent(&error) => return Ok(None),
+            opened => opened?.0,
+        };
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).at("change the permissions of", &shown)?;
+        Ok(Some(Meta::of(&rustix::fs::fstat(&file).at("look at", &shown)?)))
+    }
+
     /// The target of a symbolic link.
     ///
     /// # Errors

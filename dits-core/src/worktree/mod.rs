@@ -8,6 +8,7 @@ pub mod dirs;
 pub mod drive;
 mod ghost;
 mod obstacles;
+mod protect;
 mod rehearse;
 mod remove;
 mod rename;
@@ -24,6 +25,8 @@ pub use checkout::{Checkout, CheckoutReport, InTheWay, entry, place_version, wri
 pub(crate) use checkout::{New, put};
 pub use dirs::{Replace, WorkDirs};
 pub use ghost::{GhostVersions, LinkTarget, ghost_at, ghost_target, link_target};
+pub(crate) use protect::protect_new;
+pub use protect::{Loosen, Protected};
 pub use rehearse::{Rehearsed, rehearse};
 pub use remove::{RemoveOptions, Unsafe};
 pub use rename::{MoveOptions, MoveProblem, Moved};

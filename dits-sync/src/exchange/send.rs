@@ -51,7 +51,7 @@ pub struct SendStats {
 
 impl SendStats {
     /// Adds what another transfer sent.
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         let Self { metadata, named, chunks, plain, stored } = other;
         self.metadata += metadata;
         self.named += named;

@@ -1,17 +1,20 @@
 //! `dits push`
 
+use dits_core::path::RepoPath;
+use dits_core::progress::Progress;
 use dits_core::refs::{Expected, LogLine, RefEdit, RefName, RefStore, Target};
 use dits_core::remote::{Follow, Refspec};
 use dits_core::repo::RepoError;
 use dits_core::signature::Signature;
 use dits_core::store::StoreError;
 use dits_sync::SyncError;
-use dits_sync::client::{PushRequest, PushStats, Update, UpdateOutcome};
+use dits_sync::client::{LockRefusal, PushRequest, PushStats, Update, UpdateOutcome};
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::locking::refusal::RefusalJson;
 use crate::repository::Opened;
 use crate::sharing::amounts::Amounts;
 use crate::sharing::departures::{self, Departure, Lease};
@@ -21,7 +24,10 @@ use crate::sharing::peer::{Carried, Peer, Surroundings, default_remote, find};
 use crate::sharing::seen;
 use crate::tracking;
 
+mod locks;
 mod which;
+
+use locks::Locks;
 
 /// Bring commits to another repository, and move its branches and tags
 ///
@@ -82,11 +88,15 @@ struct Answer {
     #[serde(flatten)]
     amounts: Amounts,
     dry_run: bool,
+    /// The files that locks stand against.
+    locked: Vec<RefusalJson>,
 }
 
 /// What was sent, and what became of it.
 struct Sent {
     departures: Vec<Departure>,
+    /// The files that locks stand against, and why.
+    against: Vec<(RepoPath, LockRefusal)>,
     text: String,
     stats: PushStats,
 }
@@ -103,13 +113,15 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         None => Peer::named(&around, default_remote(repo, "push")?, true)?,
     };
     let (specs, follows) = specs(&opened, &args, &peer)?;
+    let mut locks = Locks::new(&opened, &peer, cx)?;
     let progress = cx.progress();
-    let (sent, carried) = send(&opened, &args, &peer, &specs, &progress)?;
+    let (sent, carried) = send(&opened, &args, &peer, &specs, &mut locks, &progress)?;
     drop(progress);
     if !args.dry_run {
         remember(&opened, &peer, &sent, who)?;
     }
-    let exit = tell(&opened, cx, &args, &peer, &sent, carried)?;
+    locks.record()?;
+    let exit = tell(&opened, cx, &args, &peer, &sent, &locks, carried)?;
     if follows && !args.dry_run {
         follow(&opened, cx, &peer, &sent)?;
     }
@@ -146,7 +158,8 @@ fn send(
     args: &Args,
     peer: &Peer,
     specs: &[Refspec],
-    progress: &dyn dits_core::progress::Progress,
+    locks: &mut Locks<'_>,
+    progress: &dyn Progress,
 ) -> Result<(Sent, Carried), CliError> {
     let leases: Vec<Lease> = args.force_with_lease.iter().map(|text| Lease::parse(text)).collect();
     let (mut refused, mut absent) = (None, None);
@@ -171,18 +184,21 @@ fn send(
             refuse_all(&mut departures);
         }
         let updates: Vec<Update> = departures.iter().filter(|departure| departure.goes()).map(update).collect();
-        let mut sent = Sent { departures, text: String::new(), stats: PushStats::default() };
+        let (text, stats) = (String::new(), PushStats::default());
+        let mut sent = Sent { departures, against: Vec::new(), text, stats };
         if updates.is_empty() {
             return Ok(Some(sent));
         }
         let request = PushRequest { updates, atomic: args.atomic, dry_run: args.dry_run, ..PushRequest::default() };
-        let pushed = client.push(&opened.repo, &request, &listing, progress).inspect_err(|error| {
+        let pushed = locks.push(client, &request, &listing, progress).inspect_err(|error| {
             if let SyncError::Repo(RepoError::Store(StoreError::Absent { digest })) = error {
                 absent = Some(*digest);
             }
         })?;
         let going = sent.departures.iter_mut().filter(|departure| departure.goes());
-        going.zip(pushed.outcomes).for_each(|(departure, outcome)| settle(&mut departure.moved, outcome));
+        for (departure, outcome) in going.zip(pushed.outcomes) {
+            settle(&mut departure.moved, outcome, &mut sent.against);
+        }
         (sent.text, sent.stats) = (pushed.text, pushed.sent);
         Ok(Some(sent))
     });
@@ -210,17 +226,21 @@ fn refuse_all(departures: &mut [Departure]) {
     }
 }
 
+/// Why a ref stays that locks stand against.
+const LOCKED: &str = "locked files";
+
 /// What the remote says of it, in git's words.
-fn settle(moved: &mut Moved, outcome: UpdateOutcome) {
+fn settle(moved: &mut Moved, outcome: UpdateOutcome, against: &mut Vec<(RepoPath, LockRefusal)>) {
     let (status, reason) = match outcome {
         UpdateOutcome::Done => return,
         UpdateOutcome::UpToDate => (Status::UpToDate, None),
         UpdateOutcome::NotFastForward => (Status::Rejected, Some("non-fast-forward".to_owned())),
         UpdateOutcome::Changed => (Status::Rejected, Some("fetch first".to_owned())),
         UpdateOutcome::Refused(reason) => (Status::RemoteRejected, Some(reason)),
-        UpdateOutcome::Locked(against) => {
-            let paths: Vec<_> = against.iter().map(|(path, _)| path.to_string()).collect();
-            (Status::RemoteRejected, Some(format!("locked: {}", paths.join(", "))))
+        UpdateOutcome::Locked(paths) => {
+            let more = paths.into_iter().filter(|(path, _)| !against.iter().any(|(known, _)| known == path));
+            against.extend(more.collect::<Vec<_>>());
+            (Status::RemoteRejected, Some(LOCKED.to_owned()))
         }
     };
     (moved.status, moved.reason) = (status, reason);
@@ -268,6 +288,7 @@ fn tell(
     args: &Args,
     peer: &Peer,
     sent: &Sent,
+    locks: &Locks<'_>,
     carried: Carried,
 ) -> Result<Result<Exit, CliError>, CliError> {
     let moves: Vec<Moved> = sent.departures.iter().map(|departure| departure.moved.clone()).collect();
@@ -291,15 +312,17 @@ fn tell(
         let refs = moves.iter().map(MovedJson::from).collect();
         let remote = peer.remote.as_ref().map(|remote| remote.name.clone());
         let (url, message) = (peer.shown(), sent.text.clone());
-        cx.out().json("push", &Answer { remote, url, refs, message, amounts, dry_run: args.dry_run })?;
+        let locked = sent.against.iter().map(|(path, why)| locks.teller().json(path, why)).collect();
+        cx.out().json("push", &Answer { remote, url, refs, message, amounts, dry_run: args.dry_run, locked })?;
         cx.out().flush()?;
     }
-    Ok(refusal(opened, peer, &sent.departures).map_or(Ok(Exit::Ok), Err))
+    Ok(refusal(opened, peer, sent, locks).map_or(Ok(Exit::Ok), Err))
 }
 
 /// Why a push failed as a whole, and what to do.
-fn refusal(opened: &Opened, peer: &Peer, departures: &[Departure]) -> Option<CliError> {
-    let refused: Vec<&Departure> = departures.iter().filter(|departure| departure.moved.status.is_refused()).collect();
+fn refusal(opened: &Opened, peer: &Peer, sent: &Sent, locks: &Locks<'_>) -> Option<CliError> {
+    let refused: Vec<&Departure> =
+        sent.departures.iter().filter(|departure| departure.moved.status.is_refused()).collect();
     refused.first()?;
     let of = |reason: &str| refused.iter().find(|d| d.moved.reason.as_deref() == Some(reason));
     let message = format!("failed to push some refs to '{}'", peer.shown());
@@ -312,6 +335,9 @@ fn refusal(opened: &Opened, peer: &Peer, departures: &[Departure]) -> Option<Cli
     }
     if of("already exists").is_some() {
         return Some(conflict.hint("tags do not move; take another name, or replace it there with --force"));
+    }
+    if of(LOCKED).is_some() {
+        return locks.teller().failure(&message, &sent.against);
     }
     let hint =
         "the remote's reasons stand beside the names; another branch may be open to you: dits push REMOTE HERE:THERE";

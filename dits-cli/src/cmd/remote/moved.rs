@@ -4,6 +4,7 @@
 //! be run again: the settings still name the remote.
 
 use dits_core::config::{self, Config, Edit, Layer, Value};
+use dits_core::lock::LocalLocks;
 use dits_core::refs::{Expected, LogLine, RefEdit, RefName, RefStore, Target};
 use dits_core::remote::{Refspec, Remote};
 use dits_core::repo::{RepoError, Repository};
@@ -35,6 +36,7 @@ pub fn remove(opened: &Opened, cx: &Context, name: &str, force: bool) -> Result<
     let edits = refs.into_iter().map(|(name, target)| RefEdit::delete(name, Expected::Is(target)));
     repo.refs().transaction(edits.collect()).map_err(RepoError::from)?;
     seen::forget(repo, name);
+    LocalLocks::forget(&repo.layout().common, name)?;
     let mut edits = vec![Edit::RemoveSection(format!("remote.{name}"))];
     for branch in followers(repo.config(), name) {
         edits.extend(["remote", "merge"].map(|key| Edit::Unset(format!("branch.{branch}.{key}"))));
@@ -58,6 +60,7 @@ pub fn rename(opened: &Opened, cx: &Context, old: &str, new: &str) -> Result<Exi
     repo.refs().transaction(moved_refs(repo, old, new, &opened.who(cx)?)?).map_err(RepoError::from)?;
     repo.rename_promises(old, new)?;
     seen::forget(repo, old);
+    LocalLocks::rename(&repo.layout().common, old, new)?;
     let mut edits = vec![Edit::RenameSection(format!("remote.{old}"), format!("remote.{new}"))];
     let (from, to) = (Remote::space(old), Remote::space(new));
     let specs = remote.fetch.into_iter().map(|spec| {

@@ -7,6 +7,7 @@ use dits_core::worktree::{Skipped, StagedChange, Status, Untracked};
 use serde::Serialize;
 
 use super::short::conflict_letters;
+use crate::locking::unheld::{Unheld, UnheldJson};
 use crate::output::json::Bytes;
 use crate::tracking::{Tracking, TrackingJson};
 
@@ -27,6 +28,7 @@ pub struct Answer {
     skipped: Vec<Left>,
     unreadable: Vec<Unreadable>,
     ghosts: usize,
+    unheld: Vec<UnheldJson>,
 }
 
 #[derive(Serialize)]
@@ -111,7 +113,7 @@ fn left(skipped: &Skipped) -> Left {
 
 impl Answer {
     /// All of a status.
-    pub fn new(status: &Status, tracking: Option<&Tracking>) -> Self {
+    pub fn new(status: &Status, tracking: Option<&Tracking>, unheld: &[Unheld]) -> Self {
         let beside = |path: &RepoPath| {
             let pending = status.pending.as_ref()?;
             pending.beside.iter().find(|(of, _)| of == path).map(|(_, file)| Bytes::from(file))
@@ -143,6 +145,7 @@ impl Answer {
             ignored: listed(&status.ignored),
             skipped: status.skipped.iter().map(left).collect(),
             ghosts: status.ghosts,
+            unheld: unheld.iter().map(Unheld::json).collect(),
             unreadable: unreadable.map(|(path, e)| Unreadable { path: path.into(), error: e.to_string() }).collect(),
         }
     }

@@ -10,6 +10,7 @@ use dits_core::worktree::{Skipped, StagedChange, Status, StatusOptions, Untracke
 use super::short::conflict_letters;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::locking::unheld::Unheld;
 use crate::output::color;
 use crate::output::path::quote_text;
 use crate::output::size::plural;
@@ -22,6 +23,8 @@ pub struct Long<'a> {
     pub status: &'a Status,
     /// How far the branch is from what it follows.
     pub tracking: Option<Tracking>,
+    /// Changed files that this clone has not locked.
+    pub unheld: Vec<Unheld>,
     /// What it looked for.
     pub options: StatusOptions,
     /// The repository.
@@ -38,6 +41,7 @@ impl Long<'_> {
         self.staged()?;
         self.conflicts()?;
         self.unstaged()?;
+        self.unheld()?;
         let (title, hint) = ("Untracked files:", "`dits add PATH` stages them");
         self.listed(title, hint, &self.status.untracked)?;
         self.listed("Ignored files:", "`dits add -f PATH` stages them all the same", &self.status.ignored)?;
@@ -122,6 +126,19 @@ impl Long<'_> {
         for change in &self.status.unstaged {
             let text = format!("{:<15}{}", word(change.kind), self.opened.show(&change.path));
             self.entry(color::DELETED, &text)?;
+        }
+        Ok(())
+    }
+
+    fn unheld(&self) -> Result<(), CliError> {
+        if self.unheld.is_empty() {
+            return Ok(());
+        }
+        let hints = ["`dits lock PATH` before you go on; `dits locks` shows who has what now"];
+        self.section("Changed, and not locked by you:", &hints)?;
+        let now = self.cx.now()?;
+        for one in &self.unheld {
+            self.entry(color::DELETED, &format!("{} {}", self.opened.show(&one.path), one.words(now)))?;
         }
         Ok(())
     }

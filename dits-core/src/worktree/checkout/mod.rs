@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::diff::{Change, FileVersion};
 use crate::index::{Entry, FileStat, Flags, FsTime, Index, Stage, fs_clock, fs_clock_past};
+use crate::lock::LockView;
 use crate::partial::Promised;
 use crate::path::RepoPath;
 use crate::progress::Progress;
@@ -17,7 +18,7 @@ use crate::repo::{RepoError, Repository};
 use crate::tree::Mode;
 
 use super::obstacles::Obstacles;
-use super::{EntryKind, Meta, WorkDirs};
+use super::{EntryKind, Meta, WorkDirs, protect};
 
 mod note;
 mod plan;
@@ -86,6 +87,7 @@ impl<'a> Checkout<'a> {
         // Before the first look: what is found to be in place already may change right after.
         let clock = fs_clock(&temp)?;
         let plan = Plan::make(self, index, changes)?;
+        let lockable = protect::lockable_before(self.repo, &self.dirs, index, changes)?;
         let mut report = CheckoutReport::default();
         let obstacles = Obstacles::of(&plan.todo);
         let gone = changes.iter().filter(|change| change.new.is_none()).map(|change| &change.path);
@@ -97,11 +99,14 @@ impl<'a> Checkout<'a> {
         let here = plan.todo.iter().filter(|change| !plan.ghosts.contains(&change.path));
         let bytes = here.filter_map(|change| change.new.as_ref()).map(|version| version.size).sum();
         self.progress.stage("Writing files", Some(bytes), Some(plan.todo.len() as u64));
-        let written = self.write_all(&plan)?;
+        let mut written = self.write_all(&plan)?;
         report.ghosts = written.iter().filter(|(change, meta)| is_ghost(change.new.as_ref(), meta)).count() as u64;
         report.written = written.len() as u64 - report.ghosts;
         report.bytes = bytes;
         self.remove_all(index, &last, &mut report)?;
+        let mut in_place = plan.in_place;
+        self.protect(&mut written)?;
+        self.protect(&mut in_place)?;
         // Once the clock is past them all, none has to be read to know that it is unchanged. A change by somebody else
         // before that shows in the modification time: what `put` gave the files is one that no write gives.
         let mut past = fs_clock(&temp)?;
@@ -109,8 +114,24 @@ impl<'a> Checkout<'a> {
             past = fs_clock_past(&temp, past)?;
         }
         record(index, written, past)?;
-        record(index, plan.in_place, clock)?;
+        record(index, in_place, clock)?;
+        if let Some(lockable) = lockable {
+            protect::protect_all(self.repo, &self.dirs, index, &lockable)?;
+        }
         Ok(report)
+    }
+
+    /// Lockable files are read-only unless this clone has them. The rules are those that were just written.
+    fn protect(&self, files: &mut [Written<'_>]) -> Result<(), RepoError> {
+        if self.dirs.is_mount() || files.is_empty() {
+            return Ok(());
+        }
+        // Rules or notes that cannot be read must not be in the way of the version that repairs them.
+        let Ok(view) = LockView::new(self.repo, &self.dirs, None) else { return Ok(()) };
+        for (change, meta) in files {
+            *meta = protect::protect_new(&self.dirs, &view, &change.path, *meta)?;
+        }
+        Ok(())
     }
 
     fn remove_all(&self, index: &mut Index, paths: &[&RepoPath], report: &mut CheckoutReport) -> Result<(), RepoError> {

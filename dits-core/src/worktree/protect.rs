@@ -1,0 +1,171 @@
+//! Lockable files are read-only until they are locked. Which of them this clone has, it knows by itself (`lock::LockView`).
+//!
+//! Only the bits that allow writing change, and the executable bit never does. The change time that this leaves is noted in
+//! the staging area, so that no file has to be read to know that its content is the same. In a mount the daemon decides.
+
+use std::collections::HashSet;
+
+use super::{EntryKind, Everything, Meta, Selection, WorkDirs};
+use crate::attributes::ATTRIBUTES_FILE;
+use crate::diff::Change;
+use crate::index::{FileStat, Index, Stage, fs_clock, fs_clock_past};
+use crate::lock::LockView;
+use crate::path::RepoPath;
+use crate::repo::{RepoError, Repository};
+
+/// The bits that allow writing.
+const WRITE: u32 = 0o222;
+/// The owner's.
+const OWNER_WRITE: u32 = 0o200;
+
+/// What changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Protected {
+    /// Files that are read-only now.
+    pub read_only: Vec<RepoPath>,
+    /// Files that can be written now.
+    pub writable: Vec<RepoPath>,
+}
+
+/// Which files that are not lockable are made writable.
+#[derive(Clone, Copy)]
+pub enum Loosen<'a> {
+    /// None: who made them read-only meant it.
+    None,
+    /// Those that were lockable before.
+    These(&'a HashSet<RepoPath>),
+    /// All.
+    All,
+}
+
+impl Repository {
+    /// Makes the selected files that are staged read-only or writable, as rules and locks have it now.
+    ///
+    /// # Errors
+    /// When rules or the staging area cannot be read, or a file cannot be changed.
+    pub fn protect(&self, selection: &dyn Selection, loosen: Loosen<'_>) -> Result<Protected, RepoError> {
+        if self.layout().is_mount() || self.layout().worktree.is_none() {
+            return Ok(Protected::default());
+        }
+        let dirs = self.work_dirs()?;
+        let mut index = self.lock_index()?;
+        let view = LockView::new(self, &dirs, None)?;
+        let done = protect_staged(self, &dirs, &view, &mut index, selection, loosen)?;
+        index.commit()?;
+        Ok(done)
+    }
+}
+
+/// [`Repository::protect`] with a staging area that is changed in memory.
+pub(super) fn protect_staged(
+    repo: &Repository,
+    dirs: &WorkDirs,
+    view: &LockView<'_>,
+    index: &mut Index,
+    selection: &dyn Selection,
+    loosen: Loosen<'_>,
+) -> Result<Protected, RepoError> {
+    let staged = index.entries().filter(|entry| entry.stage == Stage::Normal && !entry.flags.ghost);
+    let staged: Vec<_> = staged.map(|entry| entry.to_entry()).filter(|entry| selection.includes(&entry.path)).collect();
+    let mut done = Protected::default();
+    let mut touched = Vec::new();
+    for entry in staged {
+        let Some(before) = dirs.stat(&entry.path)? else { continue };
+        let Some(mode) = mode_for(view, &entry.path, &before, loosen) else { continue };
+        let Some(after) = change_mode(dirs, &entry.path, &before, mode)? else { continue };
+        let list = if mode & WRITE == 0 { &mut done.read_only } else { &mut done.writable };
+        list.push(entry.path.clone());
+        if entry.view().is_unmodified(&FileStat::from(&before)) {
+            touched.push((entry, after));
+        }
+    }
+    if !touched.is_empty() {
+        let private = &repo.layout().private;
+        let clock = fs_clock_past(private, fs_clock(private)?)?;
+        for (entry, after) in touched {
+            index.put(entry.with_stat(FileStat::from(&after), clock))?;
+        }
+    }
+    Ok(done)
+}
+
+/// Gives a file that was just put in place the mode that it is to have, and says what it looks like then.
+///
+/// # Errors
+/// When the mode cannot be changed.
+pub(crate) fn protect_new(
+    dirs: &WorkDirs,
+    view: &LockView<'_>,
+    path: &RepoPath,
+    meta: Meta,
+) -> Result<Meta, RepoError> {
+    let changed = match mode_for(view, path, &meta, Loosen::None) {
+        Some(mode) if !dirs.is_mount() => change_mode(dirs, path, &meta, mode)?,
+        _ => None,
+    };
+    Ok(changed.unwrap_or(meta))
+}
+
+/// The lockable files, if these changes bring other rules.
+pub(super) fn lockable_before(
+    repo: &Repository,
+    dirs: &WorkDirs,
+    index: &Index,
+    changes: &[Change],
+) -> Result<Option<HashSet<RepoPath>>, RepoError> {
+    if dirs.is_mount() || !changes.iter().any(|change| change.path.name() == ATTRIBUTES_FILE.as_bytes()) {
+        return Ok(None);
+    }
+    let Ok(view) = LockView::new(repo, dirs, None) else { return Ok(None) };
+    let mut lockable = HashSet::new();
+    for entry in index.entries() {
+        let path = entry.repo_path();
+        // Rules that cannot be read are perhaps what is to be replaced.
+        if view.rules(&path).is_ok_and(|rules| rules.lockable) {
+            lockable.insert(path);
+        }
+    }
+    Ok(Some(lockable))
+}
+
+/// Applies rules that have changed to all files.
+pub(super) fn protect_all(
+    repo: &Repository,
+    dirs: &WorkDirs,
+    index: &mut Index,
+    before: &HashSet<RepoPath>,
+) -> Result<(), RepoError> {
+    let view = LockView::new(repo, dirs, None)?;
+    protect_staged(repo, dirs, &view, index, &Everything, Loosen::These(before)).map(drop)
+}
+
+/// The permissions that a file is to have, if they are others than those it has.
+fn mode_for(view: &LockView<'_>, path: &RepoPath, meta: &Meta, loosen: Loosen<'_>) -> Option<u32> {
+    if !matches!(meta.kind(), EntryKind::File { .. }) {
+        return None;
+    }
+    let loose = |path| match loosen {
+        Loosen::None => false,
+        Loosen::These(paths) => paths.contains(path),
+        Loosen::All => true,
+    };
+    // Rules that cannot be understood are told by `add`; a checkout of whatever repairs them has to get through.
+    let editable = match view.rules(path).unwrap_or_default().lockable {
+        false if !loose(path) => return None,
+        false => true,
+        true => view.standing(path).1.is_editable(),
+    };
+    let mode = meta.mode & 0o7777;
+    match editable {
+        true if mode & OWNER_WRITE == 0 => Some(mode | OWNER_WRITE),
+        false if mode & WRITE != 0 => Some(mode & !WRITE),
+        _ => None,
+    }
+}
+
+/// Changes permissions. If anything else about the file has changed meanwhile, it looks as before to those who compare.
+fn change_mode(dirs: &WorkDirs, path: &RepoPath, before: &Meta, mode: u32) -> Result<Option<Meta>, RepoError> {
+    let Some(after) = dirs.set_mode(path, mode)? else { return Ok(None) };
+    let key = |meta: &Meta| (meta.mtime, meta.size, meta.ino);
+    Ok(Some(if key(before) == key(&after) { after } else { *before }))
+}
