@@ -17,6 +17,11 @@ pub const ALL: &[Guide] = &[
     Guide { name: "git", about: "what is as in git, and what is not", text: include_str!("guide/git.md") },
     Guide { name: "revisions", about: "how to name a version", text: include_str!("guide/revisions.md") },
     Guide { name: "sharing", about: "remotes, clone, push and pull", text: include_str!("guide/sharing.md") },
+    Guide {
+        name: "locking",
+        about: "files that nobody can merge: lock, edit, push",
+        text: include_str!("guide/locking.md"),
+    },
     Guide { name: "pathspecs", about: "how to name files", text: include_str!("guide/pathspecs.md") },
     Guide { name: "ignore", about: ".ditsignore: what not to version", text: include_str!("guide/ignore.md") },
     Guide {

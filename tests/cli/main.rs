@@ -16,6 +16,7 @@ mod git_twin;
 mod history;
 mod hostile;
 mod inspect;
+mod locking;
 mod many_refs;
 mod media;
 mod merging;

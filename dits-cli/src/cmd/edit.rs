@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 
 use dits_core::lock::LockKey;
-use dits_core::worktree::Loosen;
 use serde::Serialize;
 
 use super::lock;
@@ -12,7 +11,6 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::locking::desk::Desk;
 use crate::locking::names;
-use crate::locking::table::Keys;
 use crate::locking::take::Wish;
 use crate::output::json::Bytes;
 
@@ -71,7 +69,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         }
         theirs
     })?;
-    opened.repo.protect(&Keys::of(&paths), Loosen::None)?;
+    opened.repo.protect_files(&paths)?;
     for lock in theirs {
         let (path, held) = (opened.show(&lock.path), crate::locking::show::held(&lock, cx.now()?));
         cx.warn(format!("{path} {held}, when the server was last asked"));

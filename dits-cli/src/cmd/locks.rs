@@ -33,7 +33,9 @@ use crate::repository::Opened;
   dits locks --mine           what you have in this clone
   dits locks shots/010        below a folder
   dits locks --watch          goes on, with each change, until Ctrl-C
-  dits locks --apply          makes files read-only or writable, as rules and locks have it now")]
+  dits locks --apply          makes files read-only or writable, as rules and locks have it now
+
+`dits help locking` tells what locks are for.")]
 pub struct Args {
     /// Only these files, folders and patterns (`dits help pathspecs`)
     #[arg(value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]

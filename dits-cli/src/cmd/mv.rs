@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::locking::moved;
 use crate::output::json::Bytes;
 use crate::output::size::plural;
 use crate::repository::Opened;
@@ -63,7 +64,9 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     opened.place()?;
     let moves = plan(&args, &opened)?;
     let options = MoveOptions { force: args.force, skip: args.skip, dry_run: args.dry_run };
+    let held = if args.dry_run { Vec::new() } else { moved::held(&opened, cx, &moves)? };
     let outcome = opened.repo.move_files(&moves, options)?;
+    moved::lock(&opened, cx, &held, &outcome)?;
     if cx.json() {
         let step = |(from, to): &(RepoPath, RepoPath)| Step { from: Bytes::from(from), to: Bytes::from(to) };
         let skipped = outcome.skipped.iter().map(|(from, to, why)| Skipped {

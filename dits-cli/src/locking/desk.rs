@@ -102,7 +102,7 @@ impl<'a> Desk<'a> {
         }
         let head = self.opened.repo.head()?;
         let none = || CliError::usage("you are not on a branch; name one: --branch=NAME");
-        Ok(self.base()?.upstream.or_else(|| head.branch().cloned()).ok_or_else(none)?)
+        self.base()?.upstream.or_else(|| head.branch().cloned()).ok_or_else(none)
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod base;
 pub mod changes;
 pub mod desk;
+pub mod moved;
 pub mod names;
 pub mod refusal;
 pub mod show;

@@ -23,6 +23,14 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl Selection for Keys {
     fn includes(&self, path: &RepoPath) -> bool {
         self.0.contains(&LockKey::of(path))

@@ -5,12 +5,11 @@ use dits_core::lock::{Fence, LocalLocks, Lock, LockKind, Release, Rules};
 use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
 use dits_core::refs::RefName;
-use dits_core::worktree::Loosen;
 use dits_sync::SyncError;
 use dits_sync::client::{Ask, Client, LockOutcome, LockRefusal, LockRequest, MAX_LOCKS, UnlockRequest};
 
 use super::desk::Desk;
-use super::table::{self, Keys};
+use super::table;
 use crate::error::CliError;
 
 /// How long one question for changes may take, in seconds.
@@ -226,8 +225,8 @@ impl<'a> Asked<'a> {
                 });
             }
         })?;
-        let keys = Keys::of(taken.locked.iter().map(|(path, _)| path));
-        desk.opened.repo.protect(&keys, Loosen::None)?;
+        let locked: Vec<RepoPath> = taken.locked.iter().map(|(path, _)| path.clone()).collect();
+        desk.opened.repo.protect_files(&locked)?;
         Ok(())
     }
 }

@@ -1,12 +1,13 @@
 //! What a push needs of locks: the tokens that are shown, files that were edited offline, and locks whose tokens are out of
 //! date.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dits_core::commit::Commit;
 use dits_core::diff;
+use dits_core::history::brought::{Brought, BroughtError};
 use dits_core::lock::local::Token;
-use dits_core::lock::{Fence, LocalLocks, Lock, LockKey, LockKind, Rules, clone};
+use dits_core::lock::{Fence, LocalLocks, Lock, LockKey, LockKind, Rules, Standing, clone};
 use dits_core::object::{CommitId, Digest, ObjectKind};
 use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
@@ -19,6 +20,7 @@ use dits_sync::client::{Ask, Client, LockOutcome, LockRefusal, LockRequest, MAX_
 
 use super::base::Base;
 use super::desk;
+use super::table::Keys;
 use crate::error::CliError;
 
 /// How a lock was asked for.
@@ -86,7 +88,7 @@ impl<'a> Shown<'a> {
         if self.state.offline.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = super::table::Keys::of(self.state.offline.values());
+        let keys = Keys::of(self.state.offline.values());
         let mut paths = Vec::new();
         for (old, new) in moves {
             let tree = |id| Commit::read(self.repo.store(), id).map(|commit| commit.tree);
@@ -116,7 +118,7 @@ impl<'a> Shown<'a> {
             let UpdateOutcome::Locked(against) = outcome else { continue };
             for (path, refusal) in against {
                 match refusal {
-                    LockRefusal::Token { own: Some(lock) } => _ = own.insert(path.clone(), lock),
+                    LockRefusal::Token { own: Some(lock) } => _ = own.insert(path.clone(), &**lock),
                     // Something else stands against it, and will again.
                     _ => return Ok(false),
                 }
@@ -187,14 +189,44 @@ impl<'a> Shown<'a> {
         Ok(Ask { path: path.clone(), versions: base.versions(self.repo, path)?, release: rules.release })
     }
 
-    /// Keeps the tokens that were given.
+    /// The files of this clone's tokens that a push changed: their locks may have ended with it.
+    ///
+    /// # Errors
+    /// When history cannot be read.
+    pub fn used(&self, moves: &[(Option<CommitId>, CommitId)]) -> Result<Vec<RepoPath>, RepoError> {
+        let keys =
+            Keys::of(self.state.tokens.values().map(|token| &token.path).chain(self.given.iter().map(|(p, _)| p)));
+        let tips: Vec<CommitId> = moves.iter().map(|(_, new)| *new).collect();
+        let known: Vec<CommitId> = moves.iter().filter_map(|(old, _)| *old).collect();
+        let mut used = BTreeSet::new();
+        if !keys.is_empty() {
+            let wanted = |path: &RepoPath| keys.includes(path);
+            let read = Brought::new(self.repo.store()).by_commits(&tips, &known, &wanted, &mut |_, paths| {
+                used.extend(paths);
+                true
+            });
+            match read {
+                Err(BroughtError::Store(error)) => return Err(error.into()),
+                Err(BroughtError::Ref(error)) => return Err(error.into()),
+                // Their locks are heard of with the next push.
+                Err(BroughtError::TooMuch) | Ok(()) => {}
+            }
+        }
+        Ok(used.into_iter().collect())
+    }
+
+    /// Keeps the tokens that were given, and drops those of `used` files whose locks are not known to stand any more.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn record(&self) -> Result<(), CliError> {
-        if self.given.is_empty() {
+    pub fn record(&self, used: &[RepoPath], heard: Option<&LocalLocks>) -> Result<(), CliError> {
+        if self.given.is_empty() && used.is_empty() {
             return Ok(());
         }
+        let us = self.place.as_ref().map(|place| place.clone);
+        let stands = |path: &RepoPath| {
+            heard.is_some_and(|heard| matches!(heard.standing(path, us, None, None), Standing::Ours(Some(_))))
+        };
         let common = &self.repo.layout().common;
         LocalLocks::change(common, &self.remote.name, |state| {
             for (path, fence) in &self.given {
@@ -202,6 +234,8 @@ impl<'a> Shown<'a> {
                 state.offline.remove(&key);
                 state.tokens.insert(key, Token { path: path.clone(), fence: *fence });
             }
+            // A push was accepted with them. A lock that does stand is found out by the next one.
+            used.iter().filter(|path| !stands(path)).for_each(|path| _ = state.tokens.remove(&LockKey::of(path)));
         })?;
         Ok(())
     }

@@ -193,6 +193,7 @@ pub const KEYS: &[Key] = &[
     ),
     key("gc.reflogExpire", Kind::Duration, Some("90d"), "How old a line of the reflog must be for `gc` to remove it."),
     key("init.defaultBranch", Kind::Text, Some("main"), "The branch a new repository begins with."),
+    key("lock.remote", Kind::Text, None, "The remote that holds the locks, if not the one that the branch follows."),
     key(
         "lock.require",
         Kind::Bool,

@@ -30,12 +30,7 @@ impl Rules {
             Some(State::Value(value)) if Release::parse(value).is_some() => Release::parse(value),
             Some(other) => return Err(bad("release", other, "write close, push, merge or manual")),
         };
-        let lockable = match attributes.get("lockable") {
-            None => auto || release.is_some(),
-            Some(State::Unset) => false,
-            Some(State::Set) => true,
-            Some(other) => return Err(bad("lockable", other, "write lockable or -lockable")),
-        };
+        let lockable = attributes.lockable()?.unwrap_or(auto || release.is_some());
         Ok(Self { lockable, auto: auto && lockable, release: release.unwrap_or_default() })
     }
 }

@@ -71,7 +71,7 @@ pub struct News {
     /// Who the server takes this clone for.
     pub you: String,
     /// Paths that have other locks than before.
-    pub changed: Vec<RepoPath>,
+    pub changed: Vec<LockKey>,
     /// All locks of these paths, or all that there are.
     pub locks: Vec<Lock>,
 }
@@ -165,8 +165,8 @@ impl LocalLocks {
                 return;
             }
         };
-        for path in &news.changed {
-            locks.remove(&LockKey::of(path));
+        for key in &news.changed {
+            locks.remove(key);
         }
         for lock in news.locks {
             locks.entry(LockKey::of(&lock.path)).or_default().push(lock);

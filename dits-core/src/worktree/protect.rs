@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::{EntryKind, Everything, Meta, Selection, WorkDirs};
 use crate::attributes::ATTRIBUTES_FILE;
 use crate::diff::Change;
-use crate::index::{FileStat, Index, Stage, fs_clock, fs_clock_past};
+use crate::index::{Entry, FileStat, Index, Stage, fs_clock, fs_clock_past};
 use crate::lock::LockView;
 use crate::path::RepoPath;
 use crate::repo::{RepoError, Repository};
@@ -44,32 +44,55 @@ impl Repository {
     /// # Errors
     /// When rules or the staging area cannot be read, or a file cannot be changed.
     pub fn protect(&self, selection: &dyn Selection, loosen: Loosen<'_>) -> Result<Protected, RepoError> {
+        self.protect_with(loosen, |index| staged(index, selection))
+    }
+
+    /// The same for certain files: their number decides how long it takes, and not that of all.
+    ///
+    /// # Errors
+    /// As [`Repository::protect`].
+    pub fn protect_files(&self, paths: &[RepoPath]) -> Result<Protected, RepoError> {
+        self.protect_with(Loosen::None, |index| {
+            let found = paths.iter().filter_map(|path| index.get(path, Stage::Normal));
+            found.filter(|entry| !entry.flags.ghost).map(|entry| entry.to_entry()).collect()
+        })
+    }
+
+    fn protect_with(
+        &self,
+        loosen: Loosen<'_>,
+        choose: impl FnOnce(&Index) -> Vec<Entry>,
+    ) -> Result<Protected, RepoError> {
         if self.layout().is_mount() || self.layout().worktree.is_none() {
             return Ok(Protected::default());
         }
         let dirs = self.work_dirs()?;
         let mut index = self.lock_index()?;
         let view = LockView::new(self, &dirs, None)?;
-        let done = protect_staged(self, &dirs, &view, &mut index, selection, loosen)?;
+        let chosen = choose(&index);
+        let done = protect_entries(self, &dirs, &view, &mut index, chosen, loosen)?;
         index.commit()?;
         Ok(done)
     }
 }
 
-/// [`Repository::protect`] with a staging area that is changed in memory.
-pub(super) fn protect_staged(
+fn staged(index: &Index, selection: &dyn Selection) -> Vec<Entry> {
+    let files = index.entries().filter(|entry| entry.stage == Stage::Normal && !entry.flags.ghost);
+    files.filter(|entry| selection.includes(&entry.repo_path())).map(|entry| entry.to_entry()).collect()
+}
+
+/// Changes files and, in memory, the staging area.
+fn protect_entries(
     repo: &Repository,
     dirs: &WorkDirs,
     view: &LockView<'_>,
     index: &mut Index,
-    selection: &dyn Selection,
+    chosen: Vec<Entry>,
     loosen: Loosen<'_>,
 ) -> Result<Protected, RepoError> {
-    let staged = index.entries().filter(|entry| entry.stage == Stage::Normal && !entry.flags.ghost);
-    let staged: Vec<_> = staged.map(|entry| entry.to_entry()).filter(|entry| selection.includes(&entry.path)).collect();
     let mut done = Protected::default();
     let mut touched = Vec::new();
-    for entry in staged {
+    for entry in chosen {
         let Some(before) = dirs.stat(&entry.path)? else { continue };
         let Some(mode) = mode_for(view, &entry.path, &before, loosen) else { continue };
         let Some(after) = change_mode(dirs, &entry.path, &before, mode)? else { continue };
@@ -136,7 +159,8 @@ pub(super) fn protect_all(
     before: &HashSet<RepoPath>,
 ) -> Result<(), RepoError> {
     let view = LockView::new(repo, dirs, None)?;
-    protect_staged(repo, dirs, &view, index, &Everything, Loosen::These(before)).map(drop)
+    let all = staged(index, &Everything);
+    protect_entries(repo, dirs, &view, index, all, Loosen::These(before)).map(drop)
 }
 
 /// The permissions that a file is to have, if they are others than those it has.

@@ -1,16 +1,19 @@
 //! What a push has to do with locks: it shows the tokens of this clone, and hears which locks it has released.
 
 use dits_core::lock::local::News;
+use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
+use dits_core::repo::Repository;
+use dits_core::worktree::Loosen;
 use dits_sync::SyncError;
-use dits_sync::client::{Client, Listing, PushRequest, PushedRefs, UpdateOutcome};
+use dits_sync::client::{Client, Listing, PushRequest, PushedRefs, Update, UpdateOutcome};
 
 use crate::context::Context;
 use crate::date::Moment;
 use crate::error::CliError;
-use crate::locking::desk::tell_damage;
+use crate::locking::desk::{self, tell_damage};
 use crate::locking::refusal::Teller;
-use crate::locking::table;
+use crate::locking::table::{self, Keys};
 use crate::locking::tokens::{self, Shown};
 use crate::repository::Opened;
 use crate::sharing::peer::Peer;
@@ -22,7 +25,10 @@ pub struct Locks<'a> {
     shown: Option<Shown<'a>>,
     remote: String,
     now: Moment,
+    /// What was heard of locks after the push.
     news: Option<News>,
+    /// Files of this clone's locks that the push changed.
+    used: Vec<RepoPath>,
 }
 
 impl<'a> Locks<'a> {
@@ -33,7 +39,7 @@ impl<'a> Locks<'a> {
     pub fn new(opened: &'a Opened, peer: &'a Peer, cx: &'a Context) -> Result<Self, CliError> {
         let shown = peer.remote.as_ref().map(|remote| Shown::new(&opened.repo, remote)).transpose()?;
         let remote = peer.remote.as_ref().map_or_else(|| peer.shown(), |remote| remote.name.clone());
-        Ok(Self { opened, cx, shown, remote, now: cx.now()?, news: None })
+        Ok(Self { opened, cx, shown, remote, now: cx.now()?, news: None, used: Vec::new() })
     }
 
     /// Pushes with the tokens. What was edited offline is locked first; a lock whose token is out of date is asked for once
@@ -50,17 +56,25 @@ impl<'a> Locks<'a> {
     ) -> Result<PushedRefs, SyncError> {
         let repo = &self.opened.repo;
         let Some(shown) = &mut self.shown else { return client.push(repo, request, listing, progress) };
+        let moves = |updates: &[&Update]| {
+            tokens::commits(repo, updates.iter().map(|update| (&update.name, update.old, update.new)))
+        };
         if !request.dry_run {
-            let moves = request.updates.iter().map(|update| (&update.name, update.old, update.new));
             // What cannot be locked the server refuses, with its reason.
-            shown.lock_offline(client, &tokens::commits(repo, moves), progress)?;
+            shown.lock_offline(client, &moves(&request.updates.iter().collect::<Vec<_>>()), progress)?;
         }
+        let all = request.updates.clone();
         let mut request = PushRequest { tokens: shown.tokens(), ..request.clone() };
         let mut pushed = client.push(repo, &request, listing, progress)?;
         if !request.dry_run && shown.renew(client, &pushed.outcomes, progress)? {
             request.tokens = shown.tokens();
-            pushed = again(client, repo, request, listing, pushed, progress)?;
+            pushed = again(client, repo, request.clone(), listing, pushed, progress)?;
         }
+        if request.dry_run {
+            return Ok(pushed);
+        }
+        let done = all.iter().zip(&pushed.outcomes).filter(|(_, outcome)| **outcome == UpdateOutcome::Done);
+        self.used = shown.used(&moves(&done.map(|(update, _)| update).collect::<Vec<_>>()))?;
         if shown.place.is_some() {
             self.news = table::by_the_way(repo, &self.remote, client, self.now.seconds, progress);
         }
@@ -73,10 +87,16 @@ impl<'a> Locks<'a> {
     /// When it cannot be written.
     pub fn record(&mut self) -> Result<(), CliError> {
         let Some(shown) = &self.shown else { return Ok(()) };
-        shown.record()?;
-        let Some(news) = self.news.take() else { return Ok(()) };
-        if let Some(damage) = table::take(&self.opened.repo, &self.remote, news)? {
-            tell_damage(&damage, self.cx);
+        let mut heard = None;
+        if let Some(news) = self.news.take() {
+            if let Some(damage) = table::take(&self.opened.repo, &self.remote, news)? {
+                tell_damage(&damage, self.cx);
+            }
+            heard = Some(desk::state(&self.opened.repo, &self.remote, self.cx)?);
+        }
+        shown.record(&self.used, heard.as_ref())?;
+        if !self.used.is_empty() {
+            self.opened.repo.protect(&Keys::of(&self.used), Loosen::None)?;
         }
         Ok(())
     }
@@ -94,7 +114,7 @@ impl<'a> Locks<'a> {
 /// Pushes what locks stood against once more.
 fn again(
     client: &mut Client<'_>,
-    repo: &dits_core::repo::Repository,
+    repo: &Repository,
     mut request: PushRequest,
     listing: &Listing,
     mut first: PushedRefs,

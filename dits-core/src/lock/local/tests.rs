@@ -26,7 +26,7 @@ fn lock(at: &str, clone: CloneId, counter: u64) -> Lock {
 
 fn news(since: Option<u64>, now: u64, changed: &[&str], locks: Vec<Lock>) -> News {
     let stamp = |version| ("life".to_owned(), version);
-    let changed = changed.iter().map(|text| path(text)).collect();
+    let changed = changed.iter().map(|text| LockKey::of(&path(text))).collect();
     News { since: since.map(stamp), now: stamp(now), at: 50, you: "ada".into(), changed, locks }
 }
 
