@@ -104,6 +104,12 @@ impl Set {
     }
 }
 
+/// The answer of a command that failed.
+#[track_caller]
+fn answer(done: &Finished) -> Value {
+    serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done}"))
+}
+
 #[test]
 fn two_artists_and_one_map() {
     let mut set = Set::served();
@@ -119,7 +125,7 @@ fn two_artists_and_one_map() {
     set.dits("ada", "locks").ok().says("you");
     let refused = set.dits("bob", &format!("lock {MAP}")).exits(4);
     refused.warns("is locked by ada since").warns("new lighting").warns("ask ada").warns("dits lock --wait");
-    let refused = json(set.dits("bob", &format!("lock --json {MAP}")).exits(4));
+    let refused = answer(&set.dits("bob", &format!("lock --json {MAP}")).exits(4));
     let one = &refused["refused"][0];
     assert_eq!((&one["why"], &one["lock"]["holder"], &one["path"]), (&"held".into(), &"ada".into(), &MAP.into()));
     assert!(one["lock"]["folder"].as_str().unwrap().ends_with("/ada") && one["lock"]["mine"] == false, "{one}");
@@ -130,7 +136,7 @@ fn two_artists_and_one_map() {
     set.dits("bob", "commit -q -m mine").ok().warns("is locked by ada");
     let push = set.dits("bob", "push").exits(4).warns("(locked files)").warns("is locked by ada since");
     push.warns("your commits are safe here");
-    let push = json(set.dits("bob", "push --json").exits(4));
+    let push = answer(&set.dits("bob", "push --json").exits(4));
     assert_eq!((&push["locked"][0]["why"], &push["refs"][0]["status"]), (&"held".into(), &"remote-rejected".into()));
     set.dits("bob", "reset -q --hard HEAD~1").ok();
     assert!(!set.writable("bob", MAP));
@@ -175,7 +181,7 @@ fn any_number_of_files_all_or_nothing() {
     let refused = set.dits("bob", "lock Maps").exits(4);
     refused.warns("nothing was locked").warns("`Maps/Level_01.umap` is locked by").warns("another clone of yours");
     assert!(set.locks("bob", "--mine").is_empty() && !set.writable("bob", "Maps/Level_02.umap"));
-    let partial = json(set.dits("bob", "lock --partial --json Maps").exits(4));
+    let partial = answer(&set.dits("bob", "lock --partial --json Maps").exits(4));
     assert_eq!(partial["locked"][0]["path"], "Maps/Level_02.umap");
     assert!(set.writable("bob", "Maps/Level_02.umap") && !set.writable("bob", MAP));
     assert_eq!(set.locks("bob", "Maps/Level_02.umap").len(), 1);
@@ -357,7 +363,7 @@ fn a_clone_without_locks_and_one_without_remote() {
     std::fs::write(&file, b"damaged").unwrap();
     set.dits("ada", "locks").ok().warns("is damaged").warns("edit --offline").says("you");
     set.edit("ada", MAP, 5);
-    set.commit("ada", "without the token");
+    set.commit("ada", "tokenless");
     set.dits("ada", "push").ok();
     assert!(set.locks("ada", "").is_empty(), "the lock was asked for again, and has ended with the push");
     // A copy of a clone is another clone.

@@ -189,8 +189,10 @@ impl List<'_> {
         for path in &lost {
             cx.note(format!("{} was locked by you, and is not any more", opened.show(path)));
         }
-        if locks.is_empty() && !stream {
-            cx.note("nothing is locked");
+        match (locks.is_empty(), stream) {
+            (true, true) => writeln!(cx.out(), "nothing is locked")?,
+            (true, false) => cx.note("nothing is locked"),
+            (false, _) => {}
         }
         if let Some(done) = applied {
             let files = |count: usize| plural(count as u64, "file", "files");

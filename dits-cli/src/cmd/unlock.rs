@@ -84,8 +84,14 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
                 .hint("`dits unlock --keep-changes` frees it all the same: the changes stay here, and whoever locks it next does not have them"));
         }
     }
-    let outcomes = give_back(&desk, &paths, args.force, &progress)?;
+    let mut outcomes = give_back(&desk, &paths, args.force, &progress)?;
     drop(progress);
+    for (path, outcome) in &mut outcomes {
+        // What was only noted here is given back as well.
+        if *outcome == UnlockOutcome::NotLocked && state.offline.contains_key(&LockKey::of(path)) {
+            *outcome = UnlockOutcome::Unlocked(Vec::new());
+        }
+    }
     tell(&desk, &outcomes)
 }
 

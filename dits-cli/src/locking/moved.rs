@@ -71,6 +71,9 @@ pub fn lock(opened: &Opened, cx: &Context, held: &[(RepoPath, Wish)], moved: &Mo
     let you = state.seen.as_ref().map_or("", |seen| &seen.you);
     let us = Some(desk.place.clone);
     let teller = Teller { opened, remote: &desk.remote.name, us, you, now: cx.now()?, push: false };
+    for (path, _) in &taken.locked {
+        cx.note(format!("{} is locked by you as well", opened.show(path)));
+    }
     for (path, why) in &taken.refused {
         cx.warn(format!("{}; the push will tell", teller.message(path, why)));
     }

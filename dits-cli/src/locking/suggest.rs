@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use dits_core::attributes::ATTRIBUTES_FILE;
 use dits_core::durable;
 use dits_core::index::Stage;
+use dits_core::lock::Rules;
 use dits_core::path::RepoPath;
 use dits_core::repo::RepoError;
 
@@ -57,7 +58,9 @@ pub fn write(opened: &Opened) -> Result<Written, CliError> {
     for entry in repo.index()?.entries().filter(|entry| entry.stage == Stage::Normal) {
         let path = entry.repo_path();
         let Some((program, ending)) = format_of(&path) else { continue };
-        if lookup.attributes_of(&path).map_err(RepoError::from)?.get("lockable").is_none() {
+        let attributes = lookup.attributes_of(&path).map_err(RepoError::from)?;
+        let lockable = Rules::of(&attributes).is_ok_and(|rules| rules.lockable);
+        if !lockable && attributes.get("lockable").is_none() {
             found.insert((program, ending));
         }
     }

@@ -10,6 +10,7 @@ use dits_sync::client::{Ask, Client, LockOutcome, LockRefusal, LockRequest, MAX_
 
 use super::desk::Desk;
 use super::table;
+use crate::date::Moment;
 use crate::error::CliError;
 
 /// How long one question for changes may take, in seconds.
@@ -83,7 +84,7 @@ pub fn lock(desk: &Desk<'_>, wish: &Wish, progress: &dyn Progress) -> Result<Tak
     Ok(taken)
 }
 
-/// Waits until one of the locks that stand in the way changes.
+/// Waits until one of the locks that stand in the way changes, or a lease among them may have ended: nobody is told of that.
 fn wait(
     client: &mut Client<'_>,
     known: &mut LocalLocks,
@@ -102,8 +103,20 @@ fn wait(
         if !stands(known) {
             return Ok(());
         }
-        news = table::ask(client, known, PATIENCE, desk.now, progress)?;
+        let lease = taken.refused.iter().filter_map(|(_, why)| lease_left(why)).min();
+        news = table::ask(client, known, lease.unwrap_or(PATIENCE), desk.now, progress)?;
+        if lease.is_some() {
+            return Ok(());
+        }
     }
+}
+
+/// How many seconds until a lease ends, by the clock of this machine.
+fn lease_left(refusal: &LockRefusal) -> Option<u32> {
+    let LockRefusal::Held(lock) = refusal else { return None };
+    let now = Moment::now(None).map_or(0, |now| now.seconds);
+    let left = lock.expires?.saturating_sub(now).clamp(0, i64::from(PATIENCE) - 1);
+    u32::try_from(left + 1).ok()
 }
 
 fn tell_waiting(desk: &Desk<'_>, taken: &Taken) {

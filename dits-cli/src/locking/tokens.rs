@@ -16,7 +16,9 @@ use dits_core::remote::Remote;
 use dits_core::repo::{RepoError, Repository};
 use dits_core::worktree::Selection;
 use dits_sync::SyncError;
-use dits_sync::client::{Ask, Client, LockOutcome, LockRefusal, LockRequest, MAX_LOCKS, Place, UpdateOutcome};
+use dits_sync::client::{
+    Ask, Client, Listing, LockOutcome, LockRefusal, LockRequest, MAX_LOCKS, Place, Update, UpdateOutcome,
+};
 
 use super::base::Base;
 use super::desk;
@@ -89,14 +91,7 @@ impl<'a> Shown<'a> {
             return Ok(Vec::new());
         }
         let keys = Keys::of(self.state.offline.values());
-        let mut paths = Vec::new();
-        for (old, new) in moves {
-            let tree = |id| Commit::read(self.repo.store(), id).map(|commit| commit.tree);
-            let (old, new) =
-                (old.map(tree).transpose().map_err(RepoError::from)?, tree(*new).map_err(RepoError::from)?);
-            let changes = diff::trees(self.repo.store(), old, Some(new)).map_err(RepoError::from)?;
-            paths.extend(changes.into_iter().map(|change| change.path));
-        }
+        let mut paths = changed(self.repo, moves)?;
         paths.retain(|path| keys.includes(path));
         paths.sort();
         paths.dedup();
@@ -189,15 +184,16 @@ impl<'a> Shown<'a> {
         Ok(Ask { path: path.clone(), versions: base.versions(self.repo, path)?, release: rules.release })
     }
 
-    /// The files of this clone's tokens that a push changed: their locks may have ended with it.
+    /// The files of this clone's tokens that a push changed: their locks may have ended with it. `listing` is what the remote
+    /// had before.
     ///
     /// # Errors
     /// When history cannot be read.
-    pub fn used(&self, moves: &[(Option<CommitId>, CommitId)]) -> Result<Vec<RepoPath>, RepoError> {
+    pub fn used(&self, moves: &[(Option<CommitId>, CommitId)], listing: &Listing) -> Result<Vec<RepoPath>, RepoError> {
         let keys =
             Keys::of(self.state.tokens.values().map(|token| &token.path).chain(self.given.iter().map(|(p, _)| p)));
         let tips: Vec<CommitId> = moves.iter().map(|(_, new)| *new).collect();
-        let known: Vec<CommitId> = moves.iter().filter_map(|(old, _)| *old).collect();
+        let known: Vec<CommitId> = listing.refs.iter().filter_map(|(_, id)| commit(self.repo, *id)).collect();
         let mut used = BTreeSet::new();
         if !keys.is_empty() {
             let wanted = |path: &RepoPath| keys.includes(path);
@@ -241,16 +237,29 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// The files that differ between what was there and what is to be.
+///
+/// # Errors
+/// When history cannot be read.
+pub fn changed(repo: &Repository, moves: &[(Option<CommitId>, CommitId)]) -> Result<Vec<RepoPath>, RepoError> {
+    let tree = |id| Commit::read(repo.store(), id).map(|commit| commit.tree);
+    let mut paths = Vec::new();
+    for (old, new) in moves {
+        let changes = diff::trees(repo.store(), old.map(tree).transpose()?, Some(tree(*new)?))?;
+        paths.extend(changes.into_iter().map(|change| change.path));
+    }
+    Ok(paths)
+}
+
 /// What a push moves, as commits: from what was there to what is to be.
 #[must_use]
-pub fn commits<'u>(
-    repo: &Repository,
-    updates: impl IntoIterator<Item = (&'u RefName, Option<Digest>, Option<Digest>)>,
-) -> Vec<(Option<CommitId>, CommitId)> {
-    let known = |id: Digest| {
-        let info = repo.store().meta.info(&id).ok().flatten();
-        info.filter(|info| info.kind == ObjectKind::Commit).map(|_| CommitId::from_digest(id))
-    };
-    let branches = updates.into_iter().filter(|(name, ..)| name.as_branch().is_some());
-    branches.filter_map(|(_, old, new)| Some((old.and_then(known), known(new?)?))).collect()
+pub fn commits(repo: &Repository, updates: &[&Update]) -> Vec<(Option<CommitId>, CommitId)> {
+    let branches = updates.iter().filter(|update| update.name.as_branch().is_some());
+    branches.filter_map(|u| Some((u.old.and_then(|id| commit(repo, id)), commit(repo, u.new?)?))).collect()
+}
+
+/// The commit of this id, if it is here and one.
+fn commit(repo: &Repository, id: Digest) -> Option<CommitId> {
+    let info = repo.store().meta.info(&id).ok().flatten();
+    info.filter(|info| info.kind == ObjectKind::Commit).map(|_| CommitId::from_digest(id))
 }

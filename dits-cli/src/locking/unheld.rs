@@ -79,7 +79,7 @@ impl Unheld {
 /// Those of the changed files that are worth a word; of new ones, those that somebody else has locked.
 ///
 /// # Errors
-/// When rules or what is known of locks cannot be read.
+/// When the worktree cannot be opened.
 pub fn among<'p>(
     opened: &Opened,
     cx: &Context,
@@ -90,7 +90,8 @@ pub fn among<'p>(
         return Ok(Vec::new());
     }
     let dirs = opened.repo.work_dirs()?;
-    let view = LockView::new(&opened.repo, &dirs, Some(cx.now()?.seconds))?;
+    // Rules that cannot be read are told by `add`.
+    let Ok(view) = LockView::new(&opened.repo, &dirs, Some(cx.now()?.seconds)) else { return Ok(Vec::new()) };
     view.damaged.iter().for_each(|damage| tell_damage(damage, cx));
     let mut found = Vec::new();
     for (path, is_new) in changed {
@@ -99,7 +100,7 @@ pub fn among<'p>(
             Standing::Offline => Why::Offline,
             Standing::Theirs(lock) => Why::Theirs(Box::new(lock.clone())),
             Standing::Retained(lock) => Why::Retained(Box::new(lock.clone())),
-            Standing::Free if is_new || !view.rules(path)?.lockable => continue,
+            Standing::Free if is_new || !view.rules(path).is_ok_and(|rules| rules.lockable) => continue,
             Standing::Free => Why::NotLocked,
         };
         found.push(Unheld { path: path.clone(), why });
@@ -110,7 +111,7 @@ pub fn among<'p>(
 /// Warns of them.
 ///
 /// # Errors
-/// When rules or what is known of locks cannot be read.
+/// When the worktree cannot be opened.
 pub fn warn<'p>(
     opened: &Opened,
     cx: &Context,

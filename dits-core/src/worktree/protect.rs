@@ -1,7 +1,8 @@
 //! Lockable files are read-only until they are locked. Which of them this clone has, it knows by itself (`lock::LockView`).
 //!
 //! Only the bits that allow writing change, and the executable bit never does. The change time that this leaves is noted in
-//! the staging area, so that no file has to be read to know that its content is the same. In a mount the daemon decides.
+//! the staging area, so that no large file has to be read to know that its content is the same. In a mount the daemon
+//! decides.
 
 use std::collections::HashSet;
 
@@ -17,6 +18,9 @@ use crate::repo::{RepoError, Repository};
 const WRITE: u32 = 0o222;
 /// The owner's.
 const OWNER_WRITE: u32 = 0o200;
+
+/// From how many bytes on the new times of files are noted, so that nobody has to read them.
+const WORTH_NOTING: u64 = 8 << 20;
 
 /// What changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,7 +106,8 @@ fn protect_entries(
             touched.push((entry, after));
         }
     }
-    if !touched.is_empty() {
+    // Comparing so little once is sooner done than waiting for a tick of the clock and for the disk.
+    if touched.iter().map(|(entry, _)| entry.size).sum::<u64>() >= WORTH_NOTING {
         let private = &repo.layout().private;
         let clock = fs_clock_past(private, fs_clock(private)?)?;
         for (entry, after) in touched {

@@ -4,7 +4,6 @@ use dits_core::lock::local::News;
 use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
 use dits_core::repo::Repository;
-use dits_core::worktree::Loosen;
 use dits_sync::SyncError;
 use dits_sync::client::{Client, Listing, PushRequest, PushedRefs, Update, UpdateOutcome};
 
@@ -13,7 +12,7 @@ use crate::date::Moment;
 use crate::error::CliError;
 use crate::locking::desk::{self, tell_damage};
 use crate::locking::refusal::Teller;
-use crate::locking::table::{self, Keys};
+use crate::locking::table;
 use crate::locking::tokens::{self, Shown};
 use crate::repository::Opened;
 use crate::sharing::peer::Peer;
@@ -29,6 +28,8 @@ pub struct Locks<'a> {
     news: Option<News>,
     /// Files of this clone's locks that the push changed.
     used: Vec<RepoPath>,
+    /// All files that it changed.
+    changed: Vec<RepoPath>,
 }
 
 impl<'a> Locks<'a> {
@@ -39,7 +40,7 @@ impl<'a> Locks<'a> {
     pub fn new(opened: &'a Opened, peer: &'a Peer, cx: &'a Context) -> Result<Self, CliError> {
         let shown = peer.remote.as_ref().map(|remote| Shown::new(&opened.repo, remote)).transpose()?;
         let remote = peer.remote.as_ref().map_or_else(|| peer.shown(), |remote| remote.name.clone());
-        Ok(Self { opened, cx, shown, remote, now: cx.now()?, news: None, used: Vec::new() })
+        Ok(Self { opened, cx, shown, remote, now: cx.now()?, news: None, used: Vec::new(), changed: Vec::new() })
     }
 
     /// Pushes with the tokens. What was edited offline is locked first; a lock whose token is out of date is asked for once
@@ -56,12 +57,10 @@ impl<'a> Locks<'a> {
     ) -> Result<PushedRefs, SyncError> {
         let repo = &self.opened.repo;
         let Some(shown) = &mut self.shown else { return client.push(repo, request, listing, progress) };
-        let moves = |updates: &[&Update]| {
-            tokens::commits(repo, updates.iter().map(|update| (&update.name, update.old, update.new)))
-        };
         if !request.dry_run {
             // What cannot be locked the server refuses, with its reason.
-            shown.lock_offline(client, &moves(&request.updates.iter().collect::<Vec<_>>()), progress)?;
+            let moves = tokens::commits(repo, &request.updates.iter().collect::<Vec<_>>());
+            shown.lock_offline(client, &moves, progress)?;
         }
         let all = request.updates.clone();
         let mut request = PushRequest { tokens: shown.tokens(), ..request.clone() };
@@ -74,7 +73,8 @@ impl<'a> Locks<'a> {
             return Ok(pushed);
         }
         let done = all.iter().zip(&pushed.outcomes).filter(|(_, outcome)| **outcome == UpdateOutcome::Done);
-        self.used = shown.used(&moves(&done.map(|(update, _)| update).collect::<Vec<_>>()))?;
+        let moves = tokens::commits(repo, &done.map(|(update, _)| update).collect::<Vec<&Update>>());
+        (self.used, self.changed) = (shown.used(&moves, listing)?, tokens::changed(repo, &moves)?);
         if shown.place.is_some() {
             self.news = table::by_the_way(repo, &self.remote, client, self.now.seconds, progress);
         }
@@ -95,8 +95,12 @@ impl<'a> Locks<'a> {
             heard = Some(desk::state(&self.opened.repo, &self.remote, self.cx)?);
         }
         shown.record(&self.used, heard.as_ref())?;
-        if !self.used.is_empty() {
-            self.opened.repo.protect(&Keys::of(&self.used), Loosen::None)?;
+        // Files that are new were writable until now.
+        if !self.changed.is_empty()
+            && let Err(error) = self.opened.repo.protect_files(&self.changed)
+        {
+            // The push itself is done.
+            self.cx.warn(format!("files could not be made read-only: {error}"));
         }
         Ok(())
     }
