@@ -135,8 +135,12 @@ fn whatever_may_have_been_forgotten_is_another_instance() {
     changed(&locks, "it was restarted");
     locks.remove().unwrap();
     changed(&locks, "it was removed");
-    // On the same connection all the time: a master that was a replica for a while has another's memory.
-    let other = Redis::start("");
+    // On the same connection all the time: a master that was a replica for a while has another's memory, here an older copy
+    // of its own table.
+    let other = Redis::start(&format!("--replicaof 127.0.0.1 {}", redis.port()));
+    other.wait_for("INFO replication", "master_link_status:up");
+    other.command("REPLICAOF NO ONE");
+    assert!(matches!(locks.write(&stamp(&locks), &edit("newer")).unwrap(), Written::Done(_)));
     redis.command(&format!("REPLICAOF 127.0.0.1 {}", other.port()));
     redis.wait_for("INFO replication", "master_link_status:up");
     let text = away(locks.read(None));
