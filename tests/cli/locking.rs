@@ -165,6 +165,7 @@ fn two_artists_and_one_map() {
     set.dits("ada", "pull -q").ok();
     set.dits("ada", &format!("lock {MAP}")).ok();
     set.dits("bob", &format!("unlock --force {MAP}")).exits(4).warns("ask ada");
+    set.dits("bob", "locks").ok().says("ada");
     set.server.take().unwrap().terminate(SOON).ok();
     set.dits("bob", &format!("lock {MAP}")).exits(5);
     set.dits("bob", &format!("edit {MAP}")).exits(5).warns("dits edit --offline");

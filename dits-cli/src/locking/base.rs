@@ -54,7 +54,8 @@ impl Base {
     /// When a tree cannot be read.
     pub fn versions(&self, repo: &Repository, path: &RepoPath) -> Result<Vec<Option<FileVersion>>, RepoError> {
         let mut versions = Vec::new();
-        for tree in self.bases.iter().map(|tree| Some(*tree)).chain([self.head]) {
+        let ahead = Some(self.head).filter(|head| !self.bases.iter().any(|base| Some(*base) == *head));
+        for tree in self.bases.iter().map(|tree| Some(*tree)).chain(ahead) {
             let version = version(repo, tree, path)?;
             if !versions.contains(&version) {
                 versions.push(version);
