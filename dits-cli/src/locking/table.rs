@@ -82,7 +82,8 @@ pub fn by_the_way(
     at: i64,
     progress: &dyn Progress,
 ) -> Option<News> {
-    let state = LocalLocks::load(&repo.layout().common, remote).unwrap_or_default();
+    // Damage is left for a command that tells it.
+    let state = LocalLocks::load(&repo.layout().common, remote).ok()?;
     let news = ask(client, &state, 0, at, progress).ok()?;
     // Where nobody has ever locked anything there is nothing to keep.
     (state != LocalLocks::default() || !news.locks.is_empty()).then_some(news)

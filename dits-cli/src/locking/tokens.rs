@@ -11,6 +11,7 @@ use dits_core::lock::{Fence, LocalLocks, Lock, LockKey, LockKind, Rules, Standin
 use dits_core::object::{CommitId, Digest, ObjectKind};
 use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
+use dits_core::record::RecordError;
 use dits_core::refs::RefName;
 use dits_core::remote::Remote;
 use dits_core::repo::{RepoError, Repository};
@@ -211,20 +212,21 @@ impl<'a> Shown<'a> {
         Ok(used.into_iter().collect())
     }
 
-    /// Keeps the tokens that were given, and drops those of `used` files whose locks are not known to stand any more.
+    /// Keeps the tokens that were given, and drops those of `used` files whose locks are not known to stand any more. Damage
+    /// comes back, to be told.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn record(&self, used: &[RepoPath], heard: Option<&LocalLocks>) -> Result<(), CliError> {
+    pub fn record(&self, used: &[RepoPath], heard: Option<&LocalLocks>) -> Result<Option<RecordError>, CliError> {
         if self.given.is_empty() && used.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let us = self.place.as_ref().map(|place| place.clone);
         let stands = |path: &RepoPath| {
             heard.is_some_and(|heard| matches!(heard.standing(path, us, None, None), Standing::Ours(Some(_))))
         };
         let common = &self.repo.layout().common;
-        LocalLocks::change(common, &self.remote.name, |state| {
+        let ((), damage) = LocalLocks::change(common, &self.remote.name, |state| {
             for (path, fence) in &self.given {
                 let key = LockKey::of(path);
                 state.offline.remove(&key);
@@ -233,7 +235,7 @@ impl<'a> Shown<'a> {
             // A push was accepted with them. A lock that does stand is found out by the next one.
             used.iter().filter(|path| !stands(path)).for_each(|path| _ = state.tokens.remove(&LockKey::of(path)));
         })?;
-        Ok(())
+        Ok(damage)
     }
 }
 

@@ -117,7 +117,9 @@ impl Job<'_> {
             match self.may_leave_out(partial).and_then(|()| self.plan(&listing)) {
                 Ok(plan) => {
                     let mut arrived = self.receive(client, progress, plan)?;
-                    if let Some(remote) = self.peer.remote.as_ref().filter(|_| !self.dry_run) {
+                    // Where pushes go elsewhere, so do locks.
+                    let asked = self.peer.remote.as_ref().filter(|remote| !self.dry_run && remote.push_url.is_none());
+                    if let Some(remote) = asked {
                         let now = self.who.time;
                         arrived.locks = table::by_the_way(self.repo, &remote.name, client, now, progress);
                     }

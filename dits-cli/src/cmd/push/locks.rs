@@ -94,7 +94,9 @@ impl<'a> Locks<'a> {
             }
             heard = Some(desk::state(&self.opened.repo, &self.remote, self.cx)?);
         }
-        shown.record(&self.used, heard.as_ref())?;
+        if let Some(damage) = shown.record(&self.used, heard.as_ref())? {
+            tell_damage(&damage, self.cx);
+        }
         // Files that are new were writable until now.
         if !self.changed.is_empty()
             && let Err(error) = self.opened.repo.protect_files(&self.changed)
