@@ -26,6 +26,8 @@ const WAITERS: usize = 64;
 const AHEAD: usize = 8;
 /// and how much each asks for at a time.
 const AHEAD_BLOCK: u64 = 2 << 20;
+/// What a reply takes while it is put together, at most.
+const REPLY: u64 = 1 << 20;
 /// With that many blocks waiting to be read ahead, no more are added.
 const AHEAD_QUEUE: usize = 64;
 
@@ -35,7 +37,7 @@ pub struct DriveOptions {
     pub defaults: Defaults,
     /// The folder of the overlay, if the drive is to be written to.
     pub overlay: Option<PathBuf>,
-    /// Bytes of content in memory.
+    /// Bytes of content in memory, also of what is being read or replied.
     pub ram: u64,
     /// How many threads read store and cache.
     pub threads: usize,
@@ -84,12 +86,14 @@ impl Drive {
         let view = View::new(store.clone(), tree).with_link(link);
         let overlay = overlay.map(|dir| Overlay::open(&dir, &view, defaults)).transpose()?;
         let started = |error| OpenError::Threads(error);
+        // Little memory is for content first.
+        let kept = ram.saturating_sub(AHEAD as u64 * AHEAD_BLOCK + threads as u64 * REPLY).max(ram / 2);
         Ok(Arc::new(Self {
             view,
             defaults,
             overlay,
-            chunks: Chunks::new(store, ram, disk, remote),
-            budget: Budget::new(ram / 2),
+            chunks: Chunks::new(store, kept, disk, remote),
+            budget: Budget::new(kept / 2),
             timeout,
             guard,
             asked,

@@ -19,6 +19,7 @@ mod inspect;
 mod locking;
 mod many_refs;
 mod media;
+mod memory;
 mod merging;
 mod mounting;
 mod moving;

@@ -102,6 +102,7 @@ impl Chunks {
                 None => far.push((at, chunk, claimed)),
             }
         }
+        self.shed();
         if !far.is_empty() {
             let Reach::Remote(until) = reach else { return Err(ReadError::OutOfReach) };
             self.fetch(far, found, &Until(until))?;
@@ -159,7 +160,11 @@ impl Chunks {
 
     fn remember(&self, digest: Digest, bytes: Bytes) {
         self.ram.insert(digest, bytes);
-        // Otherwise what goes is freed later, and there would be more than was allowed.
+    }
+
+    /// Frees what has to go for what came. Otherwise that is done later, and there would be more than was allowed; after every
+    /// chunk, threads would wait for each other.
+    fn shed(&self) {
         self.ram.run_pending_tasks();
     }
 
@@ -199,6 +204,7 @@ impl ChunkSink for Sink<'_> {
         let digest = chunk.header.digest;
         let bytes = Bytes::from(chunk.plain);
         self.chunks.remember(digest, bytes.clone());
+        self.chunks.shed();
         // Whoever waits has it before the disk does.
         for (_, _, claimed) in self.far.iter().filter(|(_, wanted, _)| *wanted.id.digest() == digest) {
             claimed.land(Ok(bytes.clone()));

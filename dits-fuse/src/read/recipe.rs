@@ -1,7 +1,7 @@
 //! Which chunks a range of a file lies in.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dits_core::chunk::ChunkRef;
 use dits_core::manifest::Manifest;
@@ -11,8 +11,11 @@ use dits_core::tree::{Content, TreeEntry};
 
 use crate::error::{Reach, ReadError};
 
-/// So many pieces are remembered, unless one range has more.
+/// So many pieces are looked up at a time, unless one range has more.
 const SPAN: usize = 256;
+/// So many times what was looked up last is remembered: where somebody reads, and what is read ahead for them, which is further on
+/// by several spans. With one, they would take it from each other at every request.
+const SPANS: usize = 4;
 
 /// A chunk and the offset it starts at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +32,13 @@ impl Piece {
     }
 }
 
-/// What a file is made of. Remembers the pieces around the place that was read last.
+/// What a file is made of. Remembers the pieces around the places that were read last.
 pub struct Recipe {
     content: Content,
     size: u64,
     manifest: Option<ManifestId>,
-    span: Mutex<Arc<[Piece]>>,
+    /// The latest last.
+    spans: Mutex<Vec<Arc<[Piece]>>>,
 }
 
 impl Recipe {
@@ -51,19 +55,19 @@ impl Recipe {
     /// # Errors
     /// When it is not of a file that this version can read.
     pub fn of(content: &Content, size: u64) -> Result<Self, ReadError> {
-        let whole = |chunk| Arc::from([Piece { start: 0, chunk }]);
-        let (manifest, span): (_, Arc<[Piece]>) = match content {
-            Content::Empty => (None, Arc::from([])),
+        let whole = |chunk| Some(Arc::from([Piece { start: 0, chunk }]));
+        let (manifest, span): (_, Option<Arc<[Piece]>>) = match content {
+            Content::Empty => (None, None),
             Content::Chunk(id) => {
                 // The format allows no chunk longer than that.
                 let len = u32::try_from(size).map_err(|_| ReadError::TooNew)?;
                 (None, whole(ChunkRef { id: *id, len }))
             }
-            Content::Manifest(id) => (Some(*id), Arc::from([])),
+            Content::Manifest(id) => (Some(*id), None),
             Content::Recipe(_) => return Err(ReadError::TooNew),
             Content::Symlink(_) | Content::Tree(_) => return Err(ReadError::IsAFolder),
         };
-        Ok(Self { content: content.clone(), size, manifest, span: Mutex::new(span) })
+        Ok(Self { content: content.clone(), size, manifest, spans: Mutex::new(span.into_iter().collect()) })
     }
 
     /// Whether it is the recipe of this content.
@@ -75,7 +79,7 @@ impl Recipe {
     /// The recipe of so many bytes that no chunk holds.
     #[must_use]
     pub fn none(size: u64) -> Self {
-        Self { content: Content::Empty, size, manifest: None, span: Mutex::new(Arc::from([])) }
+        Self { content: Content::Empty, size, manifest: None, spans: Mutex::default() }
     }
 
     /// What it is the recipe of.
@@ -95,8 +99,7 @@ impl Recipe {
     /// # Errors
     /// When they are not in memory and may not be looked for, or the manifest cannot be read.
     pub fn pieces(&self, store: &Store, range: &Range<u64>, reach: Reach) -> Result<Vec<Piece>, ReadError> {
-        let span = Arc::clone(&self.span.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(pieces) = cut(&span, range) {
+        if let Some(pieces) = self.spans().iter().rev().find_map(|span| cut(span, range)) {
             return Ok(pieces.to_vec());
         }
         let Some(manifest) = self.manifest else { return Ok(Vec::new()) };
@@ -114,13 +117,23 @@ impl Recipe {
             span.push(Piece { start, chunk });
         }
         let span: Arc<[Piece]> = span.into();
-        *self.span.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&span);
+        {
+            let mut spans = self.spans();
+            if spans.len() == SPANS {
+                spans.remove(0);
+            }
+            spans.push(Arc::clone(&span));
+        }
         let pieces = cut(&span, range).ok_or_else(|| StoreError::Malformed {
             kind: ManifestId::KIND,
             digest: *manifest_id.digest(),
             what: "its chunks end before the file does".to_owned(),
         })?;
         Ok(pieces.to_vec())
+    }
+
+    fn spans(&self) -> MutexGuard<'_, Vec<Arc<[Piece]>>> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls `visit` with every piece, in order, as long as it returns true.
@@ -133,8 +146,8 @@ impl Recipe {
         visit: &mut dyn FnMut(Piece) -> Result<bool, ReadError>,
     ) -> Result<(), ReadError> {
         let Some(manifest) = self.manifest else {
-            let span = Arc::clone(&self.span.lock().unwrap_or_else(PoisonError::into_inner));
-            return span.iter().try_for_each(|piece| visit(*piece).map(|_| ()));
+            let whole = self.spans().last().cloned();
+            return whole.iter().flat_map(|span| span.iter()).try_for_each(|piece| visit(*piece).map(|_| ()));
         };
         let manifest = Manifest::open_sized(store, manifest, self.size)?;
         for step in manifest.iter_from(0)? {

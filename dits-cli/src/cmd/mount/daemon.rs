@@ -23,7 +23,7 @@ use dits_fuse::stat::Defaults;
 use super::settings::Settings;
 use super::shown::{self, Shown};
 use super::standing::{self, Standing};
-use super::{Answer, Args, point};
+use super::{Answer, Args, heap, point};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -188,6 +188,8 @@ pub(super) fn drive(
     standing: &Standing,
     settings: &Settings,
 ) -> Result<(Arc<Drive>, Arc<Guard>), CliError> {
+    // Before there are threads that could have one of their own.
+    heap::share();
     let private = standing.record.folder();
     let details = Details {
         commit: standing.id.to_string(),

@@ -13,6 +13,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 
 mod daemon;
+mod heap;
 pub mod point;
 mod served;
 mod settings;
