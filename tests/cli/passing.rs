@@ -27,7 +27,7 @@ fn passes(test: &str) -> bool {
     let system = rustix::system::uname();
     let mut numbers = system.release().to_str().unwrap().split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
     let kernel = (numbers.next(), numbers.next());
-    let stacked = rustix::fs::statfs(&std::env::temp_dir()).unwrap().f_type as i64 == OVERLAY;
+    let stacked = rustix::fs::statfs(std::env::temp_dir()).unwrap().f_type as i64 == OVERLAY;
     if kernel < (Some(6), Some(9)) || stacked {
         dits_testkit::skip(test, "it needs Linux 6.9, and temporary files on a file system that is not stacked");
         return false;

@@ -144,10 +144,9 @@ impl ChunkCache {
         }
         self.begin()?;
         let finished = *self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        if finished + self.pending() + frame.len() as u64 + ENTRY > self.quota() {
-            if !self.make_room(self.pending() + frame.len() as u64 + ENTRY)? {
-                return Ok(());
-            }
+        let more = self.pending() + frame.len() as u64 + ENTRY;
+        if finished + more > self.quota() && !self.make_room(more)? {
+            return Ok(());
         }
         match &*self.writer.read().unwrap_or_else(PoisonError::into_inner) {
             Some(writer) => writer.put_frame(header, frame).map(|_| ()),
