@@ -10,7 +10,7 @@ use dits_core::history::is_ancestor;
 use dits_core::lock::{CloneId, Fence, FileVersion, Holder, LockKey, Rules};
 use dits_core::object::{CommitId, ObjectRead, TreeId};
 use dits_core::path::RepoPath;
-use dits_core::refs::{BRANCHES, RefName};
+use dits_core::refs::{BRANCHES, RefName, RefStore};
 use dits_core::repo::Repository;
 use dits_core::tree::Tree;
 
@@ -39,7 +39,7 @@ pub(crate) struct Change {
     branch: RefName,
     tip: CommitId,
     tree: TreeId,
-    /// What no branch had yet, and whether it is lockable.
+    /// What no branch had yet, and whether it is a lockable file that was there before: nobody waits for one that is new.
     paths: Vec<(RepoPath, bool)>,
     /// What other branches had and this one had not: what locks of this branch alone have to do with.
     known_elsewhere: Vec<RepoPath>,
@@ -95,7 +95,19 @@ impl Change {
             })?;
         }
         let known_elsewhere = elsewhere.into_iter().collect();
-        let paths = paths.into_iter().map(|path| (path.clone(), lockable.is(&path))).collect();
+        let before = match old_tree {
+            None => main_line(repository, &look)?,
+            tree => tree,
+        };
+        let was_there = |path: &RepoPath| match before {
+            Some(tree) => Tree::at_path(objects, tree, path).map(|entry| entry.is_some()),
+            None => Ok(false),
+        };
+        let told = |path: RepoPath| -> Result<_, BroughtError> {
+            let wants_lock = lockable.is(&path) && was_there(&path)?;
+            Ok((path, wants_lock))
+        };
+        let paths = paths.into_iter().map(told).collect::<Result<_, _>>()?;
         drop(lockable);
         Ok(Some(Self { branch: update.name.clone(), tip, tree, paths, known_elsewhere, moves, looked_for }))
     }
@@ -164,6 +176,12 @@ impl Change {
         let Bearer { holder, tokens } = bearer;
         Pusher { holder, tokens, branch: &self.branch, tip: self.tip, to_main_line, descends_from }
     }
+}
+
+/// The tree of the branch that HEAD names.
+fn main_line(repository: &Repository, look: &Brought<'_>) -> Result<Option<TreeId>, BroughtError> {
+    let tip = repository.refs().resolve(&RefName::head())?.map(|(_, id)| CommitId::from_digest(id));
+    Ok(tip.map(|tip| look.tree_of(tip)).transpose()?)
 }
 
 /// Whether a commit is in the history of another, remembered.
