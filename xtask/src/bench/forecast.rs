@@ -31,6 +31,21 @@ pub fn sharing(workload: &Workload, turns: usize) -> Forecast {
     }
 }
 
+/// As [`local`]; the files are made and committed once, and read in every round.
+pub fn mount(workloads: &[&'static str], scale: f64, rounds: usize) -> Vec<Forecast> {
+    let of = |name: &'static str| {
+        let (gigabytes, once, each) = match name {
+            "read" => (7.0, 15.0, 30.0),
+            "cold" => (35.0, 150.0, 120.0),
+            "list" => (1.0, 60.0, 15.0),
+            _ => (4.0, 15.0, 10.0),
+        };
+        let rounds = rounds as f64;
+        Forecast { name, space: (gigabytes * scale * 1e9) as u64, seconds: scale * (once + each * rounds) }
+    };
+    workloads.iter().map(|name| of(name)).collect()
+}
+
 fn seconds(workload: &Workload, each_gigabyte: f64) -> f64 {
     workload.bytes() as f64 / 1e9 * each_gigabyte + workload.files() as f64 * 2e-3
 }

@@ -84,6 +84,15 @@ fn seconds(time: libc::timeval) -> f64 {
     time.tv_sec as f64 + time.tv_usec as f64 / 1e6
 }
 
+/// Processor seconds of a running process, and of what it has started and seen the end of.
+pub fn cpu_of(pid: u32) -> Result<f64, String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|e| format!("it is gone: {e}"))?;
+    // utime, stime, cutime and cstime of proc(5); the name before them may hold blanks.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: f64 = fields.skip(11).take(4).filter_map(|field| field.parse::<f64>().ok()).sum();
+    Ok(ticks / rustix::param::clock_ticks_per_second() as f64)
+}
+
 /// Lets the disk become idle, so that no operation pays for what the one before left to be written.
 pub fn settle() -> io::Result<()> {
     Command::new("sync").status().map(|_| ())

@@ -4,6 +4,8 @@ mod forecast;
 mod limits;
 mod local;
 mod measure;
+mod mount;
+mod promise;
 mod report;
 mod sharing;
 mod tools;
@@ -19,7 +21,7 @@ use workload::Workload;
 /// What to measure.
 #[derive(clap::Args)]
 pub struct Args {
-    /// One of the two; without it both.
+    /// One of the three; without it all.
     part: Option<Part>,
     /// Small workloads and one round: to see that it works, not to quote. As `--scale 0.0625 --rounds 1`.
     #[arg(long)]
@@ -27,7 +29,8 @@ pub struct Args {
     /// Workloads of this share of their full size.
     #[arg(long, value_parser = share)]
     scale: Option<f64>,
-    /// Only this workload: random, mixed, video (local); random, mixed, large, link, link-all (sharing).
+    /// Only this workload: random, mixed, video (local); random, mixed, large, link, link-all (sharing); read, cold, list,
+    /// write, handles (mount).
     #[arg(long)]
     only: Option<String>,
     /// Only these tools.
@@ -47,13 +50,15 @@ pub struct Args {
     limit: Vec<String>,
 }
 
-/// The halves of the benchmark.
+/// The parts of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
     /// Add, status, checkout.
     Local,
     /// Push, clone, pull.
     Sharing,
+    /// Reading, listing and writing in a drive.
+    Mount,
 }
 
 /// Everything measured: workload, subject (a tool or a limit), operation → one cost per round.
@@ -74,6 +79,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if chosen(Part::Sharing) {
         sharing::run(args)?;
     }
+    if chosen(Part::Mount) {
+        mount::run(args)?;
+    }
     Ok(())
 }
 
@@ -92,7 +100,7 @@ impl Args {
     fn check(&self) -> Result<(), Failure> {
         let Some(only) = &self.only else { return Ok(()) };
         let mut known = workload::local(1.0).into_iter().chain(workload::sharing(1.0));
-        let there = known.any(|workload| workload.name == only);
+        let there = known.any(|workload| workload.name == only) || mount::WORKLOADS.contains(&only.as_str());
         if there { Ok(()) } else { Err(Failure::Missing(format!("there is no workload {only}; see --help"))) }
     }
 

@@ -13,7 +13,7 @@ use crate::Failure;
 
 const HEAD: &str = "# Benchmarks
 
-Made by `cargo xtask bench local`; the numbers for programs are in `latest.json`. `sharing.md` has push, clone and pull. Medians of
+Made by `cargo xtask bench local`; the numbers for programs are in `latest.json`. `sharing.md` has push, clone and pull, `mount.md` the drive. Medians of
 interleaved rounds: every round takes every tool through every operation on the same files (warm page cache, `sync` before each
 measurement), then measures the limits. Every checkout was compared byte for byte with its source.
 

@@ -14,12 +14,14 @@ use std::path::Path;
 
 use super::report::{self, Measured};
 use super::workload::{self, Workload};
-use super::{Args, Samples, forecast, note};
+use super::{Args, Samples, forecast, note, promise};
 use crate::{Failure, interrupt, place};
 use change::Change;
 use peer::Peer;
 use road::Road;
 use trial::{Step, Trial};
+
+pub use server::Server;
 
 pub fn run(args: &Args) -> Result<(), Failure> {
     let place = place::target().join("bench");
@@ -49,8 +51,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     let promises = promises::of(&measured);
     let mut numbers = report::numbers(&measured);
-    numbers["promises"] = promises::numbers(&promises);
-    let tables = promises::table(&promises) + &table::of(&measured);
+    numbers["promises"] = promise::numbers(&promises);
+    let tables = promise::table(&promises) + &table::of(&measured);
     let head = format!("{}\n{}", table::HEAD, report::about(&measured));
     report::write(&args.out(&place), ["sharing.md", "sharing.json"], &head, &tables, &numbers)
 }

@@ -1,30 +1,11 @@
-//! What was asked of dits, and what was found: ratios of what was measured in the same rounds.
-
-use std::fmt::Write;
-
-use serde_json::{Value, json};
+//! What was asked of sharing, and what was found: ratios of what was measured in the same rounds.
 
 use super::marks::{CARRIERS, TLS};
 use super::road::LINK_MBIT;
 use super::{Change, Step};
 use crate::bench::measure::Cost;
+use crate::bench::promise::{Bound, Promise};
 use crate::bench::report::{Measured, median};
-
-/// A number, and the bound it was to keep.
-pub struct Promise {
-    what: String,
-    found: f64,
-    unit: &'static str,
-    bound: Bound,
-}
-
-#[derive(Clone, Copy)]
-enum Bound {
-    AtLeast(f64),
-    AtMost(f64),
-    /// For information.
-    None,
-}
 
 /// Those that the measurements tell something about.
 pub fn of(measured: &Measured) -> Vec<Promise> {
@@ -124,44 +105,10 @@ impl Looked<'_> {
     }
 }
 
-impl Promise {
-    fn asked(&self) -> String {
-        match self.bound {
-            Bound::AtLeast(least) => format!("≥ {least}"),
-            Bound::AtMost(most) => format!("≤ {most}"),
-            Bound::None => String::new(),
-        }
-    }
-
-    fn kept(&self) -> Option<bool> {
-        match self.bound {
-            Bound::AtLeast(least) => Some(self.found >= least),
-            Bound::AtMost(most) => Some(self.found <= most),
-            Bound::None => None,
-        }
-    }
-}
-
-pub fn table(promises: &[Promise]) -> String {
-    let mut text = "\n## Asked and found\n\n| what | found | | asked | kept |\n|---|--:|---|---|---|\n".to_owned();
-    for promise in promises {
-        let kept = promise.kept().map_or("", |kept| if kept { "yes" } else { "**no**" });
-        let (what, found, unit, asked) = (&promise.what, promise.found, promise.unit, promise.asked());
-        let _ = writeln!(text, "| {what} | {found:.3} | {unit} | {asked} | {kept} |");
-    }
-    text
-}
-
-pub fn numbers(promises: &[Promise]) -> Value {
-    let one =
-        |p: &Promise| json!({"what": p.what, "found": p.found, "unit": p.unit, "asked": p.asked(), "kept": p.kept()});
-    promises.iter().map(one).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::Samples;
+    use crate::bench::{Samples, promise};
 
     #[test]
     fn what_is_not_kept_is_said() {
@@ -174,6 +121,6 @@ mod tests {
         let promises = of(&Measured { samples, sizes, versions: Default::default() });
         let kept: Vec<_> = promises.iter().filter_map(|p| Some((p.found, p.kept()?))).collect();
         assert_eq!(kept, [(0.5, false), (2.0, true)]);
-        assert!(table(&promises).contains("| 0.500 |  | ≥ 0.9 | **no** |"));
+        assert!(promise::table(&promises).contains("| 0.500 |  | ≥ 0.9 | **no** |"));
     }
 }

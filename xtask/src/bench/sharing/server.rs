@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use dits_testkit::Background;
 
+use crate::bench::measure;
+
 /// How long a server may take to be ready.
 const START: Duration = Duration::from_secs(20);
 /// How long what it has started for a client may stay after the client.
@@ -42,10 +44,6 @@ impl Server {
         while fs::read_to_string(&children).is_ok_and(|list| !list.is_empty()) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
         }
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|e| format!("the server is gone: {e}"))?;
-        // utime, stime, cutime and cstime of proc(5); the name before them may hold blanks.
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let ticks: f64 = fields.skip(11).take(4).filter_map(|field| field.parse::<f64>().ok()).sum();
-        Ok(ticks / rustix::param::clock_ticks_per_second() as f64)
+        measure::cpu_of(pid)
     }
 }
