@@ -88,7 +88,7 @@ fn over_dits(studio: &Studio, net: &Net) -> Result<(Server, Drive), String> {
     // The push is not measured, and goes not over the link.
     let mut push = net.command(Side::B, program().get_program());
     push.current_dir(&studio.folder).env("DITS_TOKEN", &token);
-    dits(&studio.place, push, &["push", "--accept-new", &url, "HEAD"])?;
+    dits(&studio.place, push, &["push", "-q", &url, "main"])?;
     let mut mount = net.command(Side::A, program().get_program());
     mount.env("DITS_TOKEN", &token);
     let drive = Drive::dits(&studio.place, mount, &["--read-only"], &url)?;
