@@ -3,6 +3,7 @@
 mod forecast;
 mod limits;
 mod local;
+mod locks;
 mod measure;
 mod mount;
 mod promise;
@@ -21,7 +22,7 @@ use workload::Workload;
 /// What to measure.
 #[derive(clap::Args)]
 pub struct Args {
-    /// One of the three; without it all.
+    /// One of the four; without it all.
     part: Option<Part>,
     /// Small workloads and one round: to see that it works, not to quote. As `--scale 0.0625 --rounds 1`.
     #[arg(long)]
@@ -59,6 +60,8 @@ enum Part {
     Sharing,
     /// Reading, listing and writing in a drive.
     Mount,
+    /// Locking.
+    Locks,
 }
 
 /// Everything measured: workload, subject (a tool or a limit), operation → one cost per round.
@@ -82,12 +85,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if chosen(Part::Mount) {
         mount::run(args)?;
     }
+    if chosen(Part::Locks) && args.only.is_none() {
+        locks::run(args)?;
+    }
     Ok(())
 }
 
 fn build() -> Result<(), Failure> {
     place::build_dits()?;
-    for what in [&["--package", "xtask"][..], &["--package", "dits-sync", "--example", "carrier", "--example", "tls"]] {
+    let examples = ["--package", "dits-sync", "--example", "carrier", "--example", "tls", "--example", "lock_load"];
+    for what in [&["--package", "xtask"][..], &examples] {
         if !place::cargo(&[&["build", "--release"], what].concat()).status()?.success() {
             return Err(Failure::Failed(format!("cargo build --release {} fails", what.join(" "))));
         }

@@ -5,7 +5,7 @@ mod marks;
 mod peer;
 mod promises;
 mod road;
-mod server;
+pub mod server;
 mod table;
 mod trial;
 
