@@ -115,7 +115,7 @@ fn dits(place: &Path, column: &mut Column, seconds: &str) -> Result<(), String> 
     let mut load = Command::new(place::target().join("release/examples/lock_load"));
     load.args(["server", &url, "tcp", CLIENTS, seconds]).env("DITS_TOKEN", &token);
     let (_, text) = measure::run_heard(&mut load)?;
-    let numbers: Vec<f64> = text.lines().filter_map(|line| number_after_colon(line)).collect();
+    let numbers: Vec<f64> = text.lines().filter_map(number_after_colon).collect();
     let [one, many, operations] = numbers[..] else { return Err(format!("lock_load says: {text}")) };
     column.one.push(one);
     column.many.push(many);
