@@ -11,6 +11,9 @@ use dits_sync::server::RefUpdate;
 
 use crate::pattern::Pattern;
 
+/// The most changes that are looked at.
+const MAX_CHANGES: usize = 5_000_000;
+
 /// Why a push may not be.
 #[derive(Debug, thiserror::Error)]
 pub enum PathRefusal {
@@ -47,7 +50,7 @@ pub fn check(
     allowed: &[Pattern],
 ) -> Result<(), PathRefusal> {
     let outside = |path: &RepoPath| !allowed.iter().any(|pattern| pattern.covers(path.as_bytes()));
-    let mut look = Brought::new(objects);
+    let mut look = Brought::new(objects, MAX_CHANGES);
     let commit = |id: Option<Digest>| id.map(|id| brought::commit_of(objects, id)).transpose().map(Option::flatten);
     let (old, new) = (commit(update.old)?, commit(update.new)?);
     let Some(new) = new else {

@@ -92,7 +92,7 @@ impl From<RefError> for SyncError {
 impl From<BroughtError> for SyncError {
     fn from(error: BroughtError) -> Self {
         match error {
-            BroughtError::TooMuch => Self::refuse(ErrorCode::Limit, error.to_string()),
+            BroughtError::TooMuch(_) => Self::refuse(ErrorCode::Limit, error.to_string()),
             BroughtError::Store(error) => error.into(),
             BroughtError::Ref(error) => error.into(),
         }

@@ -6,10 +6,11 @@ use std::fs;
 
 use dits_core::commit::Commit;
 use dits_core::lock::{CloneId, Fence, FileVersion, Lock, LockKind, Release};
-use dits_core::object::CommitId;
+use dits_core::object::{CommitId, Digest};
 use dits_core::path::RepoPath;
 use dits_core::progress::Silent;
 use dits_core::refs::RefName;
+use dits_core::signature::Signature;
 use dits_core::tree::Tree;
 use dits_sync::client::{
     Ask, Client, Introduction, LockOutcome, LockRefusal, LockRequest, LockTable, Place, PushRequest, UnlockOutcome,
@@ -457,4 +458,95 @@ fn what_waits_on_a_branch_that_is_deleted_is_free() {
         assert_eq!(client.push(&ada.rig.repo, &request, &listing, &Silent).unwrap().outcomes, [UpdateOutcome::Done]);
     });
     ben.lock(&server, "Level_01.umap").unwrap();
+}
+
+/// A commit of a tree with these parents, on `main`.
+fn commit_tree(rig: &Rig, parents: &[Digest], like: Digest, moves: Vec<(RepoPath, RepoPath)>) -> Digest {
+    let who = Signature::new("B", "b@x", 5_000, 0).unwrap();
+    let tree = Commit::read(rig.repo.store(), CommitId::from_digest(like)).unwrap().tree;
+    let parents = parents.iter().map(|id| CommitId::from_digest(*id)).collect();
+    let writer = rig.repo.writer().unwrap();
+    let mut commit = Commit::new(parents, tree, who.clone(), who, "m\n".to_owned());
+    commit.moves = moves;
+    let id = commit.write(&writer).unwrap();
+    let finished = writer.finish().unwrap();
+    rig.set("refs/branches/main", *id.digest());
+    drop(finished);
+    *id.digest()
+}
+
+#[test]
+fn a_merge_takes_nothing_back_past_a_lock() {
+    let (server, ada, ben) = studio();
+    let first = ada.rig.branch("main").unwrap();
+    ada.rig.write("Level_01.umap", b"two").commit("two");
+    assert_eq!(ada.push(&server, "main"), UpdateOutcome::Done);
+    let second = ada.rig.branch("main").unwrap();
+    ada.lock(&server, "Level_01.umap").unwrap();
+    ben.pull(&server);
+    // Both parents are on the server, and the level is as one of them has it: the older one.
+    commit_tree(&ben.rig, &[second, first], first, Vec::new());
+    holder(against(ben.push(&server, "main")).remove(0).1);
+    commit_tree(&ben.rig, &[second, first], second, Vec::new());
+    assert_eq!(ben.push(&server, "main"), UpdateOutcome::Done);
+}
+
+#[test]
+fn a_move_that_is_none_gives_no_lock() {
+    let (server, ada, ben) = studio();
+    let mut request = ben.request("main", &["Level_02.umap"]);
+    request.paths[0].release = Release::Manual;
+    ben.lock_as(&server, "Level_02.umap", request).unwrap();
+    ada.lock(&server, "Level_01.umap").unwrap();
+    let tip = ben.rig.branch("main").unwrap();
+    commit_tree(&ben.rig, &[tip], tip, vec![(at("Level_02.umap"), at("Level_01.umap"))]);
+    assert_eq!(ben.push(&server, "main"), UpdateOutcome::Done);
+    let both = [("Level_01.umap".to_owned(), "ada".to_owned()), ("Level_02.umap".to_owned(), "ben".to_owned())];
+    assert_eq!(held(&ben.table(&server)), both);
+}
+
+#[test]
+fn a_branch_that_goes_and_comes_again_is_no_way_around() {
+    let (server, ada, ben) = studio();
+    let first = ada.rig.branch("main").unwrap();
+    let dev = RefName::branch("dev").unwrap();
+    ada.rig.write("Level_01.umap", b"two").commit("two");
+    ada.rig.set("refs/branches/dev", ada.rig.branch("main").unwrap());
+    assert_eq!(ada.push(&server, "dev"), UpdateOutcome::Done);
+    let only = LockRequest { only: Some(dev.clone()), upstream: None, ..ada.request("main", &["Level_01.umap"]) };
+    ada.lock_as(&server, "Level_01.umap", only.clone()).unwrap();
+    let push = |new: Option<Digest>| {
+        ben.talk(&server, |client| {
+            let listing = client.listing(None, &Silent).unwrap();
+            let update = Update { old: listing.get(&dev), name: dev.clone(), new, force: true };
+            let request = PushRequest { updates: vec![update], ..PushRequest::default() };
+            client.push(&ben.rig.repo, &request, &listing, &Silent).unwrap().outcomes.remove(0)
+        })
+    };
+    holder(against(push(None)).remove(0).1);
+    ada.unlock(&server, "Level_01.umap", false);
+    assert_eq!(push(None), UpdateOutcome::Done);
+    // The main line has the first version; on a branch that Ada has locked it cannot be made as anything else.
+    ada.lock_as(&server, "Level_01.umap", only).unwrap();
+    ben.rig.fetch(&server).unwrap();
+    ben.rig.write("Level_01.umap", b"ben's").commit("mine");
+    holder(against(push(ben.rig.branch("main"))).remove(0).1);
+    assert_eq!(push(Some(first)), UpdateOutcome::Done);
+}
+
+#[test]
+fn a_store_that_cannot_be_asked_lets_nothing_by_that_may_be_locked() {
+    let (server, ada, ben) = studio();
+    let note = server.repo.layout().common.join("locks/elsewhere");
+    ben.rig.write("notes.txt", b"ben's").commit("mine");
+    fs::create_dir_all(note.parent().unwrap()).unwrap();
+    fs::write(&note, "redis://gone\n").unwrap();
+    assert_eq!(ben.push(&server, "main"), UpdateOutcome::Done, "there never was a lock");
+    fs::remove_file(&note).unwrap();
+    ada.pull(&server).lock(&server, "Level_01.umap").unwrap();
+    fs::write(&note, "redis://gone\n").unwrap();
+    ben.rig.write("notes.txt", b"more").write("new.txt", b"new").commit("more");
+    assert_eq!(against(ben.push(&server, "main")), [(at("notes.txt"), LockRefusal::Unknown)]);
+    fs::remove_file(&note).unwrap();
+    assert_eq!(ben.push(&server, "main"), UpdateOutcome::Done);
 }

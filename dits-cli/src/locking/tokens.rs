@@ -26,6 +26,9 @@ use super::desk;
 use super::table::Keys;
 use crate::error::CliError;
 
+/// The most changes that are looked at.
+const MAX_CHANGES: usize = 50_000_000;
+
 /// How a lock was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Terms {
@@ -198,15 +201,16 @@ impl<'a> Shown<'a> {
         let mut used = BTreeSet::new();
         if !keys.is_empty() {
             let wanted = |path: &RepoPath| keys.includes(path);
-            let read = Brought::new(self.repo.store()).by_commits(&tips, &known, &wanted, &mut |_, paths| {
-                used.extend(paths);
-                true
-            });
+            let read =
+                Brought::new(self.repo.store(), MAX_CHANGES).by_commits(&tips, &known, &wanted, &mut |_, paths| {
+                    used.extend(paths);
+                    true
+                });
             match read {
                 Err(BroughtError::Store(error)) => return Err(error.into()),
                 Err(BroughtError::Ref(error)) => return Err(error.into()),
                 // Their locks are heard of with the next push.
-                Err(BroughtError::TooMuch) | Ok(()) => {}
+                Err(BroughtError::TooMuch(_)) | Ok(()) => {}
             }
         }
         Ok(used.into_iter().collect())

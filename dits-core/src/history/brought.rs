@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::Walk;
+use super::{Walk, merge_bases};
 use crate::commit::Commit;
 use crate::object::{CommitId, Digest, ObjectKind, ObjectRead, TagId, TreeId};
 use crate::path::RepoPath;
 use crate::refs::{RefError, RefStore, Target};
 use crate::store::StoreError;
 use crate::tag::Tag;
-use crate::tree;
+use crate::tree::{self, Tree};
 
-/// The most changes that are looked at. A tree of few nodes can have more paths than anybody could count.
-pub const MAX_CHANGES: usize = 5_000_000;
 /// How many tags may name each other.
 const MAX_TAGS: usize = 16;
 
@@ -20,8 +18,8 @@ const MAX_TAGS: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum BroughtError {
     /// There is too much to look at.
-    #[error("the push changes more than {MAX_CHANGES} paths; push in smaller steps")]
-    TooMuch,
+    #[error("the push changes more than {0} paths; push in smaller steps")]
+    TooMuch(usize),
     /// An object cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -33,21 +31,23 @@ pub enum BroughtError {
 /// What is looked for among changed paths: those of which this is true.
 pub type Wanted<'a> = &'a dyn Fn(&RepoPath) -> bool;
 
-/// Looks at changes, up to [`MAX_CHANGES`] of them.
+/// Looks at changes, up to a limit: a tree of few nodes can have more paths than anybody could count.
 pub struct Brought<'a> {
     objects: &'a dyn ObjectRead,
+    limit: usize,
     left: usize,
 }
 
 impl<'a> Brought<'a> {
     /// Nothing has been looked at yet.
     #[must_use]
-    pub fn new(objects: &'a dyn ObjectRead) -> Self {
-        Self { objects, left: MAX_CHANGES }
+    pub fn new(objects: &'a dyn ObjectRead, limit: usize) -> Self {
+        Self { objects, limit, left: limit }
     }
 
     /// The wanted paths that commits change which `tips` reach and `known` do not, until `each` has had enough and says so. A merge
-    /// changes what none of its parents has. A path may come several times.
+    /// changes what none of its parents has, and what it takes back of a parent's change: only where one side has changed a file
+    /// since the histories parted, and the merge has that side's, nothing is changed. A path may come several times.
     ///
     /// # Errors
     /// When there is too much, or something cannot be read.
@@ -65,7 +65,7 @@ impl<'a> Brought<'a> {
             let changed = match *parents {
                 [] => self.between(None, Some(commit.tree), wanted)?,
                 [parent] => self.between(Some(parent), Some(commit.tree), wanted)?,
-                ref parents => self.by_merge(parents, commit.tree, wanted)?,
+                ref parents => self.by_merge(&commit.parents, parents, commit.tree, wanted)?,
             };
             if !each(&commit, changed) {
                 break;
@@ -87,7 +87,7 @@ impl<'a> Brought<'a> {
         let mut found = BTreeSet::new();
         for change in tree::diff_recursive(self.objects, old, new) {
             let path = change?.path;
-            self.left = self.left.checked_sub(1).ok_or(BroughtError::TooMuch)?;
+            self.left = self.left.checked_sub(1).ok_or(BroughtError::TooMuch(self.limit))?;
             if wanted(&path) {
                 found.insert(path);
             }
@@ -97,21 +97,45 @@ impl<'a> Brought<'a> {
 
     fn by_merge(
         &mut self,
+        commits: &[CommitId],
         parents: &[TreeId],
         new: TreeId,
         wanted: Wanted<'_>,
     ) -> Result<BTreeSet<RepoPath>, BroughtError> {
-        let mut changed: Option<BTreeSet<RepoPath>> = None;
+        let mut differs = Vec::new();
         for parent in parents {
-            let before = changed.take();
-            let also = |path: &RepoPath| before.as_ref().is_none_or(|before| before.contains(path)) && wanted(path);
-            let found = self.between(Some(*parent), Some(new), &also)?;
-            if found.is_empty() {
-                return Ok(found);
-            }
-            changed = Some(found);
+            differs.push(self.between(Some(*parent), Some(new), wanted)?);
         }
-        Ok(changed.unwrap_or_default())
+        let mut changed: BTreeSet<RepoPath> = match differs.split_first() {
+            Some((first, rest)) => {
+                first.iter().filter(|path| rest.iter().all(|d| d.contains(*path))).cloned().collect()
+            }
+            None => BTreeSet::new(),
+        };
+        if differs.iter().all(|paths| paths.iter().all(|path| changed.contains(path))) {
+            return Ok(changed);
+        }
+        let mut bases = Vec::new();
+        for other in &commits[1..] {
+            for base in merge_bases(self.objects, commits[0], *other)? {
+                bases.push(self.tree_of(base)?);
+            }
+        }
+        let content =
+            |tree, path: &RepoPath| Tree::at_path(self.objects, tree, path).map(|entry| entry.map(|e| e.content));
+        for (parent, paths) in parents.iter().zip(differs) {
+            for path in paths {
+                if changed.contains(&path) {
+                    continue;
+                }
+                let theirs = content(*parent, &path)?;
+                let before = bases.iter().map(|base| content(*base, &path)).collect::<Result<Vec<_>, _>>()?;
+                if !before.contains(&theirs) && !(before.is_empty() && theirs.is_none()) {
+                    changed.insert(path);
+                }
+            }
+        }
+        Ok(changed)
     }
 
     /// The tree of a commit.

@@ -215,15 +215,16 @@ impl LocalLocks {
         let stands = |lock: &&Lock| !now.is_some_and(|now| lock.is_over(now));
         let counts = |lock: &&Lock| stands(lock) && on.is_none_or(|branch| lock.covers(branch));
         let all = self.seen.as_ref().and_then(|seen| seen.locks.get(&key)).map_or(&[][..], Vec::as_slice);
-        let mine = all.iter().filter(stands).find(|lock| Some(lock.holder.clone) == clone);
-        let theirs = all.iter().filter(counts).find(|lock| Some(lock.holder.clone) != clone);
+        // What is held says more than what waits for the main line.
+        let waits = |lock: &&Lock| lock.retained.is_some();
+        let mine = all.iter().filter(stands).filter(|lock| Some(lock.holder.clone) == clone).min_by_key(waits);
+        let theirs = all.iter().filter(counts).filter(|lock| Some(lock.holder.clone) != clone).min_by_key(waits);
         match (mine, theirs) {
             (Some(lock), _) if lock.retained.is_none() => Standing::Ours(Some(lock)),
             _ if self.seen.is_none() && clone.is_some() && self.tokens.contains_key(&key) => Standing::Ours(None),
             _ if self.offline.contains_key(&key) => Standing::Offline,
-            (Some(lock), _) => Standing::Retained(lock),
-            (None, Some(lock)) if lock.retained.is_some() => Standing::Retained(lock),
-            (None, Some(lock)) => Standing::Theirs(lock),
+            (_, Some(lock)) if lock.retained.is_none() => Standing::Theirs(lock),
+            (Some(lock), _) | (None, Some(lock)) => Standing::Retained(lock),
             (None, None) => Standing::Free,
         }
     }

@@ -84,12 +84,12 @@ pub enum LockKind {
 /// When a lock ends by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Release {
-    /// When the file is closed unchanged; else as [`Release::Push`].
+    /// When the file is closed unchanged; else as [`Release::Merge`].
     Close,
-    /// When a change of the file is pushed.
-    #[default]
+    /// When a change of the file is pushed to any branch.
     Push,
     /// When a change of the file reaches the main line.
+    #[default]
     Merge,
     /// Never.
     Manual,

@@ -98,7 +98,8 @@ impl LockStores {
     #[must_use]
     pub fn open(&self, name: &str, folder: &Path) -> Box<dyn LockStore> {
         let noted = match self {
-            Self::Embedded => elsewhere::keep_here(folder),
+            // A note that they are elsewhere stays: started without its settings, a server must not forget everybody's locks.
+            Self::Embedded => Ok(()),
             Self::Redis { .. } => elsewhere::keep_at(folder, &self.to_string()),
         };
         if let Err(error) = noted {

@@ -1,11 +1,9 @@
 //! The note in a repository that its lock table is not in it. Whoever comes by ssh or by its path would otherwise find no
 //! locks, and push over everybody's.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use dits_core::durable::{self, IoContext, IoError};
+use dits_core::durable::{self, IoError};
 
 /// The longest note, in bytes.
 const MAX_NOTE: u64 = 4096;
@@ -33,16 +31,4 @@ pub fn keep_at(dits: &Path, shown: &str) -> Result<(), IoError> {
     }
     durable::create_dir_all(&dits.join("locks"))?;
     durable::write_atomic(&file(dits), format!("{shown}\n").as_bytes())
-}
-
-/// Takes the note away: the table is in the repository from now on.
-///
-/// # Errors
-/// When it cannot be taken away.
-pub fn keep_here(dits: &Path) -> Result<(), IoError> {
-    let file = file(dits);
-    match fs::remove_file(&file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.at("remove", &file),
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use dits_core::attributes::{AttributeLookup, AttributeRules, TreeFiles};
 use dits_core::commit::Commit;
@@ -15,9 +16,12 @@ use dits_core::repo::Repository;
 use dits_core::tree::Tree;
 
 use super::rules::Pusher;
-use super::service::{Locks, LocksError, Turn};
+use super::service::{Locked, Locks, LocksError, Turn};
 use crate::server::RefUpdate;
 use crate::wire::{LockRefusal, Place};
+
+/// The most changes that are looked at: more files than any project has, and less than a minute's work.
+const MAX_CHANGES: usize = 50_000_000;
 
 /// Who pushes, and the tokens it relies on.
 pub(crate) struct Bearer {
@@ -32,6 +36,10 @@ impl Bearer {
         let Place { clone, host, folder } = place.unwrap_or_else(nowhere);
         Self { holder: Holder { name, clone, host, folder }, tokens }
     }
+
+    fn holder(&self) -> &Holder {
+        &self.holder
+    }
 }
 
 /// What an update of a branch changes that locks may have to do with.
@@ -39,19 +47,32 @@ pub(crate) struct Change {
     branch: RefName,
     tip: CommitId,
     tree: TreeId,
-    /// What no branch had yet, and whether it is a lockable file that was there before: nobody waits for one that is new.
-    paths: Vec<(RepoPath, bool)>,
+    /// Whether the branch goes, and whether that was asked for by force.
+    goes: Option<bool>,
+    /// What no branch had yet, and whether it was there before: nobody waits for a file that is new.
+    paths: Vec<Changed>,
     /// What other branches had and this one had not: what locks of this branch alone have to do with.
     known_elsewhere: Vec<RepoPath>,
     /// What the commits say was moved.
     moves: Vec<(RepoPath, RepoPath)>,
     /// The locks that were looked for.
-    looked_for: HashSet<LockKey>,
+    locked: Locked,
+    /// All that was looked at, by a hash of its key.
+    touched: HashSet<u64>,
+}
+
+/// A path that a push changes.
+struct Changed {
+    path: RepoPath,
+    /// Whether the attributes before or after call it lockable.
+    lockable: bool,
+    /// Whether the branch had it before; for a new branch, the main line.
+    was_there: bool,
 }
 
 impl Change {
     /// Looks at what the commits of an update change, and for a branch that does not just go forward at what differs.
-    /// `None` is nothing: no branch, or one that goes.
+    /// `None` is nothing: no branch.
     pub(crate) fn of(
         repository: &Repository,
         objects: &dyn ObjectRead,
@@ -59,62 +80,86 @@ impl Change {
         locks: &Locks,
         bearer: &Bearer,
     ) -> Result<Option<Self>, BroughtError> {
-        let Some(new) = update.new.filter(|_| update.name.as_branch().is_some()) else { return Ok(None) };
-        let tip = CommitId::from_digest(new);
-        let mut look = Brought::new(objects);
+        let Some(id) = update.new.or(update.old).filter(|_| update.name.as_branch().is_some()) else { return Ok(None) };
+        let tip = CommitId::from_digest(id);
+        let mut look = Brought::new(objects, MAX_CHANGES);
         let tree = look.tree_of(tip)?;
         let old = update.old.map(CommitId::from_digest);
-        let old_tree = old.map(|old| look.tree_of(old)).transpose()?;
-        let (looked_for, limited) = locks.locked(&update.name);
-        let lockable = Lockable::new(objects, [Some(tree), old_tree]);
+        let before = match old {
+            Some(old) => Some(look.tree_of(old)?),
+            None => main_line(repository, &look)?,
+        };
+        let locked = locks.locked(&update.name);
+        let mut change = Self {
+            branch: update.name.clone(),
+            tip,
+            tree,
+            goes: update.new.is_none().then_some(update.force),
+            paths: Vec::new(),
+            known_elsewhere: Vec::new(),
+            moves: Vec::new(),
+            touched: HashSet::new(),
+            locked,
+        };
+        let here = |path: &RepoPath| change.locked.limited.contains(&LockKey::of(path));
+        if change.goes.is_some() {
+            // A branch that goes could come again as anything.
+            let all =
+                if change.locked.limited.is_empty() { None } else { Some(look.between(Some(tree), None, &here)?) };
+            change.known_elsewhere = all.into_iter().flatten().collect();
+            return Ok(Some(change));
+        }
+        let lockable = Lockable::new(objects, [Some(tree), before]);
+        let touched = RefCell::new(HashSet::new());
         let wanted = |path: &RepoPath| {
             let key = LockKey::of(path);
-            looked_for.contains(&key) || bearer.tokens.contains_key(&key) || lockable.is(path)
+            touched.borrow_mut().insert(hash(&key));
+            let locked = change.locked.unknown || change.locked.keys.contains(&key);
+            locked || bearer.tokens.contains_key(&key) || lockable.is(path)
         };
         let (mut paths, mut moves) = (BTreeSet::new(), Vec::new());
         // A tag does not count: whoever pushed it was not asked for locks.
         let known = brought::tips(repository.refs(), BRANCHES, objects)?;
         look.by_commits(&[tip], &known, &wanted, &mut |commit: &Commit, changed| {
             paths.extend(changed);
-            let locked = |(from, _): &&(RepoPath, RepoPath)| looked_for.contains(&LockKey::of(from));
+            let locked = |(from, _): &&(RepoPath, RepoPath)| change.locked.keys.contains(&LockKey::of(from));
             moves.extend(commit.moves.iter().filter(locked).cloned());
             true
         })?;
-        if let Some(old) = old
-            && !is_ancestor(objects, old, tip)?
-        {
-            paths.extend(look.between(old_tree, Some(tree), &wanted)?);
-        }
         let mut elsewhere = BTreeSet::new();
-        if !limited.is_empty() {
-            let before: Vec<CommitId> = old.into_iter().collect();
-            let here = |path: &RepoPath| limited.contains(&LockKey::of(path));
-            look.by_commits(&[tip], if before.is_empty() { &known } else { &before }, &here, &mut |_, changed| {
-                elsewhere.extend(changed.into_iter().filter(|path| !paths.contains(path)));
-                true
-            })?;
+        match old {
+            Some(old) if !is_ancestor(objects, old, tip)? => {
+                paths.extend(look.between(before, Some(tree), &wanted)?);
+            }
+            Some(old) if !change.locked.limited.is_empty() => {
+                look.by_commits(&[tip], &[old], &here, &mut |_, changed| {
+                    elsewhere.extend(changed);
+                    true
+                })?;
+            }
+            None if !change.locked.limited.is_empty() => elsewhere = look.between(before, Some(tree), &here)?,
+            Some(_) | None => {}
         }
-        let known_elsewhere = elsewhere.into_iter().collect();
-        let before = match old_tree {
-            None => main_line(repository, &look)?,
-            tree => tree,
-        };
         let was_there = |path: &RepoPath| match before {
             Some(tree) => Tree::at_path(objects, tree, path).map(|entry| entry.is_some()),
             None => Ok(false),
         };
-        let told = |path: RepoPath| -> Result<_, BroughtError> {
-            let wants_lock = lockable.is(&path) && was_there(&path)?;
-            Ok((path, wants_lock))
+        let told = |path: &RepoPath| -> Result<_, BroughtError> {
+            Ok(Changed { path: path.clone(), lockable: lockable.is(path), was_there: was_there(path)? })
         };
-        let paths = paths.into_iter().map(told).collect::<Result<_, _>>()?;
+        let told = paths.iter().map(told).collect::<Result<_, _>>()?;
         drop(lockable);
-        Ok(Some(Self { branch: update.name.clone(), tip, tree, paths, known_elsewhere, moves, looked_for }))
+        change.known_elsewhere = elsewhere.into_iter().filter(|path| !paths.contains(path)).collect();
+        (change.paths, change.moves, change.touched) = (told, moves, touched.into_inner());
+        Ok(Some(change))
     }
 
-    /// Whether a lock was taken meanwhile, of which nobody has looked whether this changes its file.
+    /// Whether something was locked meanwhile that this may change, and nobody has looked for it.
     pub(crate) fn is_outdated(&self, turn: &Turn<'_>) -> bool {
-        turn.locked().any(|key| !self.looked_for.contains(key))
+        let now = turn.locked(&self.branch);
+        let new = now.keys.difference(&self.locked.keys);
+        let mut changed = new.filter(|key| self.touched.contains(&hash(key)));
+        changed.next().is_some() || !now.limited.is_subset(&self.locked.limited) || now.unknown != self.locked.unknown
     }
 
     /// What stands against it, by path. Nothing does: the lockable paths that nobody has locked.
@@ -130,14 +175,23 @@ impl Change {
         let pusher = self.pusher(bearer, false, &descends_from);
         let draft = turn.draft();
         let (mut free, mut against) = (Vec::new(), Vec::new());
-        for (path, lockable) in &self.paths {
+        // A store that cannot be asked may know of a lock, where there ever was one.
+        let may_be_locked = |changed: &Changed| {
+            let unseen = !self.locked.unknown || turn.had_locks();
+            turn.away.is_some() && (changed.lockable || unseen) && changed.was_there
+        };
+        for changed in &self.paths {
+            let (path, waited_for) = (&changed.path, changed.lockable && changed.was_there);
             match draft.judge(&pusher, path, false) {
                 Err(refusal) => against.push((path.clone(), refusal)),
-                Ok(_) if *lockable && turn.away.is_some() => against.push((path.clone(), LockRefusal::Unknown)),
-                Ok(false) if *lockable && require => against.push((path.clone(), LockRefusal::NotLocked)),
-                Ok(false) if *lockable => free.push(path.clone()),
+                Ok(_) if may_be_locked(changed) => against.push((path.clone(), LockRefusal::Unknown)),
+                Ok(false) if waited_for && require => against.push((path.clone(), LockRefusal::NotLocked)),
+                Ok(false) if waited_for => free.push(path.clone()),
                 Ok(_) => {}
             }
+        }
+        if self.goes == Some(false) {
+            against.extend(draft.waiting_on(&self.branch, bearer.holder()));
         }
         for path in &self.known_elsewhere {
             if let Err(refusal) = draft.judge(&pusher, path, true) {
@@ -154,11 +208,14 @@ impl Change {
         objects: &dyn ObjectRead,
         bearer: &Bearer,
     ) -> Result<(), LocksError> {
+        if self.goes.is_some() {
+            return turn.settle(&|draft| draft.abandon(&self.branch));
+        }
         let to_main_line = turn.main_line()?.as_ref() == Some(&self.branch);
         let descends = Descends::new(objects, self.tip);
         let descends_from = |commit| descends.from(commit);
         let pusher = self.pusher(bearer, to_main_line, &descends_from);
-        let changed: Vec<RepoPath> = self.paths.iter().map(|(path, _)| path.clone()).collect();
+        let changed: Vec<RepoPath> = self.paths.iter().map(|changed| changed.path.clone()).collect();
         // What cannot be read is told when somebody reads it; a lock is retained in any case.
         let version = |path: &RepoPath| {
             let entry = Tree::at_path(objects, self.tree, path).ok().flatten();
@@ -176,6 +233,12 @@ impl Change {
         let Bearer { holder, tokens } = bearer;
         Pusher { holder, tokens, branch: &self.branch, tip: self.tip, to_main_line, descends_from }
     }
+}
+
+fn hash(key: &LockKey) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The tree of the branch that HEAD names.

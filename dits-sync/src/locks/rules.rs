@@ -179,6 +179,8 @@ impl<'a> Draft<'a> {
         for lock in locks.iter().filter(|lock| lock.covers(push.branch)) {
             match &lock.retained {
                 Some(retained) if (push.descends_from)(retained.commit) => {}
+                // Whoever brought it may bring another version in its place.
+                Some(retained) if retained.branch == *push.branch && lock.holder.is(push.holder) => {}
                 Some(_) => return Err(LockRefusal::Retained(lock.clone().into())),
                 None if !lock.holder.is(push.holder) => return Err(LockRefusal::Held(lock.clone().into())),
                 None => {}
@@ -189,6 +191,7 @@ impl<'a> Draft<'a> {
         match locks.iter().filter(own).find(|lock| lock.covers(push.branch)) {
             Some(lock) if matching(&lock) => Ok(true),
             Some(lock) => Err(LockRefusal::Token { own: Some(lock.clone().into()) }),
+            None if of_branch => Ok(false),
             // A lock on another branch only.
             None if locks.iter().filter(own).any(|lock| matching(&lock)) => Ok(false),
             None if shown.is_some() => Err(LockRefusal::Token { own: None }),
@@ -206,9 +209,13 @@ impl<'a> Draft<'a> {
     ) {
         // Who moved a file that is locked has locked both places.
         for (from, to) in moves {
+            if version(from).is_some() || version(to).is_none() {
+                // Anybody may write anything into a commit; this is no move.
+                continue;
+            }
             let from = self.locks(&LockKey::of(from)).into_iter().find(|lock| held_by(lock, push));
             let (key, mut there) = (LockKey::of(to), self.locks(&LockKey::of(to)));
-            if let Some(from) = from.filter(|_| !there.iter().any(|lock| held_by(lock, push))) {
+            if let Some(from) = from.filter(|_| there.is_empty()) {
                 there.push(Lock { path: to.clone(), fence: self.fence, ..from });
                 self.put(key, there);
             }
@@ -220,12 +227,14 @@ impl<'a> Draft<'a> {
             let Some(at) = locks.iter().position(|lock| held_by(lock, push)) else { continue };
             match locks[at].release {
                 Release::Manual => continue,
-                Release::Merge if !push.to_main_line => {
+                Release::Merge | Release::Close if !push.to_main_line => {
                     let retained = Retained { branch: push.branch.clone(), commit: push.tip, version: version(path) };
                     // It stands for older ones of this path, whose versions it has.
                     locks[at] = Lock { retained: Some(retained), expires: None, ..locks[at].clone() };
                     let newest = locks[at].clone();
-                    locks.retain(|lock| lock.retained.is_none());
+                    locks.retain(|lock| {
+                        lock.retained.is_none() || !overlap(lock.branch.as_ref(), newest.branch.as_ref())
+                    });
                     locks.push(newest);
                 }
                 Release::Close | Release::Push | Release::Merge => {
@@ -237,6 +246,15 @@ impl<'a> Draft<'a> {
         if push.to_main_line {
             self.release_merged(push);
         }
+    }
+
+    /// What other people have brought to a branch and nowhere else.
+    pub(super) fn waiting_on(&self, branch: &RefName, holder: &Holder) -> Vec<(RepoPath, LockRefusal)> {
+        let waits = |lock: &&Lock| {
+            lock.retained.as_ref().is_some_and(|retained| retained.branch == *branch) && lock.holder.name != holder.name
+        };
+        let locks = self.table.values().flatten().filter(waits);
+        locks.map(|lock| (lock.path.clone(), LockRefusal::Retained(lock.clone().into()))).collect()
     }
 
     /// Ends what waits on a branch that is no more.

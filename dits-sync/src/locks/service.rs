@@ -69,7 +69,20 @@ struct Queue {
 struct Known {
     stamp: Option<LockStamp>,
     table: Table,
+    /// Whether it was ever seen.
+    seen: bool,
     swept: i64,
+}
+
+/// Which paths are locked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Locked {
+    /// All of them.
+    pub(crate) keys: HashSet<LockKey>,
+    /// Those that are locked on one branch only, which was asked about.
+    pub(crate) limited: HashSet<LockKey>,
+    /// The store cannot be asked, and never could: any path may be locked.
+    pub(crate) unknown: bool,
 }
 
 /// A request that waits for its turn.
@@ -199,6 +212,8 @@ impl Locks {
     }
 
     fn decide(&self, known: &mut Known, repository: &Repository, jobs: &[Arc<Job>]) -> Result<Vec<Reply>, LocksError> {
+        // A store that is away is waited for before the refs are held.
+        known.read(&*self.store)?;
         let held = repository.refs().hold()?;
         for _ in 0..TRIES {
             let stamp = known.read(&*self.store)?;
@@ -246,15 +261,12 @@ impl Locks {
         &*self.store
     }
 
-    /// The keys that are locked at the moment, or were when the store could last be asked; and of them those that are locked on
-    /// this branch only.
-    pub(crate) fn locked(&self, branch: &RefName) -> (HashSet<LockKey>, HashSet<LockKey>) {
+    /// What is locked at the moment, or was when the store could last be asked.
+    pub(crate) fn locked(&self, branch: &RefName) -> Locked {
         let mut known = lock(&self.known);
         // A push that needs to know will be told.
-        let _ = known.read(&*self.store);
-        let here = |locks: &Vec<Lock>| locks.iter().any(|lock| lock.branch.as_ref() == Some(branch));
-        let limited = known.table.iter().filter(|(_, locks)| here(locks)).map(|(key, _)| key.clone());
-        (known.table.keys().cloned().collect(), limited.collect())
+        let away = known.read(&*self.store).is_err();
+        known.locked(branch, away && !known.seen)
     }
 
     /// Holds table and refs for a push.
@@ -263,8 +275,10 @@ impl Locks {
     /// When the refs cannot be held. A store that cannot be asked is no error: what was last seen of it decides.
     pub(crate) fn turn<'a>(&'a self, refs: &'a dyn RefStore) -> Result<Turn<'a>, LocksError> {
         let mut known = lock(&self.known);
+        // A store that is away is waited for before the refs are held, and not again.
+        let away = known.read(&*self.store).err();
         let held = refs.hold()?;
-        let (away, stamp) = match known.read(&*self.store) {
+        let (away, stamp) = match away.map_or_else(|| known.read(&*self.store), Err) {
             Ok(stamp) => (None, Some(stamp)),
             Err(error) => (Some(error), None),
         };
@@ -307,9 +321,14 @@ impl Turn<'_> {
         &*self.held
     }
 
-    /// The keys that are locked.
-    pub(crate) fn locked(&self) -> impl Iterator<Item = &LockKey> {
-        self.known.table.keys()
+    /// What is locked.
+    pub(crate) fn locked(&self, branch: &RefName) -> Locked {
+        self.known.locked(branch, self.away.is_some() && !self.known.seen)
+    }
+
+    /// Whether a lock was ever taken in this repository, as far as the refs know.
+    pub(crate) fn had_locks(&self) -> bool {
+        self.epoch.number > 0
     }
 
     /// The branch that HEAD names.
@@ -324,11 +343,6 @@ impl Turn<'_> {
     pub(super) fn draft(&self) -> Draft<'_> {
         let version = self.known.stamp.as_ref().map_or(0, |stamp| stamp.version);
         Draft::new(&self.known.table, self.now, Fence { epoch: self.epoch.number, counter: version + 1 })
-    }
-
-    /// Ends what waits on branches that are no more.
-    pub(crate) fn abandon(&mut self, branch: &RefName) -> Result<(), LocksError> {
-        self.settle(&|draft| draft.abandon(branch))
     }
 
     /// Changes locks after refs have moved. Where it fails, the locks stay.
@@ -351,25 +365,29 @@ impl Turn<'_> {
 }
 
 impl Known {
+    fn locked(&self, branch: &RefName, unknown: bool) -> Locked {
+        let here = |locks: &Vec<Lock>| locks.iter().any(|lock| lock.branch.as_ref() == Some(branch));
+        let limited = self.table.iter().filter(|(_, locks)| here(locks)).map(|(key, _)| key.clone());
+        Locked { keys: self.table.keys().cloned().collect(), limited: limited.collect(), unknown }
+    }
+
     /// Looks what has changed in the store.
     fn read(&mut self, store: &dyn LockStore) -> Result<LockStamp, StoreError> {
         let Seen { stamp, whole, records } = store.read(self.stamp.as_ref())?;
+        let decode = |record: Vec<u8>| record::decode(&record).map_err(StoreError::Damaged);
+        let decoded = records.into_iter().map(|(key, record)| Ok((key, record.map(decode).transpose()?)));
+        // If one cannot be read, what was last seen stays.
+        let decoded = decoded.collect::<Result<Vec<_>, StoreError>>()?;
         if whole {
             self.table.clear();
         }
-        // If a record cannot be read, all of it is looked at again.
-        self.stamp = None;
-        for (key, record) in records {
-            match record {
-                Some(record) => {
-                    let locks = record::decode(&record).map_err(StoreError::Damaged)?;
-                    self.table.insert(key, locks);
-                }
-                None => {
-                    self.table.remove(&key);
-                }
+        for (key, locks) in decoded {
+            match locks {
+                Some(locks) => _ = self.table.insert(key, locks),
+                None => _ = self.table.remove(&key),
             }
         }
+        self.seen = true;
         self.stamp = Some(stamp.clone());
         Ok(stamp)
     }

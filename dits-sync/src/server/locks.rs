@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use dits_core::lock::{Holder, LockKey};
+use dits_core::lock::{Fence, Holder, LockKey};
 
 use super::Event;
 use super::serve::Conversation;
@@ -12,9 +12,17 @@ use crate::locks::{Bearer, LocksError};
 use crate::session::Heartbeat;
 use crate::transfer::Violation;
 use crate::wire::{
-    ErrorCode, ListLocks, LockOutcome, LockRequest, Locked, MAX_TOKENS, Message, Place, Tokens, UnlockOutcome,
-    UnlockRequest, Unlocked,
+    ErrorCode, ListLocks, LockOutcome, LockRequest, Locked, MAX_TOKEN_BYTES, MAX_TOKENS, Message, Place, Tokens,
+    UnlockOutcome, UnlockRequest, Unlocked,
 };
+
+/// What a client has shown before its push.
+pub(super) struct Shown {
+    place: Place,
+    tokens: HashMap<LockKey, Fence>,
+    /// What the paths take together.
+    bytes: usize,
+}
 
 /// How often a server that waits for a change looks whether the client, or itself, is to leave.
 const LOOK_UP: Duration = Duration::from_millis(500);
@@ -76,12 +84,15 @@ impl Conversation<'_> {
 
     /// Keeps tokens for the push that follows.
     pub(super) fn tokens(&mut self, tokens: Tokens) -> Result<(), SyncError> {
+        self.check_may(|may| may.write, "push")?;
         let Tokens { place, tokens } = tokens;
-        let (known, kept) = self.tokens.get_or_insert_with(|| (place.clone(), HashMap::new()));
+        let Shown { place: known, tokens: kept, bytes } =
+            self.tokens.get_or_insert_with(|| Shown { place: place.clone(), tokens: HashMap::new(), bytes: 0 });
         if *known != place {
             return Err(Violation("tokens of two clones for one push".to_owned()).into());
         }
-        if kept.len() + tokens.len() > MAX_TOKENS {
+        *bytes += tokens.iter().map(|(path, _)| path.as_bytes().len()).sum::<usize>();
+        if kept.len() + tokens.len() > MAX_TOKENS || *bytes > MAX_TOKEN_BYTES {
             return Err(SyncError::refuse(ErrorCode::Limit, "too many tokens for one push"));
         }
         kept.extend(tokens.into_iter().map(|(path, fence)| (LockKey::of(&path), fence)));
@@ -90,8 +101,11 @@ impl Conversation<'_> {
 
     /// Who pushes, with the tokens that were shown.
     pub(super) fn bearer(&mut self) -> Bearer {
-        let (place, tokens) = self.tokens.take().map_or((None, HashMap::new()), |(place, kept)| (Some(place), kept));
-        Bearer::new(self.access.signature().name, place, tokens)
+        let name = self.access.signature().name;
+        match self.tokens.take() {
+            Some(Shown { place, tokens, .. }) => Bearer::new(name, Some(place), tokens),
+            None => Bearer::new(name, None, HashMap::new()),
+        }
     }
 
     /// Whether lockable files must be locked.

@@ -175,11 +175,6 @@ impl<'a> Moving<'a> {
                 self.conversation.failed(&error.into());
             }
         }
-        for gone in updates.iter().filter(|update| update.new.is_none()) {
-            if let Err(error) = turn.abandon(&gone.name) {
-                self.conversation.failed(&error.into());
-            }
-        }
         self.unlocked.extend(free);
         Ok(Some(UpdateOutcome::Done))
     }

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use dits_core::history;
+use dits_core::lock::MAX_NAME;
 use dits_core::object::{CommitId, Digest, ObjectKind, ObjectRead};
+use dits_core::path::MAX_PATH;
 use dits_core::refs::{RefName, RefStore, TAGS, Target};
 use dits_core::store::StoreError;
 
@@ -154,6 +156,9 @@ impl Conversation<'_> {
 
     /// What the client is told of an error here: no more than that it is one.
     pub(super) fn failed(&self, error: &SyncError) -> UpdateOutcome {
+        if let SyncError::Refuse(failure) = error {
+            return UpdateOutcome::Refused(failure.text.clone());
+        }
         self.access.observe(&Event::Failed { what: error.to_string() });
         UpdateOutcome::Refused("the other side could not move it; its log tells more".to_owned())
     }
@@ -191,12 +196,19 @@ impl Conversation<'_> {
 /// The longest reason for one refusal, in bytes, and the shortest that there is room for however many there are.
 const REASON: std::ops::RangeInclusive<usize> = 64..=4096;
 
+/// The longest refusal of one path, in bytes: two paths, and what a lock says of its holder.
+const REFUSAL: usize = 2 * MAX_PATH + 4 * MAX_NAME + 512;
+
 /// Reasons may come from hooks; whatever they say, the answer must fit a message.
 fn fitting(outcome: UpdateOutcome, count: usize) -> UpdateOutcome {
     match outcome {
         UpdateOutcome::Refused(why) => {
             let room = (MAX_MESSAGE / 2 / count).clamp(*REASON.start(), *REASON.end());
             UpdateOutcome::Refused(shortened(&why, room).to_owned())
+        }
+        UpdateOutcome::Locked(mut against) => {
+            against.truncate(MAX_MESSAGE / 2 / count / REFUSAL);
+            UpdateOutcome::Locked(against)
         }
         other => other,
     }

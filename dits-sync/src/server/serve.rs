@@ -1,15 +1,15 @@
 //! A conversation with one client.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use dits_core::lock::{Fence, LockKey};
 use dits_core::object::Digest;
 use dits_core::progress::{Interrupted, Progress};
 use dits_core::refs::{BRANCHES, RefName, RefStore, TAGS, Target};
 use dits_core::repo::Repository;
 use dits_core::store::Condemned;
 
+use super::locks::Shown;
 use super::{Access, Event, Host, Methods, Visitor};
 use crate::AGENT;
 use crate::error::SyncError;
@@ -17,9 +17,7 @@ use crate::exchange;
 use crate::link::{Lane, Link, LinkError};
 use crate::session::{Session, printable};
 use crate::transfer::Violation;
-use crate::wire::{
-    ErrorCode, Features, Get, Got, Has, Hello, Limits, Listing, Message, PROTOCOL, Place, Refs, Welcome,
-};
+use crate::wire::{ErrorCode, Features, Get, Got, Has, Hello, Limits, Listing, Message, PROTOCOL, Refs, Welcome};
 
 /// Answers on a link until the client leaves. Blocks; run it on a thread of its own.
 pub fn serve(link: &dyn Link, host: &dyn Host) {
@@ -76,7 +74,7 @@ pub(super) struct Conversation<'l> {
     /// What the listings of this conversation named: what may be asked for.
     pub(super) listed: HashSet<Digest>,
     /// What the next push relies on.
-    pub(super) tokens: Option<(Place, HashMap<LockKey, Fence>)>,
+    pub(super) tokens: Option<Shown>,
 }
 
 /// Stops a transfer when the server cannot wait for it any more.

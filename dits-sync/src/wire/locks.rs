@@ -65,6 +65,9 @@ impl LockRequest {
         self.place.check()?;
         fits(self.paths.len(), MAX_LOCKS, "locks too many paths")?;
         fits(self.reason.len(), MAX_REASON, "has a reason that is too long")?;
+        if self.only.iter().chain(&self.upstream).any(|name| name.as_branch().is_none()) {
+            return Err("names something else than a branch");
+        }
         if self.lease.is_some_and(|lease| lease == 0 || lease > MAX_LEASE) {
             return Err("has a lease that is not between a second and a year");
         }
@@ -263,8 +266,10 @@ pub struct Tokens {
     pub tokens: Vec<(RepoPath, Fence)>,
 }
 
-/// How many tokens a client may show before a push, and in one message.
+/// How many tokens a client may show before a push.
 pub const MAX_TOKENS: usize = 1 << 20;
+/// How many bytes their paths may have together.
+pub const MAX_TOKEN_BYTES: usize = 64 << 20;
 
 impl Tokens {
     pub(super) fn check(&self) -> Result<(), &'static str> {
