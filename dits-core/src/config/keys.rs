@@ -206,7 +206,12 @@ pub const KEYS: &[Key] = &[
         Some("default"),
         "How `log` shows dates.",
     ),
-    key("mount.cacheSize", Kind::Size, Some("10G"), "How much disk a mount may take for what it reads from remotes."),
+    key(
+        "mount.cacheSize",
+        Kind::Size,
+        Some("10G"),
+        "How much disk a mount may take for what it reads from remotes, and for whole copies that the kernel reads by itself.",
+    ),
     key(
         "mount.policy",
         Kind::List,

@@ -17,6 +17,9 @@ use crate::locking::tokens::{self, Shown};
 use crate::repository::Opened;
 use crate::sharing::peer::Peer;
 
+/// How often locks are asked for again in one push.
+const RENEWALS: usize = 100;
+
 /// The locks of this clone on a remote. A place without a name here has none.
 pub struct Locks<'a> {
     opened: &'a Opened,
@@ -65,7 +68,11 @@ impl<'a> Locks<'a> {
         let all = request.updates.clone();
         let mut request = PushRequest { tokens: shown.tokens(), ..request.clone() };
         let mut pushed = client.push(repo, &request, listing, progress)?;
-        if !request.dry_run && shown.renew(client, &pushed.outcomes, progress)? {
+        // A refusal names only so many files at once.
+        for _ in 0..RENEWALS {
+            if request.dry_run || !shown.renew(client, &pushed.outcomes, progress)? {
+                break;
+            }
             request.tokens = shown.tokens();
             pushed = again(client, repo, request.clone(), listing, pushed, progress)?;
         }
