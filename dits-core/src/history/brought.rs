@@ -130,7 +130,8 @@ impl<'a> Brought<'a> {
                 }
                 let theirs = content(*parent, &path)?;
                 let before = bases.iter().map(|base| content(*base, &path)).collect::<Result<Vec<_>, _>>()?;
-                if !before.contains(&theirs) && !(before.is_empty() && theirs.is_none()) {
+                let took_part = if before.is_empty() { theirs.is_some() } else { !before.contains(&theirs) };
+                if took_part {
                     changed.insert(path);
                 }
             }
