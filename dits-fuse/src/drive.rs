@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use crate::chunks::{Chunks, tally};
 use crate::error::{Reach, ReadError};
+use crate::locks::{Keeper, Locker};
 use crate::overlay::{OpenError, Overlay};
 use crate::policy::{Guard, Opener};
 use crate::pool::Pool;
@@ -47,6 +48,8 @@ pub struct DriveOptions {
     pub disk: Option<ChunkCache>,
     /// Where absent content comes from.
     pub remote: Option<Arc<dyn ChunkSource>>,
+    /// Knows who has locked what; without it nobody has.
+    pub locker: Option<Arc<dyn Locker>>,
     /// What the root's `.dits` says; without it there is none.
     pub link: Option<Vec<u8>>,
     /// What programs may do, and who had what brought.
@@ -73,6 +76,7 @@ pub struct Drive {
     waiters: Pool,
     ahead: Pool,
     pub(crate) copier: Copier,
+    pub(crate) keeper: Option<Keeper>,
 }
 
 impl Drive {
@@ -81,7 +85,7 @@ impl Drive {
     /// # Errors
     /// When the overlay cannot be opened, or threads not be started.
     pub fn new(store: Store, tree: TreeId, options: DriveOptions) -> Result<Arc<Self>, OpenError> {
-        let DriveOptions { defaults, overlay, ram, threads, timeout, disk, remote, link, guard, asked, report } =
+        let DriveOptions { defaults, overlay, ram, threads, timeout, disk, remote, locker, link, guard, asked, report } =
             options;
         let view = View::new(store.clone(), tree).with_link(link);
         let overlay = overlay.map(|dir| Overlay::open(&dir, &view, defaults)).transpose()?;
@@ -102,6 +106,7 @@ impl Drive {
             waiters: Pool::new("wait", WAITERS).map_err(started)?,
             ahead: Pool::new("ahead", AHEAD).map_err(started)?,
             copier: Copier::new().map_err(started)?,
+            keeper: locker.map(Keeper::new),
         }))
     }
 
@@ -131,7 +136,7 @@ impl Drive {
     /// When there is none, or its folder cannot be read.
     pub fn stat(&self, ino: u64, reach: Reach) -> Result<Stat, ReadError> {
         match &self.overlay {
-            Some(overlay) => overlay.stat(&self.view, ino, reach),
+            Some(overlay) => self.with_lock(overlay.stat(&self.view, ino, reach)?, reach),
             None => Ok(self.defaults.stat(&self.view.attr(ino, reach)?)),
         }
     }
@@ -139,7 +144,8 @@ impl Drive {
     /// The same for an entry of the base.
     pub(crate) fn stat_of(&self, attr: &Attr) -> Stat {
         let changed = self.overlay.as_ref().and_then(|overlay| overlay.known(attr.ino));
-        changed.unwrap_or_else(|| self.defaults.stat(attr))
+        let stat = changed.unwrap_or_else(|| self.defaults.stat(attr));
+        self.with_lock(stat, Reach::Disk).unwrap_or(stat)
     }
 
     /// What a folder has under a name.
@@ -152,7 +158,10 @@ impl Drive {
             return Err(Errno::NAMETOOLONG.into());
         }
         match &self.overlay {
-            Some(overlay) => overlay.lookup(&self.view, folder, name, reach),
+            Some(overlay) => {
+                let found = overlay.lookup(&self.view, folder, name, reach)?;
+                found.map(|stat| self.with_lock(stat, reach)).transpose()
+            }
             None => Ok(self.view.lookup(folder, name, reach)?.map(|attr| self.defaults.stat(&attr))),
         }
     }
@@ -175,6 +184,12 @@ impl Drive {
     pub fn work(self: &Arc<Self>, work: impl FnOnce(&Self) + Send + 'static) {
         let drive = Arc::clone(self);
         self.workers.submit(move || work(&drive));
+    }
+
+    /// Has something done by a thread that may wait for others.
+    pub(crate) fn wait(self: &Arc<Self>, work: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        let drive = Arc::clone(self);
+        self.waiters.submit(move || work(&drive));
     }
 
     /// Where chunks come from.
@@ -317,6 +332,7 @@ impl Drive {
         }
         if let Some(overlay) = &self.overlay {
             overlay.closed(file.ino);
+            self.let_lock_go(file.ino);
         }
     }
 }

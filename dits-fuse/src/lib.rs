@@ -7,6 +7,7 @@
 //! - [`overlay`]: what was made or changed in a writable mount.
 //! - [`chunks`]: where chunks come from: memory, store, disk cache, remote.
 //! - [`policy`]: which programs may have content brought, and which did.
+//! - [`locks`]: files that somebody has locked, as the drive obeys that.
 //! - `whole`: copies of whole files, which the kernel reads itself.
 //! - [`drive`]: these together, with the threads that work for them.
 //! - [`fuse`]: the adapter to the kernel. Only it knows fuser.
@@ -20,6 +21,7 @@ pub mod drive;
 mod error;
 pub mod folder;
 pub mod fuse;
+pub mod locks;
 pub mod overlay;
 pub mod policy;
 mod pool;

@@ -12,19 +12,19 @@ use crate::inspect::json;
 use crate::sharing::Studio;
 
 const SOON: Duration = Duration::from_secs(60);
-const MAP: &str = "Maps/Level_01.umap";
+pub const MAP: &str = "Maps/Level_01.umap";
 
 /// Clones `ada` and `bob` of a repository on a server, with a map that is lockable.
-struct Set {
-    s: Studio,
+pub struct Set {
+    pub s: Studio,
     /// `None` where the repository is a folder on this machine.
-    server: Option<Background>,
+    pub server: Option<Background>,
     tokens: [String; 2],
 }
 
 impl Set {
     /// With a server, where `ada` may administrate and `bob` may not.
-    fn served() -> Self {
+    pub fn served() -> Self {
         let s = Studio::new();
         let run = |words: &str| {
             let mut command = s.sandbox.command(built("dits-server"));
@@ -65,16 +65,28 @@ impl Set {
         self.dits("ada", "locks --apply -q").ok();
     }
 
+    /// Nobody answers any more.
+    pub fn stop_server(&self) {
+        if let Some(server) = &self.server {
+            server.signal(rustix::process::Signal::KILL);
+        }
+    }
+
+    /// What the server knows somebody by.
+    pub fn token(&self, who: &str) -> &str {
+        &self.tokens[usize::from(who != "ada")]
+    }
+
     /// A command in a clone, with the token of the person it is called after.
     #[track_caller]
-    fn dits(&self, at: &str, line: &str) -> Finished {
+    pub fn dits(&self, at: &str, line: &str) -> Finished {
         let mut command = self.s.sandbox.dits_command(line.split(' '));
-        command.current_dir(self.s.path(at)).env("DITS_TOKEN", &self.tokens[usize::from(at == "bob")]);
+        command.current_dir(self.s.path(at)).env("DITS_TOKEN", self.token(at));
         self.s.sandbox.run(command)
     }
 
     #[track_caller]
-    fn commit(&self, at: &str, message: &str) {
+    pub fn commit(&self, at: &str, message: &str) {
         self.dits(at, "add -A -q").ok();
         self.dits(at, &format!("commit -q -m {message}")).ok();
     }
@@ -98,7 +110,7 @@ impl Set {
     }
 
     #[track_caller]
-    fn locks(&self, at: &str, more: &str) -> Vec<Value> {
+    pub fn locks(&self, at: &str, more: &str) -> Vec<Value> {
         let answer = json(self.dits(at, format!("locks --json {more}").trim()).ok());
         answer["locks"].as_array().unwrap().clone()
     }

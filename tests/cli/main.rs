@@ -17,6 +17,7 @@ mod history;
 mod hostile;
 mod inspect;
 mod locking;
+mod locking_mount;
 mod many_refs;
 mod media;
 mod memory;

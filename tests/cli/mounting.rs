@@ -40,6 +40,11 @@ impl<'a> Drive<'a> {
         Self { s, point, told, over: false }
     }
 
+    /// One that was mounted on `m`, as its daemon told of it.
+    pub fn told(s: &'a Studio, told: Value) -> Self {
+        Self { s, point: s.path("m"), told, over: false }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.point.join(name)
     }

@@ -95,6 +95,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         only: args.branch.as_deref().map(|name| desk.branch(name)).transpose()?,
         reason: args.reason.unwrap_or_default(),
         lease: args.ttl.as_deref().map(lease).transpose()?,
+        release: None,
         partial: args.partial,
         wait: args.wait,
     };

@@ -40,8 +40,7 @@ impl<'a> Desk<'a> {
     pub fn open(opened: &'a Opened, cx: &'a Context) -> Result<Self, CliError> {
         let repo = &opened.repo;
         let remote = remote(repo)?;
-        let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)?, limit: None };
-        let peer = Peer::named(&around, remote.clone(), true)?;
+        let peer = peer(opened, cx, &remote)?;
         Ok(Self { cx, opened, peer, remote, place: place(repo)?, now: cx.now()?.seconds })
     }
 
@@ -119,6 +118,16 @@ pub fn remote(repo: &Repository) -> Result<Remote, CliError> {
         return Err(CliError::usage(message).hint("dits remote add origin URL"));
     }
     default_remote(repo, "lock")
+}
+
+/// The way to a remote.
+///
+/// # Errors
+/// When there is none.
+pub fn peer(opened: &Opened, cx: &Context, remote: &Remote) -> Result<Peer, CliError> {
+    let repo = &opened.repo;
+    let around = Surroundings { cx, config: repo.config(), repo: Some(repo), who: opened.who(cx)?, limit: None };
+    Peer::named(&around, remote.clone(), true)
 }
 
 /// This clone as it describes itself.

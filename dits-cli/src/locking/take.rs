@@ -29,6 +29,8 @@ pub struct Wish {
     pub reason: String,
     /// How many seconds the locks last.
     pub lease: Option<u32>,
+    /// When the locks end by themselves, if that is known already; else the rules in the worktree say so.
+    pub release: Option<Release>,
     /// Some rather than none.
     pub partial: bool,
     /// Waits until all are free.
@@ -137,7 +139,10 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn new(desk: &Desk<'_>, wish: &'a Wish) -> Result<Self, CliError> {
         let base = desk.base()?;
-        let rules: Vec<Release> = desk.rules(&wish.paths)?.iter().map(|rules: &Rules| rules.release).collect();
+        let rules: Vec<Release> = match wish.release {
+            Some(release) => vec![release; wish.paths.len()],
+            None => desk.rules(&wish.paths)?.iter().map(|rules: &Rules| rules.release).collect(),
+        };
         let mut paths = Vec::with_capacity(wish.paths.len());
         for (path, release) in wish.paths.iter().zip(rules) {
             let versions = base.versions(&desk.opened.repo, path)?;

@@ -7,11 +7,12 @@ use crate::path::RepoPath;
 use crate::record::RecordError;
 use crate::refs::RefName;
 use crate::repo::{RepoError, Repository};
+use crate::rules_file::FolderFiles;
 use crate::worktree::WorkDirs;
 
 /// Answers for any file what its rules are, and who has it.
-pub struct LockView<'a> {
-    attributes: AttributeLookup<&'a WorkDirs>,
+pub struct LockView<F> {
+    attributes: AttributeLookup<F>,
     states: Vec<(String, LocalLocks)>,
     clone: Option<CloneId>,
     on: Option<RefName>,
@@ -20,12 +21,22 @@ pub struct LockView<'a> {
     pub damaged: Vec<RecordError>,
 }
 
-impl<'a> LockView<'a> {
+impl<'a> LockView<&'a WorkDirs> {
     /// What is known now, of all remotes. Without `now`, in seconds since 1970, leases count as if they did not end.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn new(repo: &Repository, dirs: &'a WorkDirs, now: Option<i64>) -> Result<Self, RepoError> {
+        Self::with_rules(repo, repo.attributes(dirs)?, now)
+    }
+}
+
+impl<F: FolderFiles> LockView<F> {
+    /// The same where rules come from elsewhere.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn with_rules(repo: &Repository, attributes: AttributeLookup<F>, now: Option<i64>) -> Result<Self, RepoError> {
         let common = &repo.layout().common;
         let (mut states, mut damaged) = (Vec::new(), Vec::new());
         for remote in LocalLocks::remotes(common)? {
@@ -36,7 +47,7 @@ impl<'a> LockView<'a> {
             }
         }
         let clone = if states.is_empty() { None } else { clone::known(common)? };
-        Ok(Self { attributes: repo.attributes(dirs)?, states, clone, on: branch_there(repo)?, now, damaged })
+        Ok(Self { attributes, states, clone, on: branch_there(repo)?, now, damaged })
     }
 
     /// What `.ditsattributes` says of a file. What it says wrongly counts as nothing: that is told where somebody asks for it.
@@ -47,9 +58,20 @@ impl<'a> LockView<'a> {
         Ok(Rules::of(&self.attributes.attributes_of(path)?).unwrap_or_default())
     }
 
+    /// What is known of each remote.
+    pub fn states(&self) -> impl Iterator<Item = &LocalLocks> {
+        self.states.iter().map(|(_, state)| state)
+    }
+
     /// The remote that says the most about who has a file, and what that is.
     #[must_use]
     pub fn standing(&self, path: &RepoPath) -> (Option<&str>, Standing<'_>) {
+        self.standing_at(path, self.now)
+    }
+
+    /// The same at another time, in seconds since 1970.
+    #[must_use]
+    pub fn standing_at(&self, path: &RepoPath, now: Option<i64>) -> (Option<&str>, Standing<'_>) {
         let weight = |standing: &Standing<'_>| match standing {
             Standing::Free => 0,
             Standing::Retained(_) => 1,
@@ -59,7 +81,7 @@ impl<'a> LockView<'a> {
         };
         let mut best = (None, Standing::Free);
         for (remote, state) in &self.states {
-            let found = state.standing(path, self.clone, self.on.as_ref(), self.now);
+            let found = state.standing(path, self.clone, self.on.as_ref(), now);
             if weight(&found) > weight(&best.1) {
                 best = (Some(remote.as_str()), found);
             }

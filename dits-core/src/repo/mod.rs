@@ -36,7 +36,7 @@ use crate::ignore::IgnoreRules;
 use crate::index::{Index, LockedIndex};
 use crate::lockfile::PATIENCE;
 use crate::refs::FolderRefs;
-use crate::rules_file::MAX_RULES_FILE;
+use crate::rules_file::{FolderFiles, MAX_RULES_FILE};
 use crate::store::{Store, StoreWriter, StoreWriterOptions};
 use crate::worktree::WorkDirs;
 
@@ -227,10 +227,18 @@ impl Repository {
     /// # Errors
     /// When the attributes that are not versioned cannot be read.
     pub fn attributes<'a>(&self, dirs: &'a WorkDirs) -> Result<AttributeLookup<&'a WorkDirs>, RepoError> {
+        self.attributes_in(dirs)
+    }
+
+    /// The attributes of files, where those of folders come from elsewhere.
+    ///
+    /// # Errors
+    /// As [`Repository::attributes`].
+    pub fn attributes_in<F: FolderFiles>(&self, files: F) -> Result<AttributeLookup<F>, RepoError> {
         let file = self.layout.attributes();
         let text = durable::read_limited(&file, MAX_RULES_FILE as u64)?;
         let rules = AttributeRules::new(text.as_deref().map(|text| (file.as_path(), text)))?;
-        Ok(AttributeLookup::new(dirs, rules))
+        Ok(AttributeLookup::new(files, rules))
     }
 
     /// A path in a setting, with a leading `~/` replaced by the home folder.

@@ -89,7 +89,7 @@ fn staged(index: &Index, selection: &dyn Selection) -> Vec<Entry> {
 fn protect_entries(
     repo: &Repository,
     dirs: &WorkDirs,
-    view: &LockView<'_>,
+    view: &LockView<&WorkDirs>,
     index: &mut Index,
     chosen: Vec<Entry>,
     loosen: Loosen<'_>,
@@ -123,7 +123,7 @@ fn protect_entries(
 /// When the mode cannot be changed.
 pub(crate) fn protect_new(
     dirs: &WorkDirs,
-    view: &LockView<'_>,
+    view: &LockView<&WorkDirs>,
     path: &RepoPath,
     meta: Meta,
 ) -> Result<Meta, RepoError> {
@@ -169,7 +169,7 @@ pub(super) fn protect_all(
 }
 
 /// The permissions that a file is to have, if they are others than those it has.
-fn mode_for(view: &LockView<'_>, path: &RepoPath, meta: &Meta, loosen: Loosen<'_>) -> Option<u32> {
+fn mode_for(view: &LockView<&WorkDirs>, path: &RepoPath, meta: &Meta, loosen: Loosen<'_>) -> Option<u32> {
     if !matches!(meta.kind(), EntryKind::File { .. }) {
         return None;
     }

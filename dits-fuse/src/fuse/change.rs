@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dits_core::overlay::Time;
@@ -16,6 +17,7 @@ use super::reply::{self, FOR_EVER, errno, file_attr};
 use super::{Adapter, Shared};
 use crate::drive::Drive;
 use crate::error::{Reach, ReadError};
+use crate::locks::Target;
 use crate::overlay::{Changes, Maker, Rename};
 use crate::stat::Stat;
 
@@ -34,6 +36,21 @@ impl Adapter {
         reply: ReplyEmpty,
     ) {
         self.drive.ask(change, move |result| reply::done(result, reply));
+    }
+
+    /// The same where locks decide whether it may be done.
+    pub(super) fn change_of(
+        &self,
+        request: &Request,
+        targets: Vec<Target>,
+        change: impl Fn(&Drive, Reach) -> Result<(), ReadError> + Send + 'static,
+        reply: ReplyEmpty,
+    ) {
+        let drive = Arc::clone(&self.drive);
+        self.drive.claim(targets, request.pid(), move |granted| match granted {
+            Ok(()) => drive.ask(change, move |result| reply::done(result, reply)),
+            Err(error) => reply.error(errno(&error)),
+        });
     }
 
     /// Makes something whose answer is what it is.
@@ -58,14 +75,24 @@ impl Adapter {
         );
     }
 
-    pub(super) fn move_name(&self, from: (u64, Vec<u8>), to: (u64, Vec<u8>), flags: RenameFlags, reply: ReplyEmpty) {
+    pub(super) fn move_name(
+        &self,
+        request: &Request,
+        from: (u64, Vec<u8>),
+        to: (u64, Vec<u8>),
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
         let known = RenameFlags::RENAME_NOREPLACE | RenameFlags::RENAME_EXCHANGE;
         if !known.contains(flags) {
             return reply.error(Errno::EINVAL);
         }
         let (keep, exchange) =
             (flags.contains(RenameFlags::RENAME_NOREPLACE), flags.contains(RenameFlags::RENAME_EXCHANGE));
-        self.change(
+        let targets = [&from, &to].map(|(folder, name)| Target::Name(*folder, name.clone())).into();
+        self.change_of(
+            request,
+            targets,
             move |drive, reach| {
                 let rename = Rename { from: (from.0, &from.1), to: (to.0, &to.1), keep, exchange };
                 drive.writable()?.rename(&drive.view, &rename, reach)
@@ -74,14 +101,21 @@ impl Adapter {
         );
     }
 
-    pub(super) fn set(&self, ino: u64, changes: Changes, reply: ReplyAttr) {
-        self.drive.ask(
-            move |drive, reach| drive.writable()?.set(&drive.view, ino, &changes, reach),
-            move |set| match set {
-                Ok(stat) => reply.attr(&FOR_EVER, &file_attr(&stat)),
-                Err(error) => reply.error(errno(&error)),
-            },
-        );
+    pub(super) fn set(&self, request: &Request, ino: u64, changes: Changes, reply: ReplyAttr) {
+        let targets = changes.size.map(|_| Target::Inode(ino)).into_iter().collect();
+        let drive = Arc::clone(&self.drive);
+        self.drive.claim(targets, request.pid(), move |granted| {
+            if let Err(error) = granted {
+                return reply.error(errno(&error));
+            }
+            drive.ask(
+                move |drive, reach| drive.set(ino, &changes, reach),
+                move |set| match set {
+                    Ok(stat) => reply.attr(&FOR_EVER, &file_attr(&stat)),
+                    Err(error) => reply.error(errno(&error)),
+                },
+            );
+        });
     }
 
     /// The bytes are the request's, so they are written here and now: into the system's cache, as for any local file.
@@ -97,9 +131,18 @@ impl Adapter {
         }
     }
 
-    pub(super) fn allocate(&self, ino: u64, offset: u64, len: u64, mode: i32, reply: ReplyEmpty) {
+    pub(super) fn allocate(
+        &self,
+        request: &Request,
+        ino: u64,
+        (offset, len): (u64, u64),
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
         let Some(end) = offset.checked_add(len) else { return reply.error(Errno::EFBIG) };
-        self.change(
+        self.change_of(
+            request,
+            vec![Target::Inode(ino)],
             move |drive, reach| {
                 let (overlay, view) = (drive.writable()?, &drive.view);
                 match mode {
@@ -185,19 +228,27 @@ impl Shared {
             Err(error) => return reply.error(errno(&error)),
         };
         let (name, maker, shared) = (name.as_bytes().to_vec(), maker(request), self.clone());
-        self.drive.ask(
-            move |drive, reach| {
-                let stat = drive.writable()?.make(&drive.view, (folder, &name), mode, maker, reach)?;
-                Ok((stat, drive.open(stat.ino, Reach::Disk)?))
-            },
-            move |made| match made {
-                Ok((stat, file)) => {
-                    let handle = shared.files.add(file.opened_by(opener));
-                    reply.created(&FOR_EVER, &file_attr(&stat), Generation(0), handle, FopenFlags::FOPEN_KEEP_CACHE);
-                }
-                Err(error) => reply.error(errno(&error)),
-            },
-        );
+        let targets = vec![Target::Name(folder, name.clone())];
+        self.drive.claim(targets, request.pid(), move |granted| {
+            if let Err(error) = granted {
+                return reply.error(errno(&error));
+            }
+            let drive = Arc::clone(&shared.drive);
+            drive.ask(
+                move |drive, reach| {
+                    let stat = drive.writable()?.make(&drive.view, (folder, &name), mode, maker, reach)?;
+                    Ok((stat, drive.open(stat.ino, Reach::Disk)?))
+                },
+                move |made| match made {
+                    Ok((stat, file)) => {
+                        let handle = shared.files.add(file.opened_by(opener));
+                        let flags = FopenFlags::FOPEN_KEEP_CACHE;
+                        reply.created(&FOR_EVER, &file_attr(&stat), Generation(0), handle, flags);
+                    }
+                    Err(error) => reply.error(errno(&error)),
+                },
+            );
+        });
     }
 }
 

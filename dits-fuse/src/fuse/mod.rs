@@ -14,15 +14,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags,
-    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
-    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, KernelConfig, LockOwner, OpenAccMode,
+    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
+    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
-pub use session::{MountOptions, Mounted, mount};
+pub use session::{MountOptions, Mounted, Reminder, mount};
 
 use crate::drive::Drive;
 use crate::folder::OpenFolder;
+use crate::locks::Target;
 use crate::overlay::{Changes, can_be_kept};
 use crate::read::OpenFile;
 use handles::Handles;
@@ -100,7 +101,7 @@ impl Filesystem for Shared {
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         self.drive.ask(
-            move |drive, reach| drive.stat(ino.0, reach),
+            move |drive, reach| drive.stat_afresh(ino.0, reach),
             move |found| match found {
                 Ok(found) => reply.attr(&FOR_EVER, &file_attr(&found)),
                 Err(error) => reply.error(errno(&error)),
@@ -118,23 +119,30 @@ impl Filesystem for Shared {
         );
     }
 
-    fn open(&self, request: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+    fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let opener = match self.drive.admit(request.pid()) {
             Ok(opener) => opener,
             Err(error) => return reply.error(errno(&error)),
         };
+        let targets = if is_for_writing(flags) { vec![Target::Inode(ino.0)] } else { Vec::new() };
         let shared = self.clone();
-        self.drive.ask(
-            move |drive, reach| {
-                let file = drive.open(ino.0, reach)?;
-                let whole = drive.copy_of(&file, reach)?;
-                Ok((file, whole))
-            },
-            move |opened| match opened {
-                Ok((file, whole)) => shared.opened(file.opened_by(opener), whole, reply),
-                Err(error) => reply.error(errno(&error)),
-            },
-        );
+        self.drive.claim(targets, request.pid(), move |granted| {
+            if let Err(error) = granted {
+                return reply.error(errno(&error));
+            }
+            let drive = Arc::clone(&shared.drive);
+            drive.ask(
+                move |drive, reach| {
+                    let file = drive.open(ino.0, reach)?;
+                    let whole = drive.copy_of(&file, reach)?;
+                    Ok((file, whole))
+                },
+                move |opened| match opened {
+                    Ok((file, whole)) => shared.opened(file.opened_by(opener), whole, reply),
+                    Err(error) => reply.error(errno(&error)),
+                },
+            );
+        });
     }
 
     fn read(
@@ -160,12 +168,15 @@ impl Filesystem for Shared {
         _: &Request,
         _: INodeNo,
         handle: FileHandle,
-        _: OpenFlags,
+        flags: OpenFlags,
         _: Option<LockOwner>,
         _: bool,
         reply: ReplyEmpty,
     ) {
         if let Some(file) = self.files.remove(handle) {
+            if is_for_writing(flags) {
+                self.drive.written(file.ino);
+            }
             self.closed(&file);
         }
         reply.ok();
@@ -248,7 +259,7 @@ impl Filesystem for Shared {
 
     fn setattr(
         &self,
-        _: &Request,
+        request: &Request,
         ino: INodeNo,
         mode: Option<u32>,
         uid: Option<u32>,
@@ -267,7 +278,7 @@ impl Filesystem for Shared {
         let [atime, mtime] = [atime, mtime].map(|time| time.map(change::time_or_now));
         let ctime = ctime.map(change::time);
         let kill = size.is_some() || uid.is_some() || gid.is_some();
-        self.set(ino.0, Changes { mode, uid, gid, size, atime, mtime, ctime, kill }, reply);
+        self.set(request, ino.0, Changes { mode, uid, gid, size, atime, mtime, ctime, kill }, reply);
     }
 
     fn mknod(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _: u32, _: u32, reply: ReplyEntry) {
@@ -287,9 +298,14 @@ impl Filesystem for Shared {
         self.make_link(request, parent.0, name, target, reply);
     }
 
-    fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+    fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let name = name.as_bytes().to_vec();
-        self.change(move |drive, reach| drive.writable()?.unlink(&drive.view, parent.0, &name, reach), reply);
+        self.change_of(
+            request,
+            vec![Target::Name(parent.0, name.clone())],
+            move |drive, reach| drive.writable()?.unlink(&drive.view, parent.0, &name, reach),
+            reply,
+        );
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -299,7 +315,7 @@ impl Filesystem for Shared {
 
     fn rename(
         &self,
-        _: &Request,
+        request: &Request,
         parent: INodeNo,
         name: &OsStr,
         to: INodeNo,
@@ -307,7 +323,7 @@ impl Filesystem for Shared {
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        self.move_name((parent.0, name.as_bytes().to_vec()), (to.0, new.as_bytes().to_vec()), flags, reply);
+        self.move_name(request, (parent.0, name.as_bytes().to_vec()), (to.0, new.as_bytes().to_vec()), flags, reply);
     }
 
     fn link(&self, _: &Request, _: INodeNo, _: INodeNo, _: &OsStr, reply: ReplyEntry) {
@@ -343,8 +359,17 @@ impl Filesystem for Shared {
         self.drive.work(move |drive| reply::done(drive.writable().and_then(|overlay| overlay.sync_names()), reply));
     }
 
-    fn fallocate(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, len: u64, mode: i32, reply: ReplyEmpty) {
-        self.allocate(ino.0, offset, len, mode, reply);
+    fn fallocate(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        len: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        self.allocate(request, ino.0, (offset, len), mode, reply);
     }
 
     fn setxattr(
@@ -367,4 +392,10 @@ impl Filesystem for Shared {
             reply,
         );
     }
+}
+
+/// Whether a file is opened to be changed.
+fn is_for_writing(flags: OpenFlags) -> bool {
+    const TRUNCATE: i32 = 0o1000;
+    flags.acc_mode() != OpenAccMode::O_RDONLY || flags.0 & TRUNCATE != 0
 }

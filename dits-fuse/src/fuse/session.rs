@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
+use fuser::{BackgroundSession, Config, INodeNo, MountOption, Notifier, Session, SessionACL};
 
 use super::{Adapter, Handles, Passing, REQUEST, Shared};
 use crate::drive::Drive;
@@ -73,7 +73,25 @@ fn tune(point: &Path, writable: bool) {
     }
 }
 
+/// Tells the kernel that what it knows of files is out of date.
+#[derive(Clone)]
+pub struct Reminder(Notifier);
+
+impl Reminder {
+    /// The attributes of a file have changed; its content has not.
+    pub fn attributes_changed(&self, ino: u64) {
+        // One that the kernel does not know it has nothing wrong about.
+        let _ = self.0.inval_inode(INodeNo(ino), -1, 0);
+    }
+}
+
 impl Mounted {
+    /// What the kernel is reminded by.
+    #[must_use]
+    pub fn reminder(&self) -> Reminder {
+        Reminder(self.session.notifier())
+    }
+
     /// Whether it has been unmounted, by whomever.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -32,6 +32,8 @@ pub(super) struct Inner {
     pub(super) accessed: HashMap<u64, Time>,
     /// How often names have changed.
     pub(super) moves: u64,
+    /// The folder and the name of each inode that was given one here.
+    pub(super) places: HashMap<u64, (u64, Vec<u8>)>,
 }
 
 impl Inner {
@@ -137,10 +139,19 @@ impl Inner {
         self.moves +=
             u64::from(batch.iter().any(|record| matches!(record, Record::Link { .. } | Record::Unlink { .. })));
         for record in &batch {
+            self.note_place(record);
             let applied = self.state.apply(record);
             debug_assert!(applied.is_ok(), "{applied:?}: {record:?}");
         }
         Ok(())
+    }
+
+    fn note_place(&mut self, record: &Record) {
+        match record {
+            Record::Link { folder, name, ino } => _ = self.places.insert(*ino, (*folder, name.clone())),
+            Record::Unlink { ino, .. } | Record::Gone { ino } => _ = self.places.remove(ino),
+            _ => {}
+        }
     }
 
     pub(super) fn is_open(&self, ino: u64) -> bool {

@@ -11,6 +11,7 @@ mod inner;
 mod keep;
 mod nameless;
 mod names;
+mod places;
 mod settle;
 
 use std::collections::{HashMap, HashSet};
@@ -75,6 +76,7 @@ impl Overlay {
         state.all_is_synced();
         log.rewrite(&state)?;
         let afresh = log.len();
+        let places = places::of(&state);
         let inner = Inner {
             state,
             log,
@@ -86,6 +88,7 @@ impl Overlay {
             leaving: Default::default(),
             accessed: HashMap::new(),
             moves: 0,
+            places,
         };
         let overlay = Self {
             dir: dir.to_owned(),

@@ -26,7 +26,11 @@ pub(super) async fn work<T: Send + 'static>(
     work: impl FnOnce(&Drive) -> Result<T, ReadError> + Send + 'static,
 ) -> FsResult<T> {
     let (send, receive) = oneshot::channel();
-    drive.work(move |drive| _ = send.send(work(drive)));
+    match drive.keeper() {
+        // A lock may be needed for it, and that may take its time.
+        Some(_) => drive.wait(move |drive| _ = send.send(work(drive))),
+        None => drive.work(move |drive| _ = send.send(work(drive))),
+    }
     answered(receive).await
 }
 

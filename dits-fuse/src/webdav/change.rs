@@ -6,9 +6,10 @@ use dav_server::fs::OpenOptions;
 use rustix::io::Errno;
 
 use super::file::Writing;
-use super::place::{find, is_file, is_folder, is_link};
+use super::place::{Place, find, is_file, is_folder, is_link};
 use crate::drive::Drive;
 use crate::error::{Reach, ReadError};
+use crate::locks::Target;
 use crate::overlay::{Maker, Rename, read_data};
 
 const NEW_FILE: u32 = 0o100_644;
@@ -16,6 +17,13 @@ const NEW_FOLDER: u32 = 0o040_755;
 
 pub(super) fn maker() -> Maker {
     Maker { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() }
+}
+
+/// Gets the locks that a change of these places needs.
+fn claim(drive: &Drive, places: &[&Place]) -> Result<(), ReadError> {
+    let target = |place: &&Place| place.slot().map(|(folder, name)| Target::Name(folder, name.to_vec()));
+    let targets = places.iter().map(target).collect::<Result<Vec<_>, _>>()?;
+    drive.claim_waiting(&targets, None)
 }
 
 /// Opens a file to be written. What is to replace the whole file goes to a new one without a name; a range, and what is
@@ -31,6 +39,7 @@ pub(super) fn open(drive: &Arc<Drive>, path: &[u8], options: &OpenOptions) -> Re
         None if !options.create => return Err(Errno::NOENT.into()),
         _ => {}
     }
+    claim(drive, &[&place])?;
     if let Some(size) = options.size {
         let room = overlay.room()?;
         if size > room.f_bavail.saturating_mul(room.f_frsize) {
@@ -61,7 +70,10 @@ pub(super) fn make_folder(drive: &Drive, path: &[u8], replace: bool) -> Result<(
     match place.stat {
         // Also the root is there.
         Some(stat) if is_folder(&stat) || !replace => return Err(Errno::EXIST.into()),
-        Some(_) => overlay.unlink(view, place.slot()?.0, &place.name, Reach::Disk)?,
+        Some(_) => {
+            claim(drive, &[&place])?;
+            overlay.unlink(view, place.slot()?.0, &place.name, Reach::Disk)?;
+        }
         None => {}
     }
     overlay.make(view, place.slot()?, NEW_FOLDER, maker(), Reach::Disk).map(|_| ())
@@ -72,6 +84,7 @@ pub(super) fn remove(drive: &Drive, path: &[u8], folder: bool) -> Result<(), Rea
     let (overlay, view) = (drive.writable()?, &drive.view);
     let place = find(drive, path, false, Reach::Disk)?;
     place.existing()?;
+    claim(drive, &[&place])?;
     let (above, name) = place.slot()?;
     match folder {
         true => overlay.rmdir(view, above, name, Reach::Disk),
@@ -89,6 +102,7 @@ pub(super) fn rename(drive: &Drive, from: &[u8], to: &[u8]) -> Result<(), ReadEr
     if to.above.contains(&moved.ino) {
         return Err(Errno::PERM.into());
     }
+    claim(drive, &[&from, &to])?;
     match to.stat {
         Some(there) if is_folder(&moved) && !is_folder(&there) => {
             overlay.unlink(view, to.slot()?.0, &to.name, Reach::Disk)?;
@@ -107,6 +121,7 @@ pub(super) fn copy(drive: &Drive, from: &[u8], to: &[u8]) -> Result<(), ReadErro
     if to.stat.is_some_and(|there| there.ino == from.ino) || is_link(&from) {
         return Err(Errno::PERM.into());
     }
+    claim(drive, &[&to])?;
     let slot = to.slot()?;
     let ino = overlay.nameless_copy(view, from.ino, maker(), Reach::Disk)?;
     let copied =

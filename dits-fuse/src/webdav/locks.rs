@@ -9,6 +9,8 @@ use dav_server::ls::{DavLock, DavLockSystem, LsFuture};
 use dav_server::memls::MemLs;
 use xmltree::Element;
 
+use super::project::{Project, of_others};
+
 /// The longest time for which a lock is given before it must be refreshed.
 const LONGEST: Duration = Duration::from_secs(600);
 /// So many locks there may be at a time.
@@ -19,6 +21,8 @@ const MOST: usize = 10_000;
 pub(super) struct Locks {
     locks: Box<MemLs>,
     given: Arc<Mutex<Vec<Given>>>,
+    /// Locks that everybody who works on the project hears of.
+    project: Option<Project>,
 }
 
 #[derive(Debug)]
@@ -29,8 +33,8 @@ struct Given {
 }
 
 impl Locks {
-    pub(super) fn new() -> Self {
-        Self { locks: MemLs::new(), given: Arc::default() }
+    pub(super) fn new(project: Option<Project>) -> Self {
+        Self { locks: MemLs::new(), given: Arc::default(), project }
     }
 
     fn each(&self, act: impl FnOnce(&mut Vec<Given>)) {
@@ -81,7 +85,7 @@ impl DavLockSystem for Locks {
         let path = path.clone();
         let (principal, owner) = (principal.map(ToOwned::to_owned), owner.cloned());
         Box::pin(async move {
-            let (principal, timeout) = (principal.as_deref(), limited(timeout));
+            let (principal, asked_for, timeout) = (principal.as_deref(), timeout, limited(timeout));
             let locked = self.locks.lock(&path, principal, owner.as_ref(), timeout, shared, deep).await;
             match locked {
                 Ok(lock) if full => {
@@ -89,6 +93,13 @@ impl DavLockSystem for Locks {
                     Err(lock)
                 }
                 Ok(lock) => {
+                    let asked = DavLock { timeout: asked_for, ..lock.clone() };
+                    if let Some(project) = self.project.as_ref().filter(|_| !shared)
+                        && project.lock(&asked).await.is_err()
+                    {
+                        let _ = self.locks.unlock(&path, &lock.token).await;
+                        return Err(of_others(&path));
+                    }
                     self.note(&lock);
                     Ok(lock)
                 }
@@ -100,14 +111,23 @@ impl DavLockSystem for Locks {
     fn unlock(&'_ self, path: &DavPath, token: &str) -> LsFuture<'_, Result<(), ()>> {
         self.expire();
         self.forget(token);
-        self.locks.unlock(path, token)
+        let (unlocked, token) = (self.locks.unlock(path, token), token.to_owned());
+        Box::pin(async move {
+            if let Some(project) = &self.project {
+                project.unlock(&token).await;
+            }
+            unlocked.await
+        })
     }
 
     fn refresh(&'_ self, path: &DavPath, token: &str, timeout: Option<Duration>) -> LsFuture<'_, Result<DavLock, ()>> {
         self.expire();
-        let refreshed = self.locks.refresh(path, token, limited(timeout));
+        let (refreshed, token) = (self.locks.refresh(path, token, limited(timeout)), token.to_owned());
         Box::pin(async move {
             let lock = refreshed.await?;
+            if let Some(project) = &self.project {
+                project.renew(&token, timeout).await?;
+            }
             self.note(&lock);
             Ok(lock)
         })
@@ -122,7 +142,14 @@ impl DavLockSystem for Locks {
         tokens: &[String],
     ) -> LsFuture<'_, Result<(), DavLock>> {
         self.expire();
-        self.locks.check(path, principal, ignore_principal, deep, tokens)
+        let (checked, path) = (self.locks.check(path, principal, ignore_principal, deep, tokens), path.clone());
+        Box::pin(async move {
+            checked.await?;
+            match &self.project {
+                Some(project) if project.is_held(&path).await => Err(of_others(&path)),
+                _ => Ok(()),
+            }
+        })
     }
 
     fn discover(&'_ self, path: &DavPath) -> LsFuture<'_, Vec<DavLock>> {
@@ -144,7 +171,7 @@ mod tests {
     fn a_lock_ends_with_its_time() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let (locks, path) = (Locks::new(), DavPath::new("/film.mov").unwrap());
+            let (locks, path) = (Locks::new(None), DavPath::new("/film.mov").unwrap());
             let lock = |seconds| locks.lock(&path, None, None, Some(Duration::from_millis(seconds)), false, false);
             let first = lock(100).await.unwrap();
             assert!(lock(100).await.is_err());

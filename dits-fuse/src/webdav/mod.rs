@@ -3,7 +3,7 @@
 //! - [`fs`]: a drive as dav-server wants it, by [`place`], [`meta`], [`file`], [`change`] and [`props`].
 //! - [`bridge`]: from the drive, which calls back, to futures.
 //! - [`guard`]: who is let in, and what is refused before it does harm.
-//! - [`locks`]: locks with an end. [`times`]: times that Windows sets.
+//! - [`locks`]: locks with an end, and by [`project`] those of the project. [`times`]: times that Windows sets.
 
 mod bridge;
 mod change;
@@ -13,6 +13,7 @@ mod guard;
 mod locks;
 mod meta;
 mod place;
+mod project;
 mod props;
 mod times;
 
@@ -41,6 +42,7 @@ use crate::drive::Drive;
 use fs::DriveFs;
 use guard::Guard;
 use locks::Locks;
+use project::Project;
 
 /// How long a connection may say nothing before its next request is there.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -86,7 +88,7 @@ pub fn serve(drive: Arc<Drive>, options: ServeOptions) -> io::Result<Server> {
     let address = listener.local_addr()?;
     let config = DavHandler::builder().autoindex(true).hide_symlinks(false).read_buf_size(file::PIECE);
     let handler = match drive.overlay() {
-        Some(_) => config.locksystem(Box::new(Locks::new())),
+        Some(_) => config.locksystem(Box::new(Locks::new(Project::of(&drive)))),
         None => config.methods(DavMethodSet::WEBDAV_RO),
     };
     let guard = Guard { password, only_local_names: address.ip().is_loopback() };

@@ -16,10 +16,12 @@ use dits_fuse::chunks::Chunks;
 use dits_fuse::details::{Details, Wish};
 use dits_fuse::drive::{Drive, DriveOptions};
 use dits_fuse::fuse::{self, MountOptions, Mounted};
+use dits_fuse::locks::Locker;
 use dits_fuse::overlay::Overlay;
 use dits_fuse::policy::Guard;
 use dits_fuse::stat::Defaults;
 
+use super::locks::MountLocks;
 use super::settings::Settings;
 use super::shown::{self, Shown};
 use super::standing::{self, Standing};
@@ -77,7 +79,7 @@ fn serve(
     hung_up: &AtomicBool,
 ) -> Result<Arc<Drive>, Failed> {
     let settings = Settings::new(&shown.opened.repo, cx, args.cache_size);
-    let (drive, guard) = drive(args, cx, shown, standing, &settings).map_err(|error| (None, error))?;
+    let Made { drive, guard, locks } = drive(args, cx, shown, standing, &settings).map_err(|error| (None, error))?;
     let failed = |error: CliError| (Some(Arc::clone(&drive)), error);
     let repository = shown.opened.repo.layout().common.clone();
     let options = MountOptions { source: repository.display().to_string(), others: args.allow_other };
@@ -91,6 +93,9 @@ fn serve(
         pid: std::process::id(),
     };
     announce(args, cx, &answer, &standing.record).map_err(failed)?;
+    if let Some(locks) = &locks {
+        locks.follow(Some(mounted.reminder()));
+    }
     let mut upkeep = Upkeep::new();
     while !mounted.is_over() && !signal::interrupted() && !hung_up.load(Ordering::Relaxed) {
         std::thread::sleep(LOOK_UP);
@@ -181,13 +186,21 @@ fn refused(point: &Path, error: &std::io::Error) -> CliError {
     }
 }
 
+/// A drive, and what steers it.
+pub(super) struct Made {
+    pub(super) drive: Arc<Drive>,
+    pub(super) guard: Arc<Guard>,
+    /// `None` where nothing can be locked.
+    pub(super) locks: Option<MountLocks>,
+}
+
 pub(super) fn drive(
     args: &Args,
     cx: &Context,
     shown: &Shown,
     standing: &Standing,
     settings: &Settings,
-) -> Result<(Arc<Drive>, Arc<Guard>), CliError> {
+) -> Result<Made, CliError> {
     // Before there are threads that could have one of their own.
     heap::share();
     let private = standing.record.folder();
@@ -213,6 +226,10 @@ pub(super) fn drive(
         remotes.warm_up();
     }
     let guard = Arc::new(Guard::new(Settings::rules(config)?, Some(private.to_owned())));
+    let locks = match args.read_only {
+        true => None,
+        false => MountLocks::of(standing.record.layout(), cx, args.offline)?,
+    };
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     let options = DriveOptions {
         defaults: Defaults { uid, gid, time: (standing.commit.committer.time, 0), writable: !args.read_only },
@@ -221,13 +238,18 @@ pub(super) fn drive(
         threads: repo.threads(),
         timeout: config.get_duration("mount.timeout")?.unwrap_or(Duration::from_secs(30)),
         disk,
+        locker: locks.clone().map(|locks| Arc::new(locks) as Arc<dyn Locker>),
         link: Some(Layout::link_text(private)),
         guard: Arc::clone(&guard),
         asked: answer_questions(private, details),
         remote: remotes.map(|remotes| Arc::new(remotes) as Arc<dyn ChunkSource>),
         report: Box::new(|error| crate::error::print_warning(&format!("a read failed: {error}"), false)),
     };
-    Ok((Drive::new(repo.store().clone(), standing.commit.tree, options)?, guard))
+    let drive = Drive::new(repo.store().clone(), standing.commit.tree, options)?;
+    if let Some(locks) = &locks {
+        locks.learn(&drive);
+    }
+    Ok(Made { drive, guard, locks })
 }
 
 /// Does what somebody wishes, and brings what is said of the mount up to date; the folder is the mount's own.

@@ -14,6 +14,7 @@ use crate::exit::Exit;
 
 mod daemon;
 mod heap;
+mod locks;
 pub mod point;
 mod served;
 mod settings;

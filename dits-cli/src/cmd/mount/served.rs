@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dits_fuse::drive::Drive;
 use dits_fuse::overlay::Overlay;
 
-use super::daemon::{LOOK_UP, Upkeep, drive, save};
+use super::daemon::{LOOK_UP, Made, Upkeep, drive, save};
 use super::settings::Settings;
 use super::{Args, point, shown, standing};
 use crate::context::Context;
@@ -71,7 +71,7 @@ pub fn serve_until_stopped<S>(
     };
     let standing = standing::find(args, cx, &shown, &place)?;
     let settings = Settings::new(&shown.opened.repo, cx, args.cache_size);
-    let (drive, guard) = match drive(args, cx, &shown, &standing, &settings) {
+    let Made { drive, guard, locks } = match drive(args, cx, &shown, &standing, &settings) {
         Ok(made) => made,
         // What could not be opened may hold something, unless it is new.
         Err(error) => {
@@ -86,6 +86,9 @@ pub fn serve_until_stopped<S>(
         commit: standing.id.to_string(),
         read_only: args.read_only,
     };
+    if let Some(locks) = &locks {
+        locks.follow(None);
+    }
     let ended = begin(Arc::clone(&drive), &served).and_then(|server| {
         wait(&drive, || settings.obey(cx, drive.chunks().disk(), &guard));
         drop(server);
