@@ -30,11 +30,7 @@ impl Base {
     /// When refs or history cannot be read.
     pub fn of(repo: &Repository, remote: &Remote) -> Result<Self, RepoError> {
         let head = repo.head()?;
-        let (upstream, tracking) = upstream(repo, remote, head.branch())?;
-        let seen = match &tracking {
-            Some(name) => repo.refs().resolve(name)?.map(|(_, id)| CommitId::from_digest(id)),
-            None => None,
-        };
+        let (upstream, seen) = seen(repo, remote)?;
         let tree = |id| Commit::read(repo.store(), id).map(|commit| commit.tree);
         let bases = match (head.commit(), seen) {
             (Some(head), Some(seen)) => merge_bases(repo.store(), head, seen)?,
@@ -77,6 +73,19 @@ impl Base {
 fn version(repo: &Repository, tree: Option<TreeId>, path: &RepoPath) -> Result<Option<FileVersion>, RepoError> {
     let Some(tree) = tree else { return Ok(None) };
     Ok(Tree::at_path(repo.store(), tree, path)?.map(|entry| FileVersion::of(&entry)))
+}
+
+/// The server's branch, and the commit that it had when it was last seen.
+///
+/// # Errors
+/// When refs cannot be read.
+pub fn seen(repo: &Repository, remote: &Remote) -> Result<(Option<RefName>, Option<CommitId>), RepoError> {
+    let (upstream, tracking) = upstream(repo, remote, repo.head()?.branch())?;
+    let seen = match &tracking {
+        Some(name) => repo.refs().resolve(name)?.map(|(_, id)| CommitId::from_digest(id)),
+        None => None,
+    };
+    Ok((upstream, seen))
 }
 
 /// The server's branch, and the ref that has it here.

@@ -82,3 +82,41 @@ impl Overlay {
         entries.into_iter().filter_map(|entry| Some((entry.ino, is_folder(entry.ino)?))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::rig::Rig;
+    use super::*;
+    use crate::overlay::{Maker, Rename};
+
+    #[test]
+    fn the_way_back_follows_names_as_they_move() {
+        let (mut rig, _) = Rig::new();
+        let find = |rig: &Rig, path: &str| {
+            let step =
+                |at, name: &str| Some(rig.overlay.lookup(&rig.view, at, name.as_bytes(), Reach::Disk).unwrap()?.ino);
+            path.split('/').try_fold(ROOT, step)
+        };
+        let back = |rig: &Rig, ino| {
+            let place = rig.overlay.place_of(&rig.view, ino, Reach::Disk).unwrap()?;
+            let path = rig.overlay.path_of(&rig.view, (place.0, &place.1), Reach::Disk).unwrap()?;
+            Some(String::from_utf8_lossy(path.as_bytes()).into_owned())
+        };
+        let (deep, folder) = (find(&rig, "a/b/deep").unwrap(), find(&rig, "a").unwrap());
+        assert_eq!(back(&rig, deep).as_deref(), Some("a/b/deep"));
+        let rename = Rename { from: (ROOT, b"a"), to: (ROOT, b"moved"), keep: false, exchange: false };
+        rig.overlay.rename(&rig.view, &rename, Reach::Disk).unwrap();
+        let maker = Maker { uid: 1, gid: 1 };
+        let made = rig.overlay.make(&rig.view, (folder, b"new"), 0o100_644, maker, Reach::Disk).unwrap().ino;
+        rig.overlay.unlink(&rig.view, ROOT, b"note", Reach::Disk).unwrap();
+        for again in [false, true] {
+            if again {
+                rig.again(false);
+            }
+            assert_eq!(back(&rig, find(&rig, "moved/b/deep").unwrap()).as_deref(), Some("moved/b/deep"), "{again}");
+            assert_eq!(back(&rig, made).as_deref(), Some("moved/new"), "{again}");
+            assert_eq!(find(&rig, "a"), None);
+        }
+        assert_eq!(back(&rig, ROOT), None);
+    }
+}

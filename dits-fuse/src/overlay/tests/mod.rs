@@ -5,7 +5,7 @@
 #![allow(clippy::manual_is_multiple_of)]
 
 mod model;
-mod rig;
+pub(super) mod rig;
 mod world;
 
 use proptest::prelude::*;

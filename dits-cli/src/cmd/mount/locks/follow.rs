@@ -15,7 +15,7 @@ use dits_fuse::drive::Drive;
 use dits_fuse::locks::{Hold, RulesFiles};
 
 use super::Inner;
-use super::known::{Known, look, now};
+use super::known::{Known, Look, look, now};
 use crate::error::CliError;
 use crate::locking::take::PATIENCE;
 use crate::locking::{desk, table};
@@ -45,7 +45,7 @@ pub(super) fn begin(inner: &Arc<Inner>) {
 pub(super) struct Rules {
     /// Folders that have one in the staging area.
     folders: BTreeSet<Option<RepoPath>>,
-    index: Option<(u64, i64, i64, u64)>,
+    index: Option<Look>,
     drive: Option<(u64, u64)>,
 }
 
@@ -93,7 +93,7 @@ impl Inner {
     /// Reads the rules again if they may have changed; whether they have.
     pub(super) fn learn_rules(&self, drive: &Arc<Drive>, last: &mut Rules) -> bool {
         let (index, stamp) = (look(&self.repo.layout().private.join("index")), RulesFiles::stamp(drive));
-        if last.index == index && last.drive == Some(stamp) {
+        if last.index == index && last.drive == Some(stamp) && self.known().is_of(&self.repo) {
             return false;
         }
         if last.index != index || last.drive.is_none() {
@@ -104,7 +104,7 @@ impl Inner {
         }
         (last.index, last.drive) = (index, Some(stamp));
         let files = RulesFiles::read(drive, ATTRIBUTES_FILE, &last.folders, RULES);
-        if files == self.known().rules_files() {
+        if files == self.known().rules_files() && self.known().is_of(&self.repo) {
             return false;
         }
         match Known::load(&self.repo, files) {

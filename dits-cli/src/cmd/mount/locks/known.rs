@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use dits_core::commit::Commit;
 use dits_core::lock::{LockKey, LockView, Release, Standing};
-use dits_core::object::TreeId;
+use dits_core::object::CommitId;
 use dits_core::path::RepoPath;
 use dits_core::repo::{RepoError, Repository};
 use dits_core::store::Store;
@@ -15,8 +16,7 @@ use dits_fuse::locks::{Hold, RulesFiles};
 
 use crate::date::Moment;
 use crate::error::CliError;
-use crate::locking::base::Base;
-use crate::locking::desk;
+use crate::locking::{base, desk};
 
 /// The attributes that say something about locks.
 const WORDS: [&str; 2] = ["lock", "release"];
@@ -27,13 +27,16 @@ pub(super) struct Known {
     view: LockView<RulesFiles>,
     store: Store,
     /// The project as the server had it when it was last seen.
-    there: Option<TreeId>,
+    there: Option<CommitId>,
     idle: bool,
 }
 
 /// How the files look that what is known comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Print(Vec<(PathBuf, Option<(u64, i64, i64, u64)>)>);
+pub(super) struct Print(Vec<(PathBuf, Option<Look>)>);
+
+/// What changes when a file is replaced or written: its inode, time and length.
+pub(super) type Look = (u64, (i64, i64), u64);
 
 impl Print {
     /// As they are now.
@@ -48,9 +51,9 @@ impl Print {
     }
 }
 
-/// What changes when a file is replaced or written.
-pub(super) fn look(file: &std::path::Path) -> Option<(u64, i64, i64, u64)> {
-    fs::metadata(file).ok().map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.len()))
+/// How a file looks, if it is there.
+pub(super) fn look(file: &Path) -> Option<Look> {
+    fs::metadata(file).ok().map(|meta| (meta.ino(), (meta.mtime(), meta.mtime_nsec()), meta.len()))
 }
 
 impl Known {
@@ -60,10 +63,7 @@ impl Known {
     /// When it cannot be read.
     pub(super) fn load(repo: &Repository, files: RulesFiles) -> Result<Self, CliError> {
         let view = LockView::with_rules(repo, repo.attributes_in(files.clone())?, None)?;
-        let there = match desk::remote(repo) {
-            Ok(remote) => Base::of(repo, &remote)?.tracking,
-            Err(_) => None,
-        };
+        let there = there(repo)?;
         let unversioned = fs::read_to_string(repo.layout().attributes()).unwrap_or_default();
         let rules = files.mention(&WORDS) || WORDS.iter().any(|word| unversioned.contains(word));
         let locked = view.states().any(|state| {
@@ -76,6 +76,11 @@ impl Known {
     /// Whether nothing is locked and no rule speaks of locks.
     pub(super) fn is_idle(&self) -> bool {
         self.idle
+    }
+
+    /// Whether the server was not seen with another version since, as far as can be told.
+    pub(super) fn is_of(&self, repo: &Repository) -> bool {
+        there(repo).map_or(true, |there| there == self.there)
     }
 
     /// The files of rules.
@@ -97,7 +102,7 @@ impl Known {
         }
         // What cannot be understood counts as nothing; `add` tells of it.
         let rules = self.view.rules(path).unwrap_or_default();
-        match rules.lockable && !(is_new && !self.is_there(path)) {
+        match rules.lockable && (!is_new || self.is_there(path)) {
             true => Hold::Needed { auto: rules.auto },
             false => Hold::Free,
         }
@@ -105,8 +110,10 @@ impl Known {
 
     /// Whether the server has a file.
     fn is_there(&self, path: &RepoPath) -> bool {
-        let there = self.there.map(|tree| Tree::at_path(&self.store, tree, path).map_err(RepoError::from));
-        !matches!(there, None | Some(Ok(None)))
+        let Some(there) = self.there else { return false };
+        let tree = Commit::read(&self.store, there).map(|commit| commit.tree);
+        // What cannot be read may be there.
+        !matches!(tree.map(|tree| Tree::at_path(&self.store, tree, path)), Ok(Ok(None)))
     }
 
     /// Whether somebody else has a file below a folder.
@@ -128,6 +135,12 @@ impl Known {
         }
         listed
     }
+}
+
+/// The commit that the server had when it was last seen.
+fn there(repo: &Repository) -> Result<Option<CommitId>, RepoError> {
+    // Where it is not clear which remote it is, nothing is locked.
+    desk::remote(repo).map_or(Ok(None), |remote| Ok(base::seen(repo, &remote)?.1))
 }
 
 /// Now, in seconds since 1970; leases end by it.
