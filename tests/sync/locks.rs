@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use dits_core::commit::Commit;
-use dits_core::lock::{CloneId, Fence, FileVersion, Lock, LockKind, Release};
+use dits_core::lock::{CloneId, Fence, FileVersion, Holder, Lock, LockKind, Release};
 use dits_core::object::{CommitId, Digest};
 use dits_core::path::RepoPath;
 use dits_core::progress::Silent;
@@ -16,6 +18,7 @@ use dits_sync::client::{
     Ask, Client, Introduction, LockOutcome, LockRefusal, LockRequest, LockTable, Place, PushRequest, UnlockOutcome,
     UnlockRequest, Update, UpdateOutcome,
 };
+use dits_sync::locks::{EmbeddedLocks, LockStore, Locks};
 use dits_sync::server::LocalHost;
 
 use crate::rig::Rig;
@@ -549,4 +552,28 @@ fn a_store_that_cannot_be_asked_lets_nothing_by_that_may_be_locked() {
     assert_eq!(against(ben.push(&server, "main")), [(at("notes.txt"), LockRefusal::Unknown)]);
     fs::remove_file(&note).unwrap();
     assert_eq!(ben.push(&server, "main"), UpdateOutcome::Done);
+}
+
+#[test]
+fn leases_that_have_ended_are_forgotten_also_while_others_lock() {
+    let (server, ada, ben) = studio();
+    let now = Arc::new(AtomicI64::new(1_000_000));
+    let clock = Arc::clone(&now);
+    let folder = server.repo.layout().common.clone();
+    let locks = Locks::new(Box::new(EmbeddedLocks::new(&folder)), Arc::new(move || clock.load(Ordering::SeqCst)));
+    let holder = |artist: &Artist| {
+        let Place { clone, host, folder } = artist.place();
+        Holder { name: artist.name.to_owned(), clone, host, folder }
+    };
+    let lease = LockRequest { lease: Some(5), ..ada.request("main", &["Level_01.umap"]) };
+    locks.lock(&server.repo, holder(&ada), lease).unwrap();
+    let stored = || EmbeddedLocks::new(&folder).read(None).unwrap().records.len();
+    assert_eq!(stored(), 1);
+    for _ in 0..8 {
+        now.fetch_add(10, Ordering::SeqCst);
+        locks.lock(&server.repo, holder(&ben), ben.request("main", &["Level_02.umap"])).unwrap();
+        let request = UnlockRequest { place: ben.place(), paths: vec![at("Level_02.umap")], force: false };
+        locks.unlock(&server.repo, holder(&ben), request, false).unwrap();
+    }
+    assert_eq!(stored(), 0);
 }

@@ -176,10 +176,9 @@ impl Change {
         let draft = turn.draft();
         let (mut free, mut against) = (Vec::new(), Vec::new());
         // A store that cannot be asked may know of a lock, where there ever was one.
-        let may_be_locked = |changed: &Changed| {
-            let unseen = !self.locked.unknown || turn.had_locks();
-            turn.away.is_some() && (changed.lockable || unseen) && changed.was_there
-        };
+        let ever_locked = !self.locked.unknown || turn.had_locks();
+        let may_be_locked =
+            |changed: &Changed| turn.away.is_some() && (changed.lockable || ever_locked) && changed.was_there;
         for changed in &self.paths {
             let (path, waited_for) = (&changed.path, changed.lockable && changed.was_there);
             match draft.judge(&pusher, path, false) {

@@ -221,14 +221,17 @@ impl Locks {
             let now = (self.clock)();
             let upstream = Upstream::new(repository.store(), &*held);
             let mut draft = Draft::new(&known.table, now, fence(&epoch, &stamp));
-            if now - known.swept >= SWEEP {
+            let sweeps = now - known.swept >= SWEEP;
+            if sweeps {
                 draft.sweep();
             }
             let replies = jobs.iter().map(|job| reply(&mut draft, job, &upstream)).collect();
             let changes = draft.into_changes();
             upstream.failure()?;
             if known.write(&*self.store, changes)? {
-                known.swept = now;
+                if sweeps {
+                    known.swept = now;
+                }
                 return Ok(replies);
             }
         }
