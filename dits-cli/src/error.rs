@@ -23,6 +23,8 @@ mod repo;
 mod store;
 mod sync;
 
+pub use sync::GO_ON;
+
 /// A failure as the user sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CliError {

@@ -179,7 +179,7 @@ fn two_artists_and_one_map() {
     set.dits("bob", &format!("unlock --force {MAP}")).exits(4).warns("ask ada");
     set.dits("bob", "locks").ok().says("ada");
     set.server.take().unwrap().terminate(SOON).ok();
-    set.dits("bob", &format!("lock {MAP}")).exits(5);
+    set.dits("bob", &format!("lock {MAP}")).exits(5).warns("dits edit --offline");
     set.dits("bob", &format!("edit {MAP}")).exits(5).warns("dits edit --offline");
     set.dits("bob", "locks").exits(5).says("ada");
     set.dits("bob", "locks --cached").ok().says("ada");
@@ -358,7 +358,8 @@ fn rules_are_suggested_for_what_is_there() {
     assert!(!set.writable("ada", "edit.prproj"));
     let text = std::fs::read_to_string(set.path("ada", ".ditsattributes")).unwrap();
     assert!(text.starts_with("*.umap lockable\n") && text.ends_with("*.prproj lockable\n"), "{text}");
-    set.dits("ada", "lock --suggest").ok().warns("no binary format here");
+    set.dits("ada", "lock slip.umap").ok().warns("there is no slip.umap yet: only its name is locked").says("Locked");
+    set.dits("ada", "lock --suggest").ok().warns("no file that dits knows is of a binary format without a rule");
 }
 
 #[test]

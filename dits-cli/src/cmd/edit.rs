@@ -49,12 +49,10 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let opened = cx.open()?;
     opened.repo.worktree()?;
     let desk = Desk::open(&opened, cx)?;
-    let paths = names::to_lock(&opened, &args.paths)?;
+    let paths = names::to_lock(&opened, cx, &args.paths)?;
     if !args.offline {
-        let hint = format!("without a connection: `dits edit --offline {}`", args.paths[0].to_string_lossy());
         let wish = Wish { paths, reason: args.reason.unwrap_or_default(), wait: args.wait, ..Wish::default() };
-        let done = lock::carry_out(&desk, wish, "edit");
-        return done.map_err(|error| if error.exit == Exit::Network { error.hint(hint) } else { error });
+        return lock::carry_out(&desk, wish, "edit");
     }
     let us = Some(desk.place.clone);
     let theirs = desk.change(|state| {

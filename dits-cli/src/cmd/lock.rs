@@ -8,7 +8,7 @@ use dits_core::worktree::{Everything, Loosen};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::error::CliError;
+use crate::error::{CliError, GO_ON};
 use crate::exit::Exit;
 use crate::locking::desk::Desk;
 use crate::locking::refusal::{RefusalJson, Teller};
@@ -90,7 +90,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     }
     let desk = Desk::open(&opened, cx)?;
     let wish = Wish {
-        paths: names::to_lock(&opened, &args.paths)?,
+        paths: names::to_lock(&opened, cx, &args.paths)?,
         kind: if args.shared { LockKind::Shared } else { LockKind::Exclusive },
         only: args.branch.as_deref().map(|name| desk.branch(name)).transpose()?,
         reason: args.reason.unwrap_or_default(),
@@ -112,10 +112,18 @@ pub fn carry_out(desk: &Desk<'_>, wish: Wish, command: &str) -> Result<Exit, Cli
     }
     let cx = desk.cx;
     let progress = cx.progress();
-    let taken = take::lock(desk, &wish, &progress)?;
+    let taken = take::lock(desk, &wish, &progress).map_err(without_connection)?;
     let offline = catch_up(desk, &wish, &progress)?;
     drop(progress);
     tell(desk, &taken, &offline, command)
+}
+
+/// Where the server cannot be reached there is another way; and nothing is under way that could be gone on with.
+fn without_connection(mut error: CliError) -> CliError {
+    for hint in error.hints.iter_mut().filter(|hint| *hint == GO_ON) {
+        *hint = "without a connection: `dits edit --offline PATH`, and it is locked later".to_owned();
+    }
+    error
 }
 
 /// Locks files that were made editable offline, as far as they can be.
@@ -192,7 +200,9 @@ fn suggest_rules(opened: &Opened, cx: &Context) -> Result<Exit, CliError> {
         return Ok(Exit::Ok);
     }
     if written.lines.is_empty() {
-        cx.note("there is no binary format here that has no rule yet");
+        cx.note(
+            "no file that dits knows is of a binary format without a rule; new files are known once they are added",
+        );
         return Ok(Exit::Ok);
     }
     written.lines.iter().try_for_each(|line| writeln!(cx.out(), "{line}"))?;

@@ -8,6 +8,9 @@ use dits_sync::wire::{ErrorCode, Failure};
 use super::CliError;
 use crate::exit::Exit;
 
+/// What to do after a link broke.
+pub const GO_ON: &str = "what has arrived is kept: run the same command again to go on";
+
 impl From<SyncError> for CliError {
     fn from(error: SyncError) -> Self {
         match error {
@@ -28,7 +31,7 @@ impl From<LinkError> for CliError {
     fn from(error: LinkError) -> Self {
         let hint = match &error {
             LinkError::Identity(_) => None,
-            error if error.is_transient() => Some("what has arrived is kept: run the same command again to go on"),
+            error if error.is_transient() => Some(GO_ON),
             _ => Some("check the address with `dits remote -v`"),
         };
         let failed = Self::new(Exit::Network, error.to_string());

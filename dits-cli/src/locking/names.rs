@@ -7,14 +7,16 @@ use dits_core::index::Stage;
 use dits_core::lock::{LocalLocks, Lock, LockKey};
 use dits_core::path::RepoPath;
 
+use crate::context::Context;
 use crate::error::CliError;
 use crate::repository::Opened;
 
-/// The files to be locked: those that dits knows, and names that no file has yet, so that nobody else takes them.
+/// The files to be locked: those that dits knows, and names that no file has yet, so that nobody else takes them. Of the latter
+/// the user is told, as such a name may be a slip.
 ///
 /// # Errors
 /// When a pattern matches nothing, or a folder has nothing in it that dits knows.
-pub fn to_lock(opened: &Opened, given: &[OsString]) -> Result<Vec<RepoPath>, CliError> {
+pub fn to_lock(opened: &Opened, cx: &Context, given: &[OsString]) -> Result<Vec<RepoPath>, CliError> {
     let specs = opened.select(given)?;
     let index = opened.repo.index()?;
     let staged = index.entries().filter(|entry| entry.stage == Stage::Normal).map(|entry| entry.repo_path());
@@ -25,13 +27,17 @@ pub fn to_lock(opened: &Opened, given: &[OsString]) -> Result<Vec<RepoPath>, Cli
     let dirs = opened.repo.work_dirs()?;
     let mut new = Vec::new();
     for (_, path) in specs.unused_names() {
-        if !dirs.stat(&path)?.is_some_and(|meta| meta.is_dir()) {
-            new.push(path);
+        match dirs.stat(&path)? {
+            Some(meta) if meta.is_dir() => {}
+            there => new.push((path, there.is_some())),
         }
     }
-    specs.settle_names(|path| new.contains(path));
+    specs.settle_names(|path| new.iter().any(|(new, _)| new == path));
     specs.check_all_used()?;
-    found.extend(new.into_iter().map(|path| (LockKey::of(&path), path)));
+    for (path, _) in new.iter().filter(|(_, is_there)| !is_there) {
+        cx.warn(format!("there is no {} yet: only its name is locked", opened.show(path)));
+    }
+    found.extend(new.into_iter().map(|(path, _)| (LockKey::of(&path), path)));
     Ok(found.into_values().collect())
 }
 

@@ -18,7 +18,7 @@ use dits_sync::wire::ErrorCode;
 
 use crate::context::Context;
 use crate::credentials;
-use crate::error::CliError;
+use crate::error::{CliError, GO_ON};
 use crate::exit::Exit;
 use crate::identity::{Identity, Role};
 use crate::remotes;
@@ -133,7 +133,7 @@ impl Peer {
             ];
         }
         if error.exit == Exit::Interrupted {
-            return error.hint("what has arrived is kept: run the same command again to go on");
+            return error.hint(GO_ON);
         }
         if !is_about_us && error.exit == Exit::Network {
             error.message = format!("{}: {}", self.shown(), error.message);
