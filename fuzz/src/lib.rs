@@ -30,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("listing", wire::listing),
     ("lock_epoch", records::lock_epoch),
     ("lock_record", records::lock_record),
+    ("lock_state", records::lock_state),
     ("media", media::facts),
     ("merged", store::merged),
     ("message", wire::message),

@@ -373,7 +373,7 @@ fn a_clone_without_locks_and_one_without_remote() {
     set.dits("ada", "release").ok().warns("you have locked nothing");
     // Damage is told, with what is lost.
     set.dits("ada", &format!("lock {MAP}")).ok();
-    let file = set.path("ada", ".dits/locks/origin");
+    let file = set.path("ada", ".dits/locks/remotes/origin");
     std::fs::write(&file, b"damaged").unwrap();
     set.dits("ada", "locks").ok().warns("is damaged").warns("edit --offline").says("you");
     set.edit("ada", MAP, 5);
@@ -385,4 +385,64 @@ fn a_clone_without_locks_and_one_without_remote() {
     let copied = std::process::Command::new("cp").arg("-r").arg(set.s.path("ada")).arg(set.s.path("copy")).status();
     assert!(copied.unwrap().success());
     set.dits("copy", &format!("lock {MAP}")).exits(4).warns("another clone of yours");
+}
+
+#[test]
+fn a_repository_with_files_that_others_clone_keeps_both_its_tables() {
+    let s = Studio::new();
+    s.dits(".", "init -q here").ok();
+    s.write("here/.ditsattributes", b"*.psd lockable\n");
+    s.write("here/cover.psd", b"8BPS");
+    s.commit("here", "one");
+    s.dits(".", "clone -q here bob").ok();
+    s.dits("bob", "lock cover.psd").ok().says("Locked cover.psd");
+    assert!(s.path("here/.dits/locks/table.redb").exists());
+    // What it keeps of a remote of its own stands beside the table in which others lock.
+    s.dits("here", &format!("remote add origin {}", s.path("server").display())).ok();
+    s.dits("here", "push -q origin main").ok();
+    s.dits("here", "lock cover.psd").ok();
+    s.write("here/notes.txt", b"one\n");
+    for line in ["status", "add -A", "locks", "commit -m more", "push -u origin main"] {
+        let done = s.dits("here", line).ok();
+        let said = done.err();
+        assert!(!said.contains("damaged"), "{line}: {said}");
+    }
+    let kept: Vec<_> =
+        std::fs::read_dir(s.path("here/.dits/locks/remotes")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(
+        kept.contains(&"origin".into()) && kept.iter().all(|name| name.to_string_lossy().starts_with("origin")),
+        "{kept:?}"
+    );
+    s.dits("bob", "unlock cover.psd").ok();
+}
+
+#[test]
+fn who_goes_on_working_keeps_the_lock() {
+    let set = Set::served();
+    set.dits("ada", &format!("lock {MAP}")).ok();
+    set.edit("ada", MAP, 20);
+    set.commit("ada", "light");
+    set.edit("ada", MAP, 21);
+    set.dits("ada", "push").ok().warns(&format!("{MAP} has further changes that are not committed: it stays locked"));
+    assert!(set.writable("ada", MAP));
+    set.dits("bob", "pull -q").ok();
+    set.dits("bob", &format!("lock {MAP}")).exits(4).warns("is locked by ada");
+    set.commit("ada", "more");
+    set.dits("ada", "push -q").ok();
+    assert!(set.locks("bob", "").is_empty() && !set.writable("ada", MAP));
+}
+
+#[test]
+fn changes_in_another_worktree_keep_a_lock() {
+    let set = Set::local();
+    set.dits("ada", "worktree add -q -b side ../side").ok();
+    set.dits("ada", &format!("lock {MAP} shot.blend notes.txt")).ok();
+    set.edit("side", MAP, 30);
+    set.s.write("side/notes.txt", b"two\n");
+    set.dits("side", "add notes.txt").ok();
+    set.dits("side", "commit -q -m notes").ok();
+    set.dits("ada", &format!("unlock {MAP}")).exits(4).warns("has changes that are not committed in ").warns("side");
+    let released = set.dits("ada", "release").ok();
+    released.warns("notes.txt has changes that are not pushed in ").says("Released shot.blend");
+    assert_eq!(set.locks("bob", "").len(), 2);
 }

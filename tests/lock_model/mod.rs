@@ -18,8 +18,8 @@ use dits_core::signature::Signature;
 use dits_core::tree::Tree;
 use dits_core::worktree::{AddOptions, Everything};
 use dits_sync::client::{
-    Ask, Client, Introduction, LockOutcome, LockRefusal, LockRequest, Place, PushRequest, UnlockOutcome, UnlockRequest,
-    Update, UpdateOutcome,
+    Ask, Client, Introduction, LockOutcome, LockRefusal, LockRequest, Place, PushRequest, Token, UnlockOutcome,
+    UnlockRequest, Update, UpdateOutcome,
 };
 use dits_sync::link::pair;
 use dits_sync::locks::{Clock, LockStore, Locks};
@@ -159,7 +159,7 @@ impl World {
         let id = |commit: CommitId| -> Digest { *commit.digest() };
         let update =
             Update { name: RefName::branch("main").unwrap(), old: old.map(id), new: Some(id(new)), force: false };
-        let tokens = tokens.iter().map(|(file, fence)| (at(file), *fence)).collect();
+        let tokens = tokens.iter().map(|(file, fence)| Token { path: at(file), fence: *fence, keep: false }).collect();
         let request =
             PushRequest { updates: vec![update], tokens: Some((place(client), tokens)), ..PushRequest::default() };
         self.talk(server, client, |talk| {

@@ -1,6 +1,6 @@
 //! Two artists and a server that keeps their locks.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fs;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use dits_core::refs::RefName;
 use dits_core::signature::Signature;
 use dits_core::tree::Tree;
 use dits_sync::client::{
-    Ask, Client, Introduction, LockOutcome, LockRefusal, LockRequest, LockTable, Place, PushRequest, UnlockOutcome,
-    UnlockRequest, Update, UpdateOutcome,
+    Ask, Client, Introduction, LockOutcome, LockRefusal, LockRequest, LockTable, Place, PushRequest, Token,
+    UnlockOutcome, UnlockRequest, Update, UpdateOutcome,
 };
 use dits_sync::locks::{EmbeddedLocks, LockStore, Locks};
 use dits_sync::server::LocalHost;
@@ -29,11 +29,13 @@ struct Artist {
     rig: Rig,
     clone: u8,
     tokens: RefCell<HashMap<&'static str, Fence>>,
+    /// Whether locks stay when a change has been pushed.
+    keeps: Cell<bool>,
 }
 
 impl Artist {
     fn new(name: &'static str, clone: u8) -> Self {
-        Self { name, rig: Rig::new(), clone, tokens: RefCell::default() }
+        Self { name, rig: Rig::new(), clone, tokens: RefCell::default(), keeps: Cell::new(false) }
     }
 
     fn place(&self) -> Place {
@@ -108,7 +110,9 @@ impl Artist {
     fn push_all(&self, server: &Rig, branch: &str, force: bool) -> (UpdateOutcome, String) {
         self.talk(server, |client| {
             let listing = client.listing(None, &Silent).unwrap();
-            let tokens = self.tokens.borrow().iter().map(|(path, fence)| (at(path), *fence)).collect();
+            let keep = self.keeps.get();
+            let token = |(path, fence): (&&str, &Fence)| Token { path: at(path), fence: *fence, keep };
+            let tokens = self.tokens.borrow().iter().map(token).collect();
             let updates = vec![self.rig.update(&listing, branch, force)];
             let request = PushRequest { updates, tokens: Some((self.place(), tokens)), ..PushRequest::default() };
             let mut pushed = client.push(&self.rig.repo, &request, &listing, &Silent).unwrap();
@@ -265,6 +269,32 @@ fn a_version_that_waits_for_the_main_line_is_retained() {
     // The change reaches the main line.
     assert_eq!(cy.push(&server, "main"), UpdateOutcome::Done);
     assert_eq!(held(&cy.table(&server)), []);
+    ben.pull(&server).lock(&server, "Level_01.umap").unwrap();
+}
+
+#[test]
+fn who_has_begun_another_change_keeps_the_lock() {
+    let (server, ada, ben) = studio();
+    let mut request = ada.request("main", &["Level_01.umap"]);
+    request.paths[0].release = Release::Merge;
+    let fence = ada.lock_as(&server, "Level_01.umap", request).unwrap();
+    ada.rig.write("Level_01.umap", b"lit").commit("light");
+    ada.rig.set("refs/branches/light", ada.rig.branch("main").unwrap());
+    ada.keeps.set(true);
+    assert_eq!(ada.push(&server, "light"), UpdateOutcome::Done);
+    // It is retained for those who do not have it, and locked for those who do.
+    let locks = ada.table(&server).locks;
+    assert_eq!(locks.iter().filter(|lock| lock.retained.is_some()).count(), 1);
+    assert_eq!(locks.iter().filter(|lock| lock.retained.is_none()).map(|lock| lock.fence).collect::<Vec<_>>(), [fence]);
+    holder(ben.lock(&server, "Level_01.umap").unwrap_err());
+    ada.rig.write("Level_01.umap", b"lit more").commit("more light");
+    assert_eq!(ada.push(&server, "main"), UpdateOutcome::Done);
+    let locks = ada.table(&server).locks;
+    assert_eq!(locks.iter().map(|lock| (lock.retained.clone(), lock.fence)).collect::<Vec<_>>(), [(None, fence)]);
+    ada.rig.write("Level_01.umap", b"lit enough").commit("enough light");
+    ada.keeps.set(false);
+    assert_eq!(ada.push(&server, "main"), UpdateOutcome::Done);
+    assert_eq!(held(&ada.table(&server)), []);
     ben.pull(&server).lock(&server, "Level_01.umap").unwrap();
 }
 

@@ -12,7 +12,7 @@ use super::unlock::give_back;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::locking::changes::{self, Change};
+use crate::locking::changes::{self, Change, Kind};
 use crate::locking::desk::Desk;
 use crate::output::json::Bytes;
 
@@ -56,17 +56,15 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let mut paths: Vec<RepoPath> = known.filter(ours).filter(|path| specs.matches(path, false)).cloned().collect();
     paths.sort();
     paths.dedup();
-    let progress = cx.progress();
-    let changed = changes::of(&opened, &desk.base()?, &paths, &progress)?;
+    let changed = changes::of(&opened.repo, &desk.remote, &paths, cx)?;
     paths.retain(|path| !changed.contains_key(path));
-    let done = if paths.is_empty() { Vec::new() } else { give_back(&desk, &paths, false, &progress)? };
-    drop(progress);
+    let done = if paths.is_empty() { Vec::new() } else { give_back(&desk, &paths, false, &cx.progress())? };
     let released = done.iter().filter(|(_, outcome)| !matches!(outcome, UnlockOutcome::Denied(_)));
     let released: Vec<&RepoPath> = released.map(|(path, _)| path).collect();
     if cx.json() {
-        let why = |change: &Change| match change {
-            Change::NotCommitted => "not-committed",
-            Change::NotPushed => "not-pushed",
+        let why = |change: &Change| match change.kind {
+            Kind::NotCommitted => "not-committed",
+            Kind::NotPushed => "not-pushed",
         };
         let kept =
             changed.iter().map(|(path, change)| KeptJson { path: Bytes::from(path), why: why(change) }).collect();

@@ -71,10 +71,9 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         let standing = state.standing(path, Some(us), None, None);
         matches!(standing, Standing::Ours(_)) || state.tokens.contains_key(&LockKey::of(path))
     };
-    let progress = cx.progress();
     if !args.keep_changes {
         let own: Vec<RepoPath> = paths.iter().filter(ours).cloned().collect();
-        let changed = changes::of(&opened, &desk.base()?, &own, &progress)?;
+        let changed = changes::of(&opened.repo, &desk.remote, &own, cx)?;
         if let Some((path, change)) = changed.first_key_value() {
             let more =
                 if changed.len() > 1 { format!(" (and {} more like it)", changed.len() - 1) } else { String::new() };
@@ -84,8 +83,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
                 .hint("`dits unlock --keep-changes` frees it all the same: the changes stay here, and whoever locks it next does not have them"));
         }
     }
-    let mut outcomes = give_back(&desk, &paths, args.force, &progress)?;
-    drop(progress);
+    let mut outcomes = give_back(&desk, &paths, args.force, &cx.progress())?;
     for (path, outcome) in &mut outcomes {
         // What was only noted here is given back as well.
         if *outcome == UnlockOutcome::NotLocked && state.offline.contains_key(&LockKey::of(path)) {

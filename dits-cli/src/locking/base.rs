@@ -44,6 +44,19 @@ impl Base {
         })
     }
 
+    /// The same for another worktree. Where its branch follows nothing, this one's branch of the server is what counts.
+    ///
+    /// # Errors
+    /// As [`Base::of`].
+    pub fn beside(&self, repo: &Repository, remote: &Remote) -> Result<Self, RepoError> {
+        let other = Self::of(repo, remote)?;
+        if other.tracking.is_some() {
+            return Ok(other);
+        }
+        let (upstream, bases) = (self.upstream.clone(), self.bases.clone());
+        Ok(Self { upstream, tracking: self.tracking, head: other.head, bases })
+    }
+
     /// What a file may be on the server's branch: what it was where the histories part, and what it is in HEAD.
     ///
     /// # Errors

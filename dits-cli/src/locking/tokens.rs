@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dits_core::commit::Commit;
 use dits_core::diff;
 use dits_core::history::brought::{Brought, BroughtError};
-use dits_core::lock::local::Token;
+use dits_core::lock::local;
 use dits_core::lock::{Fence, LocalLocks, Lock, LockKey, LockKind, Rules, Standing, clone};
 use dits_core::object::{CommitId, Digest, ObjectKind};
 use dits_core::path::RepoPath;
@@ -18,12 +18,13 @@ use dits_core::repo::{RepoError, Repository};
 use dits_core::worktree::Selection;
 use dits_sync::SyncError;
 use dits_sync::client::{
-    Ask, Client, Listing, LockOutcome, LockRefusal, LockRequest, MAX_LOCKS, Place, Update, UpdateOutcome,
+    Ask, Client, Listing, LockOutcome, LockRefusal, LockRequest, MAX_LOCKS, Place, Token, Update, UpdateOutcome,
 };
 
 use super::base::Base;
-use super::desk;
 use super::table::Keys;
+use super::{changes, desk};
+use crate::context::Context;
 use crate::error::CliError;
 
 /// The most changes that are looked at.
@@ -55,6 +56,8 @@ pub struct Shown<'a> {
     pub state: LocalLocks,
     /// Tokens that were given during the push.
     pub given: Vec<(RepoPath, Fence)>,
+    /// Files that have further changes, which are not committed: they stay locked.
+    pub going_on: BTreeSet<RepoPath>,
 }
 
 impl<'a> Shown<'a> {
@@ -62,23 +65,27 @@ impl<'a> Shown<'a> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn new(repo: &'a Repository, remote: &'a Remote) -> Result<Self, CliError> {
+    pub fn new(repo: &'a Repository, remote: &'a Remote, cx: &Context) -> Result<Self, CliError> {
         let common = &repo.layout().common;
         let place = clone::known(common)?.map(|id| desk::place_of(repo, id));
         let state = LocalLocks::load(common, &remote.name).unwrap_or_default();
-        Ok(Self { repo, remote, place, state, given: Vec::new() })
+        let own: Vec<RepoPath> =
+            state.tokens.values().map(|token| token.path.clone()).chain(state.offline.values().cloned()).collect();
+        let going_on = changes::not_committed(repo, &own, cx)?;
+        Ok(Self { repo, remote, place, state, given: Vec::new(), going_on })
     }
 
     /// What is shown with the push.
     #[must_use]
-    pub fn tokens(&self) -> Option<(Place, Vec<(RepoPath, Fence)>)> {
+    pub fn tokens(&self) -> Option<(Place, Vec<Token>)> {
         let place = self.place.clone()?;
         let mut tokens = self.state.tokens.clone();
         for (path, fence) in &self.given {
-            let token = Token { path: path.clone(), fence: *fence };
+            let token = local::Token { path: path.clone(), fence: *fence };
             tokens.insert(LockKey::of(path), token);
         }
-        Some((place, tokens.into_values().map(|token| (token.path, token.fence)).collect()))
+        let shown = |local::Token { path, fence }| Token { keep: self.going_on.contains(&path), path, fence };
+        Some((place, tokens.into_values().map(shown).collect()))
     }
 
     /// Locks the files that were edited offline and that the push changes. Those that cannot be locked come back.
@@ -234,7 +241,7 @@ impl<'a> Shown<'a> {
             for (path, fence) in &self.given {
                 let key = LockKey::of(path);
                 state.offline.remove(&key);
-                state.tokens.insert(key, Token { path: path.clone(), fence: *fence });
+                state.tokens.insert(key, local::Token { path: path.clone(), fence: *fence });
             }
             // A push was accepted with them. A lock that does stand is found out by the next one.
             used.iter().filter(|path| !stands(path)).for_each(|path| _ = state.tokens.remove(&LockKey::of(path)));

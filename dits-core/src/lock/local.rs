@@ -1,4 +1,4 @@
-//! What a clone knows of the locks of one remote: `.dits/locks/REMOTE` (`docs/format/locks-here.md`), shared by all worktrees
+//! What a clone knows of the locks of one remote: `.dits/locks/remotes/REMOTE` (`docs/format/locks-here.md`), shared by all worktrees
 //! of the clone.
 //!
 //! The lock table is a cache. What is more than that are the tokens, without which a push has to lock again, and the notes of
@@ -21,7 +21,8 @@ use crate::repo::RepoError;
 
 const RECORD: RecordKind = RecordKind { magic: *b"DITSLKLC", version: 1 };
 const LIMIT: usize = 64 << 20;
-const FOLDER: &str = "locks";
+/// Apart from the table of the locks that this repository has itself, where others clone from it.
+const FOLDER: &str = "locks/remotes";
 
 /// What is known of the locks of one remote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -107,12 +108,23 @@ impl LocalLocks {
     pub fn load(common: &Path, remote: &str) -> Result<Self, RecordError> {
         let file = file_of(common, remote);
         let Some(payload) = RECORD.read(&file)? else { return Ok(Self::default()) };
-        let found: Option<Self> = codec::decode::<Self, LIMIT>(&payload).ok();
-        let sound = found.filter(|found| {
+        Self::decode(&payload).ok_or(RecordError::Corrupt { file, what: "it cannot be decoded" })
+    }
+
+    /// What the payload of a record says; `None` if it is none.
+    #[must_use]
+    pub fn decode(payload: &[u8]) -> Option<Self> {
+        let found: Option<Self> = codec::decode::<Self, LIMIT>(payload).ok();
+        found.filter(|found| {
             let mut locks = found.seen.iter().flat_map(|seen| seen.locks.values());
             locks.all(|locks| record::check(locks).is_ok())
-        });
-        sound.ok_or(RecordError::Corrupt { file, what: "it cannot be decoded" })
+        })
+    }
+
+    /// The payload of a record.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
     }
 
     /// Changes it. What is damaged is given up and begun anew; the damage comes back beside the answer, to be told. Offline
@@ -126,7 +138,7 @@ impl LocalLocks {
         change: impl FnOnce(&mut Self) -> T,
     ) -> Result<(T, Option<RecordError>), RepoError> {
         let file = file_of(common, remote);
-        let folder = common.join(FOLDER);
+        let folder = Self::folder(common);
         if !folder.is_dir() {
             durable::create_dir_all(&folder)?;
         }
@@ -138,7 +150,7 @@ impl LocalLocks {
         let before = state.clone();
         let answer = change(&mut state);
         if state != before || damage.is_some() {
-            let bytes = RECORD.encode(&codec::encode(&state));
+            let bytes = RECORD.encode(&state.encode());
             match state.offline == before.offline && damage.is_none() {
                 true => durable::replace(&file, &bytes)?,
                 false => durable::write_atomic(&file, &bytes)?,
@@ -229,12 +241,18 @@ impl LocalLocks {
         }
     }
 
+    /// The folder of these files.
+    #[must_use]
+    pub fn folder(common: &Path) -> PathBuf {
+        common.join(FOLDER)
+    }
+
     /// The names of the remotes of which something is kept.
     ///
     /// # Errors
     /// When the folder cannot be listed.
     pub fn remotes(common: &Path) -> Result<Vec<String>, RepoError> {
-        let folder = common.join(FOLDER);
+        let folder = Self::folder(common);
         let entries = match std::fs::read_dir(&folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.at("list", &folder)?,

@@ -34,7 +34,7 @@ pub use crate::exchange::SendStats as PushStats;
 pub use crate::transfer::ContentFilter;
 pub use crate::wire::{
     ALL as UNLIMITED_DEPTH, Ask, Listing, LockOutcome, LockRefusal, LockRequest, LockStamp, LockTable, MAX_LOCKS,
-    Place, UnlockOutcome, UnlockRequest, Update, UpdateOutcome, Welcome,
+    Place, Token, UnlockOutcome, UnlockRequest, Update, UpdateOutcome, Welcome,
 };
 
 use crate::AGENT;

@@ -4,9 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 
 use dits_core::closure::Request;
-use dits_core::lock::Fence;
 use dits_core::object::{CommitId, ObjectKind};
-use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
 use dits_core::repo::Repository;
 use dits_core::store::StoreError;
@@ -19,7 +17,7 @@ use crate::exchange::{self, Send, SendStats};
 use crate::session::printable;
 use crate::transfer::Violation;
 use crate::wire::{
-    ErrorCode, Listing, MAX_HAVES, MAX_LOCKS, MAX_WANTS, Message, Place, Push, Pushed, Start, Tokens, Update,
+    ErrorCode, Listing, MAX_HAVES, MAX_LOCKS, MAX_WANTS, Message, Place, Push, Pushed, Start, Token, Tokens, Update,
     UpdateOutcome,
 };
 
@@ -38,7 +36,7 @@ pub struct PushRequest {
     /// Says what would be sent and refused, and changes nothing.
     pub dry_run: bool,
     /// The tokens of the locks that this clone has on what the push may change, and which clone it is.
-    pub tokens: Option<(Place, Vec<(RepoPath, Fence)>)>,
+    pub tokens: Option<(Place, Vec<Token>)>,
 }
 
 /// What became of a push.

@@ -1,5 +1,6 @@
 //! The lock table in one file of the repository: `docs/format/locks.md`.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::wire::LockStamp;
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 /// Which keys each version changed: a list of them, encoded.
 const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("changes");
-/// The numbers `format` and `version`.
+/// The numbers `format`, `version` and `inode`.
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 /// The text `instance`.
 const TEXTS: TableDefinition<'_, &str, &str> = TableDefinition::new("texts");
@@ -43,10 +44,16 @@ const FILE: &str = "locks/table.redb";
 pub struct EmbeddedLocks {
     dits: PathBuf,
     file: PathBuf,
-    open: Mutex<Option<Database>>,
+    open: Mutex<Option<Open>>,
     /// The newest version that this process has written, for those who wait.
     written: Mutex<u64>,
     changed: Condvar,
+}
+
+/// An open file.
+struct Open {
+    database: Database,
+    inode: u64,
 }
 
 impl EmbeddedLocks {
@@ -75,21 +82,26 @@ impl EmbeddedLocks {
                 "they are kept in {place}, which only the server of this repository asks"
             )));
         }
-        if open.is_some() && !self.file.exists() {
-            // Taken away, or the repository moved: what is written into it now nobody would see.
+        let inode = self.inode();
+        if open.as_ref().is_some_and(|open| Some(open.inode) != inode) {
+            // Taken away, replaced, or the repository moved: what is written into it now nobody would see.
             *open = None;
         }
         if open.is_none() {
-            if !make && !self.file.exists() {
+            if !make && inode.is_none() {
                 return Ok(None);
             }
             *open = Some(self.open_file()?);
         }
-        let Some(database) = &*open else { return Ok(None) };
-        work(database).map(Some)
+        let Some(open) = &*open else { return Ok(None) };
+        work(&open.database).map(Some)
     }
 
-    fn open_file(&self) -> Result<Database, StoreError> {
+    fn inode(&self) -> Option<u64> {
+        std::fs::metadata(&self.file).ok().map(|meta| meta.ino())
+    }
+
+    fn open_file(&self) -> Result<Open, StoreError> {
         if let Some(folder) = self.file.parent() {
             dits_core::durable::create_dir_all(folder).map_err(|e| StoreError::Away(e.to_string()))?;
         }
@@ -100,31 +112,41 @@ impl EmbeddedLocks {
         if is_new && let Some(folder) = self.file.parent() {
             dits_core::durable::sync_dir(folder).map_err(|e| StoreError::Away(e.to_string()))?;
         }
+        let lost = || StoreError::Away(format!("{} was taken away while it was opened", self.file.display()));
+        let inode = self.inode().ok_or_else(lost)?;
         let write = database.begin_write().map_err(away)?;
-        if begin(&write)? {
+        if begin(&write, inode)? {
             write.commit().map_err(away)?;
         } else {
             write.abort().map_err(away)?;
         }
-        Ok(database)
+        Ok(Open { database, inode })
     }
 }
 
-/// Makes a new database what it must be; whether it was new.
-fn begin(write: &WriteTransaction) -> Result<bool, StoreError> {
+/// Makes a new database what it must be, and of a copy another instance: it may be older than what was promised. Whether
+/// something was written.
+fn begin(write: &WriteTransaction, inode: u64) -> Result<bool, StoreError> {
     let mut numbers = write.open_table(NUMBERS).map_err(damaged)?;
     let found = numbers.get("format").map_err(damaged)?.map(|number| number.value());
-    match found {
-        Some(FORMAT) => return Ok(false),
+    let is_new = match found {
+        Some(FORMAT) => false,
         Some(other) => {
             return Err(StoreError::Damaged(format!("it has format {other}, and this dits reads format {FORMAT}")));
         }
-        None => {}
+        None => true,
+    };
+    if numbers.get("inode").map_err(damaged)?.is_some_and(|found| found.value() == inode) {
+        return Ok(false);
     }
+    numbers.insert("inode", inode).map_err(away)?;
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|e| StoreError::Away(e.to_string()))?;
     let instance: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     write.open_table(TEXTS).map_err(damaged)?.insert("instance", &*instance).map_err(away)?;
+    if !is_new {
+        return Ok(true);
+    }
     write.open_table(RECORDS).map_err(damaged)?;
     write.open_table(CHANGES).map_err(damaged)?;
     numbers.insert("format", FORMAT).map_err(away)?;
@@ -298,6 +320,28 @@ mod tests {
         }
         std::fs::remove_file(dir.path().join("locks/elsewhere")).unwrap();
         assert!(store.read(None).is_ok());
+    }
+
+    #[test]
+    fn an_older_copy_is_another_instance() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, older) = (dir.path().join(FILE), dir.path().join("older"));
+        let store = EmbeddedLocks::new(dir.path());
+        let record = |number| [(LockKey::from_bytes(vec![number]), Some(vec![number]))];
+        let write = |at: &LockStamp, number| store.write(at, &record(number)).unwrap();
+        let stamp = || store.read(None).unwrap().stamp;
+        write(&stamp(), 1);
+        write(&stamp(), 1);
+        std::fs::copy(&file, &older).unwrap();
+        assert!(matches!(write(&stamp(), 2), Written::Done(_)));
+        let newest = stamp();
+        // While it is open; and while nobody has it open.
+        std::fs::rename(&older, &file).unwrap();
+        let seen = store.read(Some(&newest)).unwrap();
+        assert!(seen.whole && seen.stamp.instance != newest.instance);
+        assert_eq!(seen.records, record(1));
+        assert_eq!(write(&newest, 3), Written::Changed);
+        assert_eq!(EmbeddedLocks::new(dir.path()).read(None).unwrap().stamp, seen.stamp, "once it is known it stays");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use dits_core::attributes::{AttributeLookup, AttributeRules, TreeFiles};
 use dits_core::commit::Commit;
 use dits_core::history::brought::{self, Brought, BroughtError};
 use dits_core::history::is_ancestor;
-use dits_core::lock::{CloneId, Fence, FileVersion, Holder, LockKey, Rules};
+use dits_core::lock::{CloneId, FileVersion, Holder, LockKey, Rules};
 use dits_core::object::{CommitId, ObjectRead, TreeId};
 use dits_core::path::RepoPath;
 use dits_core::refs::{BRANCHES, RefName, RefStore};
@@ -18,7 +18,7 @@ use dits_core::tree::Tree;
 use super::rules::Pusher;
 use super::service::{Locked, Locks, LocksError, Turn};
 use crate::server::RefUpdate;
-use crate::wire::{LockRefusal, Place};
+use crate::wire::{LockRefusal, Place, Token};
 
 /// The most changes that are looked at: more files than any project has, and less than a minute's work.
 const MAX_CHANGES: usize = 50_000_000;
@@ -26,12 +26,12 @@ const MAX_CHANGES: usize = 50_000_000;
 /// Who pushes, and the tokens it relies on.
 pub(crate) struct Bearer {
     holder: Holder,
-    tokens: HashMap<LockKey, Fence>,
+    tokens: HashMap<LockKey, Token>,
 }
 
 impl Bearer {
     /// An account in a clone. Without a place it holds nothing.
-    pub(crate) fn new(name: String, place: Option<Place>, tokens: HashMap<LockKey, Fence>) -> Self {
+    pub(crate) fn new(name: String, place: Option<Place>, tokens: HashMap<LockKey, Token>) -> Self {
         let nowhere = || Place { clone: CloneId([0; 16]), host: String::new(), folder: String::new() };
         let Place { clone, host, folder } = place.unwrap_or_else(nowhere);
         Self { holder: Holder { name, clone, host, folder }, tokens }

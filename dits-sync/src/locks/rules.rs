@@ -7,7 +7,7 @@ use dits_core::object::CommitId;
 use dits_core::path::RepoPath;
 use dits_core::refs::RefName;
 
-use crate::wire::{Ask, LockOutcome, LockRefusal, LockRequest, UnlockOutcome};
+use crate::wire::{Ask, LockOutcome, LockRefusal, LockRequest, Token, UnlockOutcome};
 
 /// All locks by key, as the store was last seen. What has ended may still be in it.
 pub(super) type Table = HashMap<LockKey, Vec<Lock>>;
@@ -186,7 +186,7 @@ impl<'a> Draft<'a> {
                 None => {}
             }
         }
-        let shown = push.tokens.get(&key);
+        let shown = push.tokens.get(&key).map(|token| &token.fence);
         let matching = |lock: &&Lock| Some(&lock.fence) == shown && lock.fence.epoch == self.fence.epoch;
         match locks.iter().filter(own).find(|lock| lock.covers(push.branch)) {
             Some(lock) if matching(&lock) => Ok(true),
@@ -225,21 +225,18 @@ impl<'a> Draft<'a> {
             let key = LockKey::of(path);
             let mut locks = self.locks(&key);
             let Some(at) = locks.iter().position(|lock| held_by(lock, push)) else { continue };
-            match locks[at].release {
+            let room = locks.len() < MAX_HOLDERS;
+            let keep = push.tokens.get(&key).is_some_and(|token| token.keep) && room;
+            let own = if keep { locks[at].clone() } else { locks.remove(at) };
+            match own.release {
                 Release::Manual => continue,
                 Release::Merge | Release::Close if !push.to_main_line => {
                     let retained = Retained { branch: push.branch.clone(), commit: push.tip, version: version(path) };
                     // It stands for older ones of this path, whose versions it has.
-                    locks[at] = Lock { retained: Some(retained), expires: None, ..locks[at].clone() };
-                    let newest = locks[at].clone();
-                    locks.retain(|lock| {
-                        lock.retained.is_none() || !overlap(lock.branch.as_ref(), newest.branch.as_ref())
-                    });
-                    locks.push(newest);
+                    locks.retain(|lock| lock.retained.is_none() || !overlap(lock.branch.as_ref(), own.branch.as_ref()));
+                    locks.push(Lock { retained: Some(retained), expires: None, ..own });
                 }
-                Release::Close | Release::Push | Release::Merge => {
-                    locks.remove(at);
-                }
+                Release::Close | Release::Push | Release::Merge => {}
             }
             self.put(key, locks);
         }
@@ -288,7 +285,7 @@ impl<'a> Draft<'a> {
 /// Who pushes what where.
 pub(super) struct Pusher<'a> {
     pub(super) holder: &'a Holder,
-    pub(super) tokens: &'a HashMap<LockKey, Fence>,
+    pub(super) tokens: &'a HashMap<LockKey, Token>,
     pub(super) branch: &'a RefName,
     /// What the branch is to be.
     pub(super) tip: CommitId,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use dits_core::lock::{Fence, Holder, LockKey};
+use dits_core::lock::{Holder, LockKey};
 
 use super::Event;
 use super::serve::Conversation;
@@ -12,14 +12,14 @@ use crate::locks::{Bearer, LocksError};
 use crate::session::Heartbeat;
 use crate::transfer::Violation;
 use crate::wire::{
-    ErrorCode, ListLocks, LockOutcome, LockRequest, Locked, MAX_TOKEN_BYTES, MAX_TOKENS, Message, Place, Tokens,
+    ErrorCode, ListLocks, LockOutcome, LockRequest, Locked, MAX_TOKEN_BYTES, MAX_TOKENS, Message, Place, Token, Tokens,
     UnlockOutcome, UnlockRequest, Unlocked,
 };
 
 /// What a client has shown before its push.
 pub(super) struct Shown {
     place: Place,
-    tokens: HashMap<LockKey, Fence>,
+    tokens: HashMap<LockKey, Token>,
     /// What the paths take together.
     bytes: usize,
 }
@@ -91,11 +91,11 @@ impl Conversation<'_> {
         if *known != place {
             return Err(Violation("tokens of two clones for one push".to_owned()).into());
         }
-        *bytes += tokens.iter().map(|(path, _)| path.as_bytes().len()).sum::<usize>();
+        *bytes += tokens.iter().map(|token| token.path.as_bytes().len()).sum::<usize>();
         if kept.len() + tokens.len() > MAX_TOKENS || *bytes > MAX_TOKEN_BYTES {
             return Err(SyncError::refuse(ErrorCode::Limit, "too many tokens for one push"));
         }
-        kept.extend(tokens.into_iter().map(|(path, fence)| (LockKey::of(&path), fence)));
+        kept.extend(tokens.into_iter().map(|token| (LockKey::of(&token.path), token)));
         Ok(())
     }
 

@@ -262,8 +262,19 @@ impl LockTable {
 pub struct Tokens {
     /// Who holds them.
     pub place: Place,
-    /// The files and their tokens.
-    pub tokens: Vec<(RepoPath, Fence)>,
+    /// The tokens, by file.
+    pub tokens: Vec<Token>,
+}
+
+/// The token of a lock, as it is shown with a push.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Token {
+    /// The file.
+    pub path: RepoPath,
+    /// Its lock's token.
+    pub fence: Fence,
+    /// Whether the lock stays the client's when the push has brought a change: it has begun another one.
+    pub keep: bool,
 }
 
 /// How many tokens a client may show before a push.

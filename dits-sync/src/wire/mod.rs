@@ -17,7 +17,7 @@ pub use filter::IdFilter;
 pub use hello::{Features, Hello, Limits, PROTOCOL, Welcome};
 pub use locks::{
     Ask, ListLocks, LockOutcome, LockRefusal, LockRequest, LockStamp, LockTable, Locked, MAX_LOCKS, MAX_TOKEN_BYTES,
-    MAX_TOKENS, Place, Tokens, UnlockOutcome, UnlockRequest, Unlocked,
+    MAX_TOKENS, Place, Token, Tokens, UnlockOutcome, UnlockRequest, Unlocked,
 };
 pub use negotiate::{
     ALL, Fetch, Get, Got, Has, MAX_AGAINST, MAX_GET, MAX_HAVES, MAX_HELD, MAX_SHALLOW, MAX_WANTS, Push, Pushed,

@@ -1,7 +1,7 @@
 //! Small files that change: refs, logs, the index, the condemned list.
 
 use dits_core::index::{Base, decode_journal as decode_index_journal};
-use dits_core::lock::record as lock_record_format;
+use dits_core::lock::{LocalLocks, record as lock_record_format};
 use dits_core::overlay;
 use dits_core::partial::{Promises, Shallow};
 use dits_core::record::RecordKind;
@@ -54,6 +54,16 @@ pub fn lock_epoch(data: &[u8]) {
 pub fn lock_record(data: &[u8]) {
     if let Ok(locks) = lock_record_format::decode(data) {
         assert_eq!(lock_record_format::encode(&locks), data);
+    }
+}
+
+/// What a clone knows of locks: what decodes, encodes to the same bytes.
+///
+/// # Panics
+/// When that law is broken.
+pub fn lock_state(data: &[u8]) {
+    if let Some(state) = LocalLocks::decode(data) {
+        assert_eq!(state.encode(), data);
     }
 }
 

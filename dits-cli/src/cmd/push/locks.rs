@@ -41,7 +41,7 @@ impl<'a> Locks<'a> {
     /// # Errors
     /// When it cannot be read.
     pub fn new(opened: &'a Opened, peer: &'a Peer, cx: &'a Context) -> Result<Self, CliError> {
-        let shown = peer.remote.as_ref().map(|remote| Shown::new(&opened.repo, remote)).transpose()?;
+        let shown = peer.remote.as_ref().map(|remote| Shown::new(&opened.repo, remote, cx)).transpose()?;
         let remote = peer.remote.as_ref().map_or_else(|| peer.shown(), |remote| remote.name.clone());
         Ok(Self { opened, cx, shown, remote, now: cx.now()?, news: None, used: Vec::new(), changed: Vec::new() })
     }
@@ -103,6 +103,10 @@ impl<'a> Locks<'a> {
         }
         if let Some(damage) = shown.record(&self.used, heard.as_ref())? {
             tell_damage(&damage, self.cx);
+        }
+        for path in self.used.iter().filter(|path| shown.going_on.contains(path)) {
+            let path = self.opened.show(path);
+            self.cx.note(format!("{path} has further changes that are not committed: it stays locked"));
         }
         // Files that are new were writable until now.
         if !self.changed.is_empty()

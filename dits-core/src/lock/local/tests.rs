@@ -77,7 +77,7 @@ fn state_is_kept_and_damage_is_told() {
     assert_eq!(LocalLocks::remotes(common).unwrap(), ["origin"]);
     let kept = LocalLocks::load(common, "origin").unwrap();
     assert!(matches!(kept.standing(&path("a"), Some(US), None, None), Standing::Ours(None)));
-    let file = common.join("locks/origin");
+    let file = common.join("locks/remotes/origin");
     let mut bytes = std::fs::read(&file).unwrap();
     bytes[20] ^= 1;
     std::fs::write(&file, bytes).unwrap();

@@ -27,6 +27,9 @@ const VIOLATION: VarInt = VarInt::from_u32(1);
 /// or it took too long to end.
 const IMPATIENT: VarInt = VarInt::from_u32(2);
 
+/// How often is looked whether the last word of a connection has gone: half of the times at once, then every millisecond.
+const LAST_WORDS: u32 = 16;
+
 /// Which side dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
@@ -64,10 +67,7 @@ async fn run(connection: Connection, side: Side, ends: Arc<Ends>) {
     let end = tokio::select! {
         reason = connection.closed() => why(&reason),
         end = lanes::carry(&connection, side, &ends) => match end {
-            Ok(()) => {
-                connection.close(DONE, b"");
-                LinkError::Closed(String::new())
-            }
+            Ok(()) => LinkError::Closed(String::new()),
             Err(error) => {
                 if matches!(error, LinkError::Protocol(_)) {
                     connection.close(VIOLATION, error.to_string().as_bytes());
@@ -77,8 +77,28 @@ async fn run(connection: Connection, side: Side, ends: Arc<Ends>) {
         },
     };
     ends.gone(&end);
-    connection.close(DONE, b"");
+    say_goodbye(&connection).await;
     ends.done.set();
+}
+
+/// Closes a connection and waits until its last word has left the socket, because the process may end after that. Without
+/// that word the other side waits until it takes this one for dead.
+async fn say_goodbye(connection: &Connection) {
+    // quinn counts a datagram and gives it to the socket under one lock.
+    let sent = || connection.stats().udp_tx.datagrams;
+    let before = sent();
+    connection.close(DONE, b"");
+    for attempt in 0..LAST_WORDS {
+        if sent() > before || connection.close_reason() != Some(ConnectionError::LocallyClosed) {
+            return;
+        }
+        // Most often the connection's own task is next in turn.
+        if attempt < LAST_WORDS / 2 {
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 /// What the end of a connection means.
@@ -122,10 +142,6 @@ impl Link for QuicLink {
     fn close(&self) {
         self.leave();
         while !self.ends.done.wait(Duration::from_secs(1)) {}
-        if self.connection.close_reason() == Some(ConnectionError::LocallyClosed) {
-            // The last word has to leave the socket before the process may end.
-            std::thread::sleep(Duration::from_millis(5));
-        }
     }
 
     fn peer(&self) -> String {

@@ -93,7 +93,10 @@ pub(super) fn samples() -> Vec<Message> {
         Message::ListLocks(ListLocks { known: None, wait: 0 }),
         Message::ListLocks(ListLocks { known: Some(table().stamp), wait: 60 }),
         Message::LockTable(table()),
-        Message::Tokens(Tokens { place: place(), tokens: vec![(path("a.psd"), Fence { epoch: 1, counter: 2 })] }),
+        Message::Tokens(Tokens {
+            place: place(),
+            tokens: vec![Token { path: path("a.psd"), fence: Fence { epoch: 1, counter: 2 }, keep: true }],
+        }),
     ]
 }
 
@@ -123,7 +126,10 @@ fn limits_of_requests() {
     limit(MAX_LOCKS, |n| Message::Unlocked(Unlocked { outcomes: vec![UnlockOutcome::NotLocked; n] }));
     let fence = Fence { epoch: 1, counter: 1 };
     limit(MAX_LOCKS, |n| {
-        Message::Tokens(Tokens { place: place(), tokens: many(n).into_iter().map(|path| (path, fence)).collect() })
+        Message::Tokens(Tokens {
+            place: place(),
+            tokens: many(n).into_iter().map(|path| Token { path, fence, keep: false }).collect(),
+        })
     });
     limit(4, |n| {
         let paths = vec![Ask { versions: vec![None; n], ..ask(path("a")) }];

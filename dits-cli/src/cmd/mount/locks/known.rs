@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use dits_core::commit::Commit;
-use dits_core::lock::{LockKey, LockView, Release, Standing};
+use dits_core::lock::{LocalLocks, LockKey, LockView, Release, Standing};
 use dits_core::object::CommitId;
 use dits_core::path::RepoPath;
 use dits_core::repo::{RepoError, Repository};
@@ -42,7 +42,7 @@ impl Print {
     /// As they are now.
     pub(super) fn of(repo: &Repository) -> Self {
         let layout = repo.layout();
-        let kept = fs::read_dir(layout.common.join("locks")).into_iter().flatten().flatten();
+        let kept = fs::read_dir(LocalLocks::folder(&layout.common)).into_iter().flatten().flatten();
         let mut files: Vec<PathBuf> = kept.map(|entry| entry.path()).collect();
         files.retain(|file| file.extension().is_none_or(|end| end != "lock"));
         files.sort();
