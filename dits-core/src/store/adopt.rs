@@ -57,7 +57,7 @@ impl Odb {
         if entries.is_empty() {
             return Ok(None);
         }
-        let builder = PackBuilder::resume(Arc::clone(self.packs()), header, draft, end)?;
+        let mut builder = PackBuilder::resume(Arc::clone(self.packs()), header, draft, end)?;
         Ok(Some((builder.seal(&mut entries)?, objects, end - HEADER_LEN as u64)))
     }
 }

@@ -136,7 +136,7 @@ impl Odb {
             return Ok(());
         }
         if !live.is_empty() {
-            let mut copy = Copier::new(self, u64::MAX);
+            let mut copy = Copier::new(self, u64::MAX)?;
             copy.take(pack, live)?;
             copy.publish()?;
         }
@@ -166,7 +166,7 @@ impl Odb {
         if small.len() < 2 && loose.is_empty() {
             return Ok(Consolidated::default());
         }
-        let mut copy = Copier::new(self, options.pack_limit);
+        let mut copy = Copier::new(self, options.pack_limit)?;
         for pack in &small {
             if progress.interrupted() {
                 return Ok(Consolidated::default());
@@ -228,10 +228,10 @@ struct Copier<'a> {
 }
 
 impl<'a> Copier<'a> {
-    fn new(odb: &'a Odb, limit: u64) -> Self {
-        let builder = PackBuilder::new(Arc::clone(odb.packs()));
+    fn new(odb: &'a Odb, limit: u64) -> Result<Self, StoreError> {
+        let builder = PackBuilder::new(Arc::clone(odb.packs()))?;
         let (entries, seen, sealed, frame) = <_>::default();
-        Self { odb, limit, builder, entries, seen, sealed, frame, duplicates: 0 }
+        Ok(Self { odb, limit, builder, entries, seen, sealed, frame, duplicates: 0 })
     }
 
     /// Copies these objects of a pack, in the order in which they lie there.
@@ -268,9 +268,8 @@ impl<'a> Copier<'a> {
             return Ok(());
         }
         if self.builder.end() >= self.limit {
-            let next = PackBuilder::new(Arc::clone(self.odb.packs()));
-            let mut entries = std::mem::take(&mut self.entries);
-            self.sealed.push(std::mem::replace(&mut self.builder, next).seal(&mut entries)?);
+            self.sealed.push(self.builder.seal(&mut self.entries)?);
+            self.entries.clear();
         }
         let offset = self.builder.append(&[frame])?;
         self.entries.push(Entry { offset, ..entry });

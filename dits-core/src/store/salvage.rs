@@ -39,7 +39,7 @@ impl Odb {
             let file = self.dir().join("pack").join(&name);
             StoreError::Corrupt { file, what: "it is gone; run `dits fsck` again".into() }
         })?;
-        let mut builder = PackBuilder::new(Arc::clone(self.packs()));
+        let mut builder = PackBuilder::new(Arc::clone(self.packs()))?;
         let (mut entries, mut seen) = (Vec::new(), HashSet::new());
         let (mut at, mut skipped) = ((HEADER_LEN as u64).min(blob.len()), (HEADER_LEN as u64).min(blob.len()));
         let (mut frame, mut plain) = (Vec::new(), Vec::new());

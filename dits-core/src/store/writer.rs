@@ -160,7 +160,7 @@ impl Odb {
     /// When the packs cannot be listed.
     pub fn writer(&self, options: WriterOptions) -> Result<Writer, StoreError> {
         self.refresh()?;
-        let builder = PackBuilder::new(Arc::clone(self.packs()));
+        let builder = PackBuilder::new(Arc::clone(self.packs()))?;
         let state = State { builder, drafts: Vec::new(), readded: false, failed: None };
         Ok(Writer {
             odb: self.clone(),
@@ -319,8 +319,7 @@ impl Writer {
         let mut pending = self.pending.write().unwrap_or_else(PoisonError::into_inner);
         let entries = pending.entries_mut();
         let filter = Filter::of(entries.iter().map(|entry| &entry.digest));
-        let next = state.builder.next()?;
-        let sealed = std::mem::replace(&mut state.builder, next).seal(entries)?;
+        let sealed = state.builder.seal(entries)?;
         let pack = open_sealed(&sealed)?;
         state.drafts.push(sealed);
         self.sealed.write().unwrap_or_else(PoisonError::into_inner).push((filter, Arc::new(pack)));
@@ -381,7 +380,8 @@ impl Writer {
         let entries = pending.entries_mut();
         // The files of full packs are mapped while they have no name; that is over.
         drop(sealed);
-        let State { builder, mut drafts, readded, failed } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let State { mut builder, mut drafts, readded, failed } =
+            state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(failure) = failed {
             return Err(failure.again());
         }

@@ -1,5 +1,6 @@
 //! Packs: many frames in one file that ends in its own index. See `docs/format/pack.md`.
 
+mod blocks;
 pub mod index;
 pub mod layout;
 pub mod merged;

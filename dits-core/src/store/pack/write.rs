@@ -1,15 +1,13 @@
-//! Writing a pack: frames go to a buffer, from there in large writes to an unfinished file, and [`PackBuilder::seal`]
-//! puts the index behind them. As long as the buffer has never been full, no file exists.
+//! Writing a pack: frames go to a block in memory, full blocks to an unfinished file, and [`PackBuilder::seal`] puts the
+//! index behind them. As long as no block has been full, no file exists.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::{Seek, SeekFrom, Write};
-use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use rustix::fs::{Advice, fadvise};
 use tempfile::NamedTempFile;
 
+use super::blocks::{Block, Flow, Outlet};
 use super::layout::{self, HEADER_LEN, PackId, Trailer};
 use super::page::{Entry, PAGE, PER_PAGE, encode_page};
 use crate::durable::IoContext;
@@ -17,8 +15,6 @@ use crate::object::Digest;
 use crate::store::StoreError;
 use crate::store::folder::PackStore;
 
-/// Bytes that gather before they are written.
-const BUFFER: usize = 1 << 20;
 /// The largest number of frame bytes in one pack: offsets have 48 bits.
 pub(in crate::store) const MAX_PACK: u64 = 1 << 47;
 
@@ -26,10 +22,11 @@ pub(in crate::store) const MAX_PACK: u64 = 1 << 47;
 pub(in crate::store) struct PackBuilder {
     store: Arc<dyn PackStore>,
     header: [u8; HEADER_LEN],
-    draft: Option<NamedTempFile>,
-    /// Bytes in the file.
-    flushed: u64,
-    buffer: Vec<u8>,
+    draft: Option<(NamedTempFile, Outlet)>,
+    flow: Flow,
+    /// What was written last, and where it will lie.
+    block: Block,
+    start: u64,
 }
 
 /// A pack that only lacks its name.
@@ -40,44 +37,43 @@ pub(in crate::store) struct Sealed {
 
 impl PackBuilder {
     /// A new pack. Nothing is created yet.
-    pub(in crate::store) fn new(store: Arc<dyn PackStore>) -> Self {
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub(in crate::store) fn new(store: Arc<dyn PackStore>) -> Result<Self, StoreError> {
         Self::with_nonce(store, nonce())
     }
 
-    pub(in crate::store) fn with_nonce(store: Arc<dyn PackStore>, nonce: [u8; 16]) -> Self {
-        Self::in_buffer(store, nonce, Vec::new())
+    pub(in crate::store) fn with_nonce(store: Arc<dyn PackStore>, nonce: [u8; 16]) -> Result<Self, StoreError> {
+        let (flow, block) = (Flow::default(), Block::new());
+        let mut builder = Self { store, header: [0; HEADER_LEN], draft: None, flow, block, start: 0 };
+        builder.begin(nonce)?;
+        Ok(builder)
     }
 
-    fn in_buffer(store: Arc<dyn PackStore>, nonce: [u8; 16], mut buffer: Vec<u8>) -> Self {
-        let header = layout::encode_header(nonce);
-        buffer.clear();
-        buffer.extend_from_slice(&header);
-        Self { store, header, draft: None, flushed: 0, buffer }
+    fn begin(&mut self, nonce: [u8; 16]) -> Result<(), StoreError> {
+        self.header = layout::encode_header(nonce);
+        self.block.clear();
+        self.start = 0;
+        self.append(&[&self.header.clone()]).map(drop)
     }
 
     /// Goes on with a pack whose file holds good frames up to `end`. What follows there is cut off.
     pub(in crate::store) fn resume(
         store: Arc<dyn PackStore>,
         header: [u8; HEADER_LEN],
-        mut draft: NamedTempFile,
+        draft: NamedTempFile,
         end: u64,
     ) -> Result<Self, StoreError> {
-        let path = draft.path().to_owned();
-        draft.as_file().set_len(end).at("truncate", &path)?;
-        draft.as_file_mut().seek(SeekFrom::Start(end)).at("seek in", &path)?;
-        Ok(Self { store, header, draft: Some(draft), flushed: end, buffer: Vec::new() })
-    }
-
-    /// The pack after this one, which shall be [sealed](PackBuilder::seal) next. It takes over the buffer, so that pack
-    /// after pack is written in the same memory.
-    pub(in crate::store) fn next(&mut self) -> Result<Self, StoreError> {
-        self.flush()?;
-        Ok(Self::in_buffer(Arc::clone(&self.store), nonce(), std::mem::take(&mut self.buffer)))
+        draft.as_file().set_len(end).at("truncate", draft.path())?;
+        let outlet = Outlet::new(&draft, end.is_multiple_of(PAGE as u64))?;
+        let (flow, block) = (Flow::default(), Block::new());
+        Ok(Self { store, header, draft: Some((draft, outlet)), flow, block, start: end })
     }
 
     /// Where the next frame will lie; also how long the pack is without its index.
     pub(in crate::store) fn end(&self) -> u64 {
-        self.flushed + self.buffer.len() as u64
+        self.start + self.block.filled().len() as u64
     }
 
     /// Whether anything is in a file yet.
@@ -85,69 +81,90 @@ impl PackBuilder {
         self.draft.is_some()
     }
 
-    /// Appends one frame, given in parts, and says where it lies.
+    /// Appends one frame, given in parts, and says where it lies. After a failure nobody knows what the file holds: the
+    /// error must end the whole operation.
     pub(in crate::store) fn append(&mut self, parts: &[&[u8]]) -> Result<u64, StoreError> {
         let offset = self.end();
-        parts.iter().for_each(|part| self.buffer.extend_from_slice(part));
-        if self.buffer.len() >= BUFFER {
-            // After a failed write nobody knows what the file holds: the error must end the whole operation.
-            self.flush()?;
+        for part in parts {
+            let mut rest = *part;
+            while !rest.is_empty() {
+                rest = &rest[self.block.push(rest)?..];
+                if self.block.is_full() {
+                    self.hand_over()?;
+                }
+            }
         }
         Ok(offset)
     }
 
-    fn flush(&mut self) -> Result<&mut NamedTempFile, StoreError> {
+    fn hand_over(&mut self) -> Result<(), StoreError> {
+        let full = std::mem::replace(&mut self.block, Block::new());
+        let len = full.filled().len() as u64;
+        let (_, outlet) = self.draft()?;
+        let outlet = outlet.clone();
+        self.block = self.flow.put(&outlet, self.start, full)?;
+        self.start += len;
+        Ok(())
+    }
+
+    fn draft(&mut self) -> Result<&(NamedTempFile, Outlet), StoreError> {
         let draft = match self.draft.take() {
             Some(draft) => draft,
-            None => self.store.draft()?,
+            None => {
+                let draft = self.store.draft()?;
+                let outlet = Outlet::new(&draft, true)?;
+                (draft, outlet)
+            }
         };
-        let draft = self.draft.insert(draft);
-        let path = draft.path().to_owned();
-        draft.as_file_mut().write_all(&self.buffer).at("write", &path)?;
-        // Tells the kernel to begin to write now (the pages are dirty, so none is dropped): the disk works while the next
-        // chunks are being hashed, and the final sync has little left to wait for. Only advice, so no failure matters.
-        let _ = fadvise(draft.as_file(), self.flushed, NonZeroU64::new(self.buffer.len() as u64), Advice::DontNeed);
-        self.flushed += self.buffer.len() as u64;
-        self.buffer.clear();
-        Ok(draft)
+        Ok(self.draft.insert(draft))
     }
 
     /// Reads back a frame that was appended.
     pub(in crate::store) fn read_frame(&self, entry: &Entry, out: &mut Vec<u8>) -> Result<(), StoreError> {
-        let len = entry.stored_len as usize;
+        let (mut at, end) = (entry.offset, entry.offset + u64::from(entry.stored_len));
         out.clear();
-        match (entry.offset.checked_sub(self.flushed), &self.draft) {
-            (Some(at), _) => out.extend_from_slice(&self.buffer[at as usize..at as usize + len]),
-            (None, Some(draft)) => {
-                out.resize(len, 0);
-                draft.as_file().read_exact_at(out, entry.offset).at("read", draft.path())?;
-            }
-            (None, None) => unreachable!("bytes are only flushed to a draft"),
+        while at < end {
+            let (start, bytes) = match self.flow.find(at) {
+                _ if at >= self.start => (self.start, self.block.filled()),
+                Some(waiting) => waiting,
+                None => {
+                    let Some((draft, _)) = &self.draft else { unreachable!("blocks are handed over with a draft") };
+                    let in_file = self.flow.begins().unwrap_or(self.start).min(end);
+                    let begin = out.len();
+                    out.resize(begin + (in_file - at) as usize, 0);
+                    draft.as_file().read_exact_at(&mut out[begin..], at).at("read", draft.path())?;
+                    at = in_file;
+                    continue;
+                }
+            };
+            let until = end.min(start + bytes.len() as u64);
+            out.extend_from_slice(&bytes[(at - start) as usize..(until - start) as usize]);
+            at = until;
         }
         Ok(())
     }
 
-    /// Writes the index behind the frames. `entries` are all that were appended, in any order, each name once;
-    /// they are sorted.
-    pub(in crate::store) fn seal(mut self, entries: &mut [Entry]) -> Result<Sealed, StoreError> {
+    /// Writes the index behind the frames, and begins the next pack in the same memory. `entries` are all that were
+    /// appended, in any order, each name once; they are sorted.
+    pub(in crate::store) fn seal(&mut self, entries: &mut [Entry]) -> Result<Sealed, StoreError> {
         entries.sort_unstable_by_key(|entry| entry.digest);
         let footer = self.end().next_multiple_of(PAGE as u64);
-        self.buffer.resize(self.buffer.len() + (footer - self.end()) as usize, 0);
+        self.append(&[&[0; PAGE][..(footer - self.end()) as usize]])?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.header);
         for page in entries.chunks(PER_PAGE) {
             let page = encode_page(page);
             hasher.update(&page);
-            self.buffer.extend_from_slice(&page);
-            if self.buffer.len() >= BUFFER {
-                self.flush()?;
-            }
+            self.append(&[&page])?;
         }
         let id = PackId(Digest(*hasher.finalize().as_bytes()));
         let trailer = Trailer { footer, entries: entries.len() as u64, id };
-        self.buffer.extend_from_slice(&trailer.encode());
-        self.flush()?;
-        let draft = self.draft.expect("flush leaves a draft");
+        self.append(&[&trailer.encode()])?;
+        self.draft()?;
+        let Some((draft, _)) = self.draft.take() else { unreachable!("it was made just now") };
+        self.flow.drain(draft.path())?;
+        draft.as_file().write_all_at(self.block.filled(), self.start).at("write", draft.path())?;
+        self.begin(nonce())?;
         Ok(Sealed { draft, id })
     }
 }

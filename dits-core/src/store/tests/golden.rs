@@ -29,7 +29,7 @@ fn frame_of(bytes: &[u8]) -> (Header, Vec<u8>) {
 
 fn small_pack(dir: &Path) -> PackId {
     let store: Arc<dyn folder::PackStore> = Arc::new(FolderStore::new(dir.join("pack"), true));
-    let mut builder = PackBuilder::with_nonce(Arc::clone(&store), *b"a frozen nonce!!");
+    let mut builder = PackBuilder::with_nonce(Arc::clone(&store), *b"a frozen nonce!!").unwrap();
     let mut entries = Vec::new();
     for i in 0..100u8 {
         let (header, frame) = frame_of(&[i; 3]);

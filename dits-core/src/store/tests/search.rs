@@ -20,7 +20,7 @@ fn pack_of(dir: &Path, digests: &[Digest]) -> Pack {
         pack: 0,
     };
     let mut entries: Vec<_> = digests.iter().enumerate().map(entry).collect();
-    let sealed = PackBuilder::new(Arc::clone(&store)).seal(&mut entries).unwrap();
+    let sealed = PackBuilder::new(Arc::clone(&store)).unwrap().seal(&mut entries).unwrap();
     let id = sealed.id;
     store.put(vec![(sealed.draft, id.file_name())]).unwrap();
     Pack::open(store.open(&id.file_name()).unwrap().unwrap(), id).unwrap()

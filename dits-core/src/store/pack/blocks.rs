@@ -1,0 +1,206 @@
+//! What is written of a pack, in blocks: full ones go into the file by a thread of their own, past the page cache where the
+//! file system can do that. Writing through the cache costs more time of the processor than cutting, hashing and copying
+//! together, and would fill memory with what is hardly read again soon.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::num::NonZeroU64;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use memmap2::MmapMut;
+use rustix::fs::{Advice, OFlags, fadvise};
+use tempfile::NamedTempFile;
+
+use crate::durable::{IoContext, IoError};
+
+/// How many bytes a block holds: whole pages, as direct writes ask for, and enough for a disk to work well. What is in blocks
+/// is lost when the process is killed, and has to be brought again where it came over a network.
+const BLOCK: usize = 1 << 20;
+/// How many full blocks may wait to be written, the one that is being written included.
+const WAITING: usize = 2;
+
+/// Bytes that go into a file together, in memory that begins at a page.
+pub(super) struct Block {
+    /// Made with the first byte.
+    bytes: Option<MmapMut>,
+    len: usize,
+}
+
+impl Block {
+    pub(super) fn new() -> Self {
+        Self { bytes: None, len: 0 }
+    }
+
+    /// Takes as many bytes as fit, and says how many these were.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<usize, IoError> {
+        let memory = match self.bytes.take() {
+            Some(memory) => memory,
+            None => MmapMut::map_anon(BLOCK).at("get memory for", Path::new("a pack"))?,
+        };
+        let memory = self.bytes.insert(memory);
+        let count = bytes.len().min(BLOCK - self.len);
+        memory[self.len..self.len + count].copy_from_slice(&bytes[..count]);
+        self.len += count;
+        Ok(count)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.len == BLOCK
+    }
+
+    pub(super) fn filled(&self) -> &[u8] {
+        self.bytes.as_ref().map_or(&[], |bytes| &bytes[..self.len])
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+/// Where blocks go.
+#[derive(Clone)]
+pub(super) struct Outlet {
+    file: Arc<File>,
+    /// The same file for writing past the page cache; `None` where that cannot be done.
+    direct: Option<Arc<File>>,
+    path: PathBuf,
+}
+
+impl Outlet {
+    /// Into a file; `aligned` if all blocks begin at multiples of the page size in it.
+    pub(super) fn new(draft: &NamedTempFile, aligned: bool) -> Result<Self, IoError> {
+        let path = draft.path().to_owned();
+        let file = Arc::new(draft.as_file().try_clone().at("open", &path)?);
+        let flags = OFlags::DIRECT.bits() as i32;
+        let direct = || OpenOptions::new().write(true).custom_flags(flags).open(&path).ok();
+        let direct = aligned.then(direct).flatten().map(Arc::new);
+        Ok(Self { file, direct, path })
+    }
+
+    fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), IoError> {
+        if let Some(direct) = &self.direct {
+            match direct.write_all_at(bytes, offset) {
+                // The file system opens files so and then wants other blocks than these.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.direct = None,
+                done => return done.at("write", &self.path),
+            }
+        }
+        self.file.write_all_at(bytes, offset).at("write", &self.path)?;
+        // Tells the kernel to begin to write now (the pages are dirty, so none is dropped): the disk works while the next
+        // chunks are being hashed, and the final sync has little left to wait for. Only advice, so no failure matters.
+        let _ = fadvise(&*self.file, offset, NonZeroU64::new(bytes.len() as u64), Advice::DontNeed);
+        Ok(())
+    }
+}
+
+struct Job {
+    outlet: Outlet,
+    offset: u64,
+    block: Arc<Block>,
+}
+
+/// The way of full blocks into files. Dropping it waits for the block that is being written.
+#[derive(Default)]
+pub(super) struct Flow {
+    thread: Option<Thread>,
+    /// What was handed over and is perhaps not in its file yet, oldest first.
+    waiting: VecDeque<(u64, Arc<Block>)>,
+    spare: Vec<Block>,
+}
+
+struct Thread {
+    jobs: Option<Sender<Job>>,
+    done: Receiver<Result<(), IoError>>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Thread {
+    fn start() -> io::Result<Self> {
+        let ((jobs, todo), (report, done)) = (unbounded::<Job>(), unbounded());
+        let work = move || {
+            for Job { mut outlet, offset, block } in todo {
+                let written = outlet.write(block.filled(), offset);
+                drop(block);
+                let failed = written.is_err();
+                if report.send(written).is_err() || failed {
+                    return;
+                }
+            }
+        };
+        let handle = std::thread::Builder::new().name("pack".to_owned()).spawn(work)?;
+        Ok(Self { jobs: Some(jobs), done, handle: Some(handle) })
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(handle) = self.handle.take() {
+            // It reports what goes wrong, and does nothing else that could panic.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Flow {
+    /// Has a block written, and gives an empty one for it. What it reports may be about an earlier block; after that nobody
+    /// knows what the file holds.
+    pub(super) fn put(&mut self, outlet: &Outlet, offset: u64, block: Block) -> Result<Block, IoError> {
+        while self.waiting.len() >= WAITING {
+            self.settle_one(&outlet.path)?;
+        }
+        let thread = match self.thread.take() {
+            Some(thread) => thread,
+            None => Thread::start().at("start a thread to write", &outlet.path)?,
+        };
+        let thread = self.thread.insert(thread);
+        let block = Arc::new(block);
+        let job = Job { outlet: outlet.clone(), offset, block: Arc::clone(&block) };
+        let sent = thread.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        if !sent {
+            return Err(gone()).at("write", &outlet.path);
+        }
+        self.waiting.push_back((offset, block));
+        Ok(self.spare.pop().unwrap_or_else(Block::new))
+    }
+
+    /// Waits until everything is written.
+    pub(super) fn drain(&mut self, path: &Path) -> Result<(), IoError> {
+        while !self.waiting.is_empty() {
+            self.settle_one(path)?;
+        }
+        Ok(())
+    }
+
+    fn settle_one(&mut self, path: &Path) -> Result<(), IoError> {
+        let done = self.thread.as_ref().and_then(|thread| thread.done.recv().ok());
+        done.unwrap_or_else(|| Err(gone()).at("write", path))?;
+        if let Some((_, block)) = self.waiting.pop_front()
+            && let Some(mut block) = Arc::into_inner(block)
+        {
+            block.clear();
+            self.spare.push(block);
+        }
+        Ok(())
+    }
+
+    /// The block that has the byte at `offset`, with where it begins, unless that is in the file already.
+    pub(super) fn find(&self, offset: u64) -> Option<(u64, &[u8])> {
+        let here = |(start, block): &&(u64, Arc<Block>)| (*start..*start + block.len as u64).contains(&offset);
+        self.waiting.iter().find(here).map(|(start, block)| (*start, block.filled()))
+    }
+
+    /// Where the first block begins that is perhaps not in its file yet.
+    pub(super) fn begins(&self) -> Option<u64> {
+        self.waiting.front().map(|(start, _)| *start)
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("an earlier write failed")
+}
