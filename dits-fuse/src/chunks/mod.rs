@@ -47,6 +47,12 @@ impl Chunks {
             || self.disk.as_ref().map_or(Ok(false), |disk| disk.contains(digest))?)
     }
 
+    /// Whether what is not here may come from a remote.
+    #[must_use]
+    pub fn has_remote(&self) -> bool {
+        self.remote.is_some()
+    }
+
     /// Bytes that came from the remote so far.
     #[must_use]
     pub fn received(&self) -> u64 {

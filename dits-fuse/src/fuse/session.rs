@@ -44,7 +44,7 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
         MountOption::Subtype("dits".to_owned()),
         MountOption::DefaultPermissions,
     ];
-    let writable = drive.overlay().is_some();
+    let (writable, far) = (drive.overlay().is_some(), drive.chunks().has_remote());
     if !writable {
         config.mount_options.push(MountOption::RO);
     }
@@ -54,18 +54,22 @@ pub fn mount(drive: Arc<Drive>, point: &Path, options: MountOptions) -> io::Resu
     let (files, folders) = (Handles::default(), Handles::default());
     let adapter = Shared(Arc::new(Adapter { drive, files, folders, passing: Passing::default() }));
     let session = Session::new(adapter, point, &config)?.spawn()?;
-    tune(point, writable);
+    tune(point, writable, far);
     Ok(Mounted { session, point: point.to_owned() })
 }
 
+/// How many requests the kernel has under way when it reads ahead, where nothing is far away. What comes from a remote is not
+/// guessed at by so much.
+const AHEAD: u32 = 4;
+
 /// Lets the kernel read ahead in whole requests; by itself it stops at 128 KiB. And lets it hold more than one percent of
 /// its room for what is written and not yet handed over: with that little, programs wait for the daemon. Only root may say so.
-fn tune(point: &Path, writable: bool) {
+fn tune(point: &Path, writable: bool, far: bool) {
     let Ok(device) = fs::metadata(point).map(|meta| meta.dev()) else { return };
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
     let set =
         |name: &str, value: u32| _ = fs::write(format!("/sys/class/bdi/{major}:{minor}/{name}"), value.to_string());
-    set("read_ahead_kb", REQUEST >> 10);
+    set("read_ahead_kb", (REQUEST >> 10) * if far { 1 } else { AHEAD });
     if writable {
         set("max_ratio", DIRTY);
         // Kernels before 6.2 have none, and keep to the limit.

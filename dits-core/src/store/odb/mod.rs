@@ -5,6 +5,7 @@ mod list;
 mod prefix;
 mod view;
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -84,6 +85,14 @@ pub struct Odb {
 
 /// Takes the frame of an object and the file it lies in, or says what is wrong with it.
 type Accept<'a> = dyn FnMut(&[u8], &Path) -> Result<(), StoreError> + 'a;
+
+/// The most bytes that a thread keeps for the frames it reads.
+const KEPT: usize = 2 << 20;
+
+thread_local! {
+    /// Where frames are read into: fresh memory for each costs as much as reading it.
+    static FRAME: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 struct Inner {
     dir: PathBuf,
@@ -275,7 +284,7 @@ impl Odb {
     /// When there are copies and none is accepted, that is an error.
     fn with_frame_in(&self, view: &View, digest: &Digest, accept: &mut Accept<'_>) -> Result<bool, StoreError> {
         let mut damage = None;
-        let mut frame = Vec::new();
+        let mut frame = FRAME.take();
         let found = view.find(digest, |slot, entry| {
             let read = view.open(slot).and_then(|pack| match pack {
                 None => Ok(false),
@@ -289,6 +298,9 @@ impl Odb {
                 false
             }))
         });
+        if frame.capacity() <= KEPT {
+            FRAME.set(frame);
+        }
         match found {
             Ok(true) => return Ok(true),
             Ok(false) => {}

@@ -90,6 +90,8 @@ impl Pack {
         if !inside || !(frame::HEADER_LEN..=frame::MAX_FRAME).contains(&len) {
             return Err(corrupt(self.path(), &format!("the entry of {} points outside its frames", entry.digest)));
         }
+        // What is there is overwritten: only what is longer has to be zeroed first.
+        out.truncate(len);
         out.resize(len, 0);
         self.blob.read_at(out, entry.offset)
     }
