@@ -72,6 +72,20 @@ pub fn command() -> clap::Command {
     command.help_template(format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{overview}Options:\n{{options}}\n\nBegin with `dits help tutorial`; `dits help` lists all guides.\n{{after-help}}"))
 }
 
+/// The command line that knows the one command that seems to be meant: all seventy take as long to describe as a small command
+/// takes to run.
+fn lean_command(arguments: &[OsString]) -> Option<clap::Command> {
+    let mut words = arguments.iter().map(|word| word.to_str());
+    let typed = loop {
+        match words.next()?? {
+            "-C" | "-c" | "--dits-dir" | "--ditsdir" | "--work-tree" => drop(words.next()),
+            option if option.starts_with('-') => {}
+            command => break command,
+        }
+    };
+    cmd::with_only(Globals::augment_args(clap::Command::new("dits")), typed)
+}
+
 /// Runs dits.
 pub fn main() -> ExitCode {
     signal::install();
@@ -127,6 +141,12 @@ fn parse(arguments: &[OsString], env: &Env) -> Result<Cli, clap::Error> {
         let words = std::iter::once(OsString::from("dits")).chain(arguments.iter().cloned());
         command().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches))
     };
+    let words = || std::iter::once(OsString::from("dits")).chain(arguments.iter().cloned());
+    let lean = lean_command(arguments).and_then(|command| command.try_get_matches_from(words()).ok());
+    // What goes wrong, and help, is told by the one that knows all commands.
+    if let Some(Ok(cli)) = lean.map(|matches| Cli::from_arg_matches(&matches)) {
+        return Ok(cli);
+    }
     let mut arguments = arguments.to_vec();
     let mut seen = Vec::new();
     loop {

@@ -121,6 +121,19 @@ macro_rules! commands {
             }
         }
 
+        /// A command line that knows one command only, by the name that users type; `None` if there is no such command.
+        #[must_use]
+        pub fn with_only(app: clap::Command, typed: &str) -> Option<clap::Command> {
+            $(
+                if is_called(stringify!($module), typed) {
+                    // clap wants names that live as long as the process; it is one, once.
+                    let command = clap::Command::new(&*typed.to_owned().leak());
+                    return Some(app.subcommand(<$module::Args as clap::Args>::augment_args(command)));
+                }
+            )*
+            None
+        }
+
         const GROUPS: &[(&str, Group)] = &[$((stringify!($module), Group::$group),)*];
     };
 }
@@ -189,6 +202,11 @@ commands! {
     Worktree: worktree, Branches;
 }
 
+/// Whether the command of a module is the one that was typed: its name has `-` for `_`.
+fn is_called(module: &str, typed: &str) -> bool {
+    module.len() == typed.len() && module.bytes().zip(typed.bytes()).all(|(m, t)| m == t || (m == b'_' && t == b'-'))
+}
+
 /// Whether the name of a branch or tag matches a pattern, in which `*` also matches slashes.
 fn glob(pattern: &str, name: &str) -> bool {
     gix_glob::wildmatch(pattern.into(), name.into(), gix_glob::wildmatch::Mode::empty())
@@ -216,6 +234,18 @@ pub fn overview(app: &clap::Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_by_itself_is_what_it_is_among_all() {
+        for command in crate::app::command().get_subcommands() {
+            let name = command.get_name();
+            let alone = with_only(clap::Command::new("dits"), name).unwrap_or_else(|| panic!("{name} is not found"));
+            let alone = alone.find_subcommand(name).unwrap();
+            let command = command.clone().display_order(0);
+            assert_eq!(format!("{alone:?}"), format!("{command:?}"));
+        }
+        assert!(with_only(clap::Command::new("dits"), "ad").is_none());
+    }
 
     #[test]
     fn every_command_is_in_the_overview_and_has_help() {

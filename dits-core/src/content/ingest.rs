@@ -1,7 +1,7 @@
 //! File content on its way in: read, cut, hash, store.
 //!
-//! A small file is done by one thread. A large one is cut by the calling thread, which hands batches of whole chunks to
-//! workers that hash and store them; a fixed set of buffers goes round, so memory does not depend on the file's size.
+//! A small file is done by one thread. A large one is read and cut by the calling thread, which hands batches of whole chunks
+//! to workers that hash and store them; a fixed set of buffers goes round, so memory does not depend on the file's size.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::chunk::{ChunkRef, Profile, StreamChunker};
+use crate::chunk::{ChunkRef, Cutter, Profile, StreamChunker};
 use crate::manifest::{ManifestBuilder, ManifestError};
 use crate::media::{self, FileType, Preset};
 use crate::object::{ChunkId, ObjectKind};
@@ -20,8 +20,8 @@ use crate::tree::Content;
 /// From this size on a file's chunks are hashed by several threads.
 const PIPELINED_FROM: u64 = 8 << 20;
 
-/// How many bytes of whole chunks go to a worker at once.
-const BATCH: usize = 1 << 20;
+/// How many bytes of whole chunks go to a worker at once, at least. What follows them in a buffer, less than a chunk, is copied.
+const BATCH: usize = 2 << 20;
 
 /// How many bytes at the front of a file decide its type.
 pub(super) const HEAD: usize = 64 << 10;
@@ -187,23 +187,29 @@ impl<'a> Ingestor<'a> {
         results: &Receiver<Done>,
         collector: &mut Collector<'_, '_>,
     ) -> Result<(), IngestError> {
-        let mut chunker = StreamChunker::new(&profile, file);
-        let mut number = 0;
+        let cutter = Cutter::new(&profile);
         let mut batch = collector.free_buffer(results)?;
-        while let Some(chunk) = chunker.next()? {
+        let mut held = 0;
+        for number in 0.. {
+            let at_eof = fill(file, &mut batch.bytes, &mut held)?;
             self.progress.check()?;
-            batch.bytes.extend_from_slice(chunk);
-            batch.lengths.push(chunk.len());
-            if batch.bytes.len() >= BATCH {
-                batch.number = number;
-                number += 1;
-                let full = std::mem::replace(&mut batch, collector.free_buffer(results)?);
-                // Workers only stop early after reporting an error, which the collector will meet.
-                let _ = work.send(full);
+            let mut cut = 0;
+            // A cut is certain with as many bytes as the longest chunk, or all that are left.
+            while held - cut >= cutter.max() || (at_eof && cut < held) {
+                let length = cutter.first_cut(&batch.bytes[cut..held]);
+                batch.lengths.push(length);
+                cut += length;
+            }
+            batch.number = number;
+            let mut next = collector.free_buffer(results)?;
+            next.bytes[..held - cut].copy_from_slice(&batch.bytes[cut..held]);
+            held -= cut;
+            // Workers only stop early after reporting an error, which the collector will meet.
+            let _ = work.send(std::mem::replace(&mut batch, next));
+            if at_eof {
+                break;
             }
         }
-        batch.number = number;
-        let _ = work.send(batch);
         Ok(())
     }
 
@@ -218,7 +224,6 @@ impl<'a> Ingestor<'a> {
                 Ok(())
             });
             let failed = stored.is_err();
-            batch.bytes.clear();
             batch.lengths.clear();
             let number = batch.number;
             if done.send(Done { number, buffer: batch, chunks: stored.map(|()| chunks) }).is_err() || failed {
@@ -228,8 +233,7 @@ impl<'a> Ingestor<'a> {
     }
 }
 
-/// Whole chunks, back to back.
-#[derive(Default)]
+/// Whole chunks, back to back, at the front of a buffer.
 struct Batch {
     number: u64,
     bytes: Vec<u8>,
@@ -237,10 +241,22 @@ struct Batch {
 }
 
 impl Batch {
-    /// With room for all it will ever hold: buffers that grow leave holes in the heap.
     fn new(profile: &Profile) -> Self {
-        Self { number: 0, bytes: Vec::with_capacity(BATCH + profile.max as usize), lengths: Vec::new() }
+        Self { number: 0, bytes: vec![0; BATCH + profile.max as usize], lengths: Vec::new() }
     }
+}
+
+/// Reads until the buffer is full; whether the file ends here.
+fn fill(file: &mut File, buffer: &mut [u8], held: &mut usize) -> io::Result<bool> {
+    while *held < buffer.len() {
+        match file.read(&mut buffer[*held..]) {
+            Ok(0) => return Ok(true),
+            Ok(count) => *held += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 struct Done {
@@ -266,13 +282,15 @@ impl Collector<'_, '_> {
         while let Ok(done) = results.try_recv() {
             self.take(done)?;
         }
-        while self.buffers.is_empty() {
+        loop {
+            if let Some(buffer) = self.buffers.pop() {
+                return Ok(buffer);
+            }
             match results.recv() {
                 Ok(done) => self.take(done)?,
                 Err(_) => return Err(io::Error::other("all workers stopped").into()),
             }
         }
-        Ok(self.buffers.pop().unwrap_or_default())
     }
 
     fn take(&mut self, done: Done) -> Result<(), IngestError> {

@@ -98,9 +98,13 @@ fn dits(place: &Path, column: &mut Column, seconds: &str) -> Result<(), String> 
     let token: Value = serde_json::from_str(&token).map_err(|e| e.to_string())?;
     let token = token["token"].as_str().unwrap_or_default().to_owned();
     let settings = place.join("root/server.toml");
-    let mut text = fs::read_to_string(&settings).map_err(|e| e.to_string())?;
-    text.push_str("\n[limits]\nconnectionsPerAddress = 256\n");
-    fs::write(&settings, text).map_err(|e| e.to_string())?;
+    let text = fs::read_to_string(&settings).map_err(|e| e.to_string())?;
+    let section = "[limits]\n";
+    if !text.contains(section) {
+        return Err(format!("{} has no limits", settings.display()));
+    }
+    fs::write(&settings, text.replace(section, "[limits]\nconnectionsPerAddress = 256\n"))
+        .map_err(|e| e.to_string())?;
 
     let redis = (column.name == "redis").then(|| Redis::start("--appendonly yes --appendfsync always"));
     let mut command = Command::new(&server);
