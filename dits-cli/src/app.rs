@@ -83,7 +83,8 @@ fn lean_command(arguments: &[OsString]) -> Option<clap::Command> {
             command => break command,
         }
     };
-    cmd::with_only(Globals::augment_args(clap::Command::new("dits")), typed)
+    let base = clap::Command::new("dits").disable_help_subcommand(true);
+    cmd::with_only(Globals::augment_args(base), typed)
 }
 
 /// Runs dits.

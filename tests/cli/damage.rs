@@ -184,3 +184,43 @@ fn damage_elsewhere_does_not_make_a_commit_look_as_if_it_failed() {
     sandbox.dits(["add", "new"]).ok();
     sandbox.dits(["commit", "-m", "new"]).ok().warns("the commit is made").says("1 file changed");
 }
+
+#[test]
+fn a_lost_index_is_not_taken_for_an_empty_one() {
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_dits"));
+    sandbox.dits(["init", "-q"]).ok();
+    sandbox.write("a.mov", b"a");
+    sandbox.dits(["add", "a.mov"]).ok();
+    sandbox.dits(["commit", "-q", "-m", "one"]).ok();
+    for name in ["index", "index.journal"] {
+        let _ = std::fs::remove_file(sandbox.path(".dits").join(name));
+    }
+    sandbox.dits(["commit", "-m", "two"]).exits(6).warns("the index is missing").warns("dits reset");
+    sandbox.dits(["reset", "-q"]).ok();
+    sandbox.dits(["commit", "-m", "two"]).exits(1);
+    assert_eq!(sandbox.dits(["ls-files"]).ok().out(), "a.mov\n");
+}
+
+#[test]
+fn the_command_that_a_damaged_pack_leads_to_repairs_it() {
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_dits"));
+    sandbox.dits(["init", "-q"]).ok();
+    sandbox.write("a.mov", dits_testkit::random::bytes(1, 3_000_000));
+    sandbox.dits(["add", "a.mov"]).ok();
+    sandbox.dits(["commit", "-q", "-m", "one"]).ok();
+    let packs = sandbox.path(".dits/objects/pack");
+    let packs = std::fs::read_dir(packs).unwrap().map(|entry| entry.unwrap().path());
+    let pack = packs.max_by_key(|path| path.metadata().unwrap().len()).unwrap();
+    let mut bytes = std::fs::read(&pack).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let mut permissions = pack.metadata().unwrap().permissions();
+    #[allow(clippy::permissions_set_readonly_false)]
+    permissions.set_readonly(false);
+    std::fs::set_permissions(&pack, permissions).unwrap();
+    std::fs::write(&pack, bytes).unwrap();
+    sandbox.dits(["fsck", "--full"]).exits(6).says("dits fsck --repair");
+    sandbox.dits(["fsck", "--repair"]).says("repaired");
+    sandbox.dits(["fetch", "a.mov"]).ok();
+    sandbox.dits(["fsck", "--full"]).ok();
+}

@@ -287,6 +287,12 @@ fn who_has_begun_another_change_keeps_the_lock() {
     assert_eq!(locks.iter().filter(|lock| lock.retained.is_some()).count(), 1);
     assert_eq!(locks.iter().filter(|lock| lock.retained.is_none()).map(|lock| lock.fence).collect::<Vec<_>>(), [fence]);
     holder(ben.lock(&server, "Level_01.umap").unwrap_err());
+    // What waits for the main line goes on waiting when the lock is given back.
+    assert_eq!(ada.unlock(&server, "Level_01.umap", false), UnlockOutcome::Unlocked(Vec::new()));
+    assert!(matches!(ben.lock(&server, "Level_01.umap").unwrap_err(), LockRefusal::Retained(_)));
+    let mut request = ada.request("main", &["Level_01.umap"]);
+    request.paths[0].release = Release::Merge;
+    let fence = ada.lock_as(&server, "Level_01.umap", request).unwrap();
     ada.rig.write("Level_01.umap", b"lit more").commit("more light");
     assert_eq!(ada.push(&server, "main"), UpdateOutcome::Done);
     let locks = ada.table(&server).locks;

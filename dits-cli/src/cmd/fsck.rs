@@ -24,7 +24,7 @@ pub struct Args {
     /// List objects that nothing refers to
     #[arg(long)]
     unreachable: bool,
-    /// Save what is good in damaged files, set these aside, and make anew what can be
+    /// Save what is good in damaged files, set these aside, and make anew what can be; with this every byte is read
     #[arg(long)]
     repair: bool,
 }
@@ -61,7 +61,9 @@ fn name(severity: Severity) -> &'static str {
 pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let opened = cx.open()?;
     let progress = cx.progress();
-    let options = FsckOptions { full: args.full, unreachable: args.unreachable, repair: args.repair };
+    // What to save is only known when it has been read.
+    let full = args.full || args.repair;
+    let options = FsckOptions { full, unreachable: args.unreachable, repair: args.repair };
     let report = opened.repo.fsck(options, &progress)?;
     progress.clear();
     match cx.json() {
@@ -119,7 +121,7 @@ fn tell(report: &FsckReport, args: &Args, cx: &Context) -> Result<(), CliError> 
         let verb = if report.absent == 1 { "is" } else { "are" };
         writeln!(cx.out(), "{} {verb} not here, as remotes hold them", plural(report.absent, "chunk", "chunks"))?;
     }
-    match args.full {
+    match args.full || args.repair {
         true => writeln!(cx.out(), "{} of packs read and verified", format_bytes(report.verified_bytes))?,
         false if errors == 0 => writeln!(cx.out(), "`dits fsck --full` reads and verifies every byte too")?,
         false => {}

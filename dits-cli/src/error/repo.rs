@@ -152,6 +152,7 @@ fn hints(error: &RepoError) -> Vec<String> {
         RepoError::LostBranch { branch, last } => {
             return vec![format!("bring it back with `dits branch {branch} {last}`")];
         }
+        RepoError::LostIndex { .. } => &["`dits reset` makes it from HEAD; what was staged is then to be added again"],
         RepoError::NoHead { .. } => {
             &["`dits switch -f BRANCH` puts HEAD on a branch again; `dits fsck` shows what else is damaged"]
         }

@@ -12,7 +12,7 @@ impl From<StoreError> for CliError {
             StoreError::Io(error) => error.into(),
             error @ StoreError::Absent { .. } => Self::usage(error.to_string()).hint("`dits fetch PATH` brings it"),
             error if corrupt => Self::new(Exit::Corruption, error.to_string())
-                .hint("run `dits fsck` to see what is damaged; `dits fsck --full` checks every stored byte"),
+                .hint("run `dits fsck --full` to see what is damaged; `dits fsck --repair` saves what is good"),
             error => Self::usage(error.to_string()),
         }
     }

@@ -79,6 +79,9 @@ pub fn of(
 /// When they cannot be looked at.
 pub fn not_committed(repo: &Repository, paths: &[RepoPath], cx: &Context) -> Result<BTreeSet<RepoPath>, CliError> {
     let mut changed = BTreeSet::new();
+    if paths.is_empty() {
+        return Ok(changed);
+    }
     let progress = cx.progress();
     in_worktrees(repo, cx, |repo, _| {
         changed.extend(uncommitted(repo, paths, &progress)?);
@@ -97,8 +100,15 @@ fn in_worktrees(
     let here = repo.layout().worktree_id();
     for worktree in repo.worktrees()? {
         let can_be_read = worktree.id.as_deref() != here && !worktree.missing && !worktree.waiting;
-        if let Some(path) = worktree.path.filter(|_| can_be_read) {
-            look(&Repository::discover(&path, &cx.environment()?)?, Some(&path))?;
+        let Some(path) = worktree.path.filter(|_| can_be_read) else { continue };
+        let looked = Repository::discover(&path, &cx.environment()?).map_err(CliError::from).and_then(|other| {
+            let (theirs, ours) = (other.layout(), repo.layout());
+            let same = theirs.common == ours.common && theirs.worktree_id() == worktree.id.as_deref();
+            if same { look(&other, Some(&path)) } else { Ok(()) }
+        });
+        // Trouble there must not keep anybody from working here.
+        if let Err(error) = looked {
+            cx.warn(format!("changes in {} could not be looked for: {}", path.display(), error.message));
         }
     }
     Ok(())

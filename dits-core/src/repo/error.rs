@@ -65,6 +65,12 @@ pub enum RepoError {
         /// Where it was last.
         last: crate::object::Digest,
     },
+    /// There is a commit, and no staging area: the next commit would have no files.
+    #[error("the index is missing: {}", file.display())]
+    LostIndex {
+        /// Where it should be.
+        file: PathBuf,
+    },
     /// There is no worktree.
     #[error("this repository has no worktree")]
     Bare,
@@ -358,7 +364,8 @@ impl RepoError {
             Self::Ref(e) => e.is_corruption(),
             Self::Index(e) => e.is_corruption(),
             Self::Config(e) | Self::Remote(RemoteError::Config(e)) => e.is_corruption(),
-            Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } | Self::LostBranch { .. } => true,
+            Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } => true,
+            Self::LostBranch { .. } | Self::LostIndex { .. } => true,
             Self::Overlay(LogError::Damaged { .. }) => true,
             _ => false,
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use super::frame::Header;
 use super::loose::read_file;
-use super::odb::{Odb, open_frame};
+use super::odb::{Odb, open_frame, whole_frame};
 use super::pack::layout::{HEADER_LEN, PackId, decode_header};
 use super::pack::merged::{self, Merged};
 use super::pack::page::{Entry, PAGE, PER_PAGE, encode_page};
@@ -185,6 +185,7 @@ fn check_frame(pack: &Pack, entry: &Entry, frame: &[u8], plain: &mut Vec<u8>) ->
         file: pack.path().to_owned(),
         what: format!("object {} of kind {}", entry.digest, entry.kind),
     })?;
+    whole_frame(frame, &entry.digest, pack.path())?;
     open_frame(frame, kind, &entry.digest, pack.path(), plain)?;
     let header = Header::decode(frame).ok();
     if header.is_none_or(|h| h.encoding != entry.encoding || h.plain_len != entry.plain_len) {
@@ -210,5 +211,6 @@ fn check_padding(pack: &Pack) -> Result<(), StoreError> {
 fn check_loose_file(digest: &Digest, path: &Path) -> Result<(), StoreError> {
     let Some(frame) = read_file(path)? else { return Ok(()) };
     let kind = Header::decode(&frame).map_err(|e| super::loose::frame_error(e, path))?.kind;
+    whole_frame(&frame, digest, path)?;
     open_frame(&frame, kind, digest, path, &mut Vec::new())
 }

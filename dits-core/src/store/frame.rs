@@ -197,6 +197,17 @@ impl Header {
     /// When the frame is damaged or uses something that is not known here. `out` is then empty.
     pub fn open(&self, frame: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
         out.clear();
+        self.payload(frame)?;
+        self.open_stored(frame, out)
+    }
+
+    /// [`Header::open`] for a frame that was opened when it was stored: of raw bytes the digest says more than the checksum,
+    /// which is only looked at to say what is wrong.
+    ///
+    /// # Errors
+    /// As [`Header::open`].
+    pub(super) fn open_stored(&self, frame: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
+        out.clear();
         let done = self.open_unchecked_digest(frame, out);
         let done = done.and_then(|()| match self.kind.digest(out) == self.digest {
             true => Ok(()),
@@ -219,7 +230,6 @@ impl Header {
             return Err(FrameError::TooNew { what: "parameters of length", code: self.params_len });
         }
         match encoding {
-            // The digest, which is of the very same bytes, says more than the checksum.
             Encoding::Raw => out.extend_from_slice(self.payload_unchecked(frame)?),
             Encoding::Zstd => compress::decode(encoding, self.payload(frame)?, self.plain_len as usize, out)
                 .map_err(|_| FrameError::Payload { plain_len: self.plain_len })?,

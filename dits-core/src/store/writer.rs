@@ -335,13 +335,14 @@ impl Writer {
     /// Reads an object, verified, also one that was only just written, into `out`.
     ///
     /// # Errors
-    /// As for [`Odb::read`].
+    /// As for [`Odb::read`], and when writing has failed.
     pub fn read_into(&self, kind: ObjectKind, digest: &Digest, out: &mut Vec<u8>) -> Result<(), StoreError> {
         let mut frame = Vec::new();
         let pending = || self.pending.read().unwrap_or_else(PoisonError::into_inner).get(digest);
         // Looked up once more under the lock: the pack may have been sealed in between.
         if pending().is_some() {
             let state = self.state();
+            self.check(&state)?;
             if let Some(entry) = pending() {
                 state.builder.read_frame(&entry, &mut frame)?;
                 drop(state);

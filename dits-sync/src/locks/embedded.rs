@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use dits_core::codec;
 use dits_core::lock::LockKey;
@@ -20,7 +20,7 @@ use crate::wire::LockStamp;
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 /// Which keys each version changed: a list of them, encoded.
 const CHANGES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("changes");
-/// The numbers `format`, `version` and `inode`.
+/// The numbers `format`, `version`, `inode` and `born`.
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 /// The text `instance`.
 const TEXTS: TableDefinition<'_, &str, &str> = TableDefinition::new("texts");
@@ -53,8 +53,12 @@ pub struct EmbeddedLocks {
 /// An open file.
 struct Open {
     database: Database,
-    inode: u64,
+    identity: Identity,
 }
+
+/// Which file it is: its inode, and when that was made, in nanoseconds since 1970 (0 where the file system does not say), as the
+/// number is given again.
+type Identity = (u64, u64);
 
 impl EmbeddedLocks {
     /// The store of the repository in this folder (`.dits`, or a bare one). It is opened when it is needed, and made when
@@ -82,13 +86,13 @@ impl EmbeddedLocks {
                 "they are kept in {place}, which only the server of this repository asks"
             )));
         }
-        let inode = self.inode();
-        if open.as_ref().is_some_and(|open| Some(open.inode) != inode) {
+        let identity = self.identity();
+        if open.as_ref().is_some_and(|open| Some(open.identity) != identity) {
             // Taken away, replaced, or the repository moved: what is written into it now nobody would see.
             *open = None;
         }
         if open.is_none() {
-            if !make && inode.is_none() {
+            if !make && identity.is_none() {
                 return Ok(None);
             }
             *open = Some(self.open_file()?);
@@ -97,36 +101,39 @@ impl EmbeddedLocks {
         work(&open.database).map(Some)
     }
 
-    fn inode(&self) -> Option<u64> {
-        std::fs::metadata(&self.file).ok().map(|meta| meta.ino())
+    fn identity(&self) -> Option<Identity> {
+        let meta = std::fs::metadata(&self.file).ok()?;
+        let born = meta.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+        Some((meta.ino(), born.map_or(0, |born| u64::try_from(born.as_nanos()).unwrap_or(0))))
     }
 
     fn open_file(&self) -> Result<Open, StoreError> {
         if let Some(folder) = self.file.parent() {
             dits_core::durable::create_dir_all(folder).map_err(|e| StoreError::Away(e.to_string()))?;
         }
-        let is_new = !self.file.exists();
+        let before = self.identity();
+        let is_new = before.is_none();
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE).set_concurrency_mode(ConcurrencyMode::MultiWriter);
         let database = builder.create(&self.file).map_err(away)?;
         if is_new && let Some(folder) = self.file.parent() {
             dits_core::durable::sync_dir(folder).map_err(|e| StoreError::Away(e.to_string()))?;
         }
-        let lost = || StoreError::Away(format!("{} was taken away while it was opened", self.file.display()));
-        let inode = self.inode().ok_or_else(lost)?;
+        let lost = || StoreError::Away(format!("{} was replaced while it was opened", self.file.display()));
+        let identity = self.identity().filter(|now| before.is_none_or(|before| before == *now)).ok_or_else(lost)?;
         let write = database.begin_write().map_err(away)?;
-        if begin(&write, inode)? {
+        if begin(&write, identity)? {
             write.commit().map_err(away)?;
         } else {
             write.abort().map_err(away)?;
         }
-        Ok(Open { database, inode })
+        Ok(Open { database, identity })
     }
 }
 
 /// Makes a new database what it must be, and of a copy another instance: it may be older than what was promised. Whether
 /// something was written.
-fn begin(write: &WriteTransaction, inode: u64) -> Result<bool, StoreError> {
+fn begin(write: &WriteTransaction, (inode, born): Identity) -> Result<bool, StoreError> {
     let mut numbers = write.open_table(NUMBERS).map_err(damaged)?;
     let found = numbers.get("format").map_err(damaged)?.map(|number| number.value());
     let is_new = match found {
@@ -136,10 +143,15 @@ fn begin(write: &WriteTransaction, inode: u64) -> Result<bool, StoreError> {
         }
         None => true,
     };
-    if numbers.get("inode").map_err(damaged)?.is_some_and(|found| found.value() == inode) {
+    let of_file = [("inode", inode), ("born", born)];
+    let mut same = true;
+    for (name, now) in of_file {
+        same &= numbers.get(name).map_err(damaged)?.is_some_and(|found| found.value() == now);
+        numbers.insert(name, now).map_err(away)?;
+    }
+    if same {
         return Ok(false);
     }
-    numbers.insert("inode", inode).map_err(away)?;
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|e| StoreError::Away(e.to_string()))?;
     let instance: String = random.iter().map(|byte| format!("{byte:02x}")).collect();

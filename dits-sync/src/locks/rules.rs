@@ -161,7 +161,11 @@ impl<'a> Draft<'a> {
         }
         match (own.is_empty(), others.first()) {
             (false, _) => {
-                self.put(key, others);
+                // What waits for the main line goes on waiting while the lock beside it is given back.
+                let waits = own.iter().any(|lock| lock.retained.is_none());
+                let kept = own.into_iter().filter(|lock| waits && lock.retained.is_some());
+                let left = kept.chain(others).collect();
+                self.put(key, left);
                 UnlockOutcome::Unlocked(Vec::new())
             }
             (true, Some(other)) => UnlockOutcome::Held(other.clone().into()),
@@ -225,7 +229,8 @@ impl<'a> Draft<'a> {
             let key = LockKey::of(path);
             let mut locks = self.locks(&key);
             let Some(at) = locks.iter().position(|lock| held_by(lock, push)) else { continue };
-            let room = locks.len() < MAX_HOLDERS;
+            let retains = matches!(locks[at].release, Release::Merge | Release::Close) && !push.to_main_line;
+            let room = locks.len() < MAX_HOLDERS || !retains;
             let keep = push.tokens.get(&key).is_some_and(|token| token.keep) && room;
             let own = if keep { locks[at].clone() } else { locks.remove(at) };
             match own.release {

@@ -1,5 +1,6 @@
 //! What a push has to do with locks: it shows the tokens of this clone, and hears which locks it has released.
 
+use dits_core::lock::Standing;
 use dits_core::lock::local::News;
 use dits_core::path::RepoPath;
 use dits_core::progress::Progress;
@@ -104,7 +105,12 @@ impl<'a> Locks<'a> {
         if let Some(damage) = shown.record(&self.used, heard.as_ref())? {
             tell_damage(&damage, self.cx);
         }
-        for path in self.used.iter().filter(|path| shown.going_on.contains(path)) {
+        let us = shown.place.as_ref().map(|place| place.clone);
+        let stands = |path: &RepoPath| {
+            let standing = heard.as_ref().map(|heard| heard.standing(path, us, None, None));
+            matches!(standing, Some(Standing::Ours(_)))
+        };
+        for path in self.used.iter().filter(|path| shown.going_on.contains(path) && stands(path)) {
             let path = self.opened.show(path);
             self.cx.note(format!("{path} has further changes that are not committed: it stays locked"));
         }

@@ -352,7 +352,7 @@ fn loose_info(header: &Header, len: u64) -> ObjectInfo {
     }
 }
 
-/// Decodes and verifies the frame of the object asked for.
+/// Decodes and verifies the frame of the object asked for; its checksum only where the digest does not say more.
 pub(super) fn open_frame(
     frame: &[u8],
     kind: ObjectKind,
@@ -371,7 +371,7 @@ pub(super) fn open_frame(
     if header.kind != kind {
         return Err(StoreError::WrongKind { digest: *digest, wanted: kind, found: header.kind });
     }
-    header.open(frame, out).map_err(fail)
+    header.open_stored(frame, out).map_err(fail)
 }
 
 /// Checks that a frame is whole, without decoding it.

@@ -85,8 +85,10 @@ impl Outlet {
     fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), IoError> {
         if let Some(direct) = &self.direct {
             match direct.write_all_at(bytes, offset) {
-                // The file system opens files so and then wants other blocks than these.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.direct = None,
+                // The file system opens files so, and then wants other blocks than these or none.
+                Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+                    self.direct = None;
+                }
                 done => return done.at("write", &self.path),
             }
         }
@@ -163,6 +165,8 @@ impl Flow {
         let job = Job { outlet: outlet.clone(), offset, block: Arc::clone(&block) };
         let sent = thread.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         if !sent {
+            // The thread ended with an error, which is the next that it reported.
+            self.drain(&outlet.path)?;
             return Err(gone()).at("write", &outlet.path);
         }
         self.waiting.push_back((offset, block));

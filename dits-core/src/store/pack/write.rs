@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use super::blocks::{Block, Flow, Outlet};
 use super::layout::{self, HEADER_LEN, PackId, Trailer};
 use super::page::{Entry, PAGE, PER_PAGE, encode_page};
-use crate::durable::IoContext;
+use crate::durable::{IoContext, IoError};
 use crate::object::Digest;
 use crate::store::StoreError;
 use crate::store::folder::PackStore;
@@ -128,7 +128,7 @@ impl PackBuilder {
                 _ if at >= self.start => (self.start, self.block.filled()),
                 Some(waiting) => waiting,
                 None => {
-                    let Some((draft, _)) = &self.draft else { unreachable!("blocks are handed over with a draft") };
+                    let Some((draft, _)) = &self.draft else { return Err(lost().into()) };
                     let in_file = self.flow.begins().unwrap_or(self.start).min(end);
                     let begin = out.len();
                     out.resize(begin + (in_file - at) as usize, 0);
@@ -138,6 +138,9 @@ impl PackBuilder {
                 }
             };
             let until = end.min(start + bytes.len() as u64);
+            if until <= at {
+                return Err(lost().into());
+            }
             out.extend_from_slice(&bytes[(at - start) as usize..(until - start) as usize]);
             at = until;
         }
@@ -167,6 +170,11 @@ impl PackBuilder {
         self.begin(nonce())?;
         Ok(Sealed { draft, id })
     }
+}
+
+/// What is read back after a write has failed.
+fn lost() -> IoError {
+    IoError { op: "read back from", path: "a pack".into(), source: std::io::Error::other("writing it has failed") }
 }
 
 /// The length of a pack with that many bytes of frames (its header included) and that many entries.

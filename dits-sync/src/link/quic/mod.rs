@@ -84,16 +84,18 @@ async fn run(connection: Connection, side: Side, ends: Arc<Ends>) {
 /// Closes a connection and waits until its last word has left the socket, because the process may end after that. Without
 /// that word the other side waits until it takes this one for dead.
 async fn say_goodbye(connection: &Connection) {
-    // quinn counts a datagram and gives it to the socket under one lock.
     let sent = || connection.stats().udp_tx.datagrams;
     let before = sent();
     connection.close(DONE, b"");
+    let mut last = false;
     for attempt in 0..LAST_WORDS {
-        if sent() > before || connection.close_reason() != Some(ConnectionError::LocallyClosed) {
+        if last || connection.close_reason() != Some(ConnectionError::LocallyClosed) {
             return;
         }
+        // What was counted may be something that was sent just before, or wait for the socket: a moment more.
+        last = sent() > before;
         // Most often the connection's own task is next in turn.
-        if attempt < LAST_WORDS / 2 {
+        if attempt < LAST_WORDS / 2 && !last {
             tokio::task::yield_now().await;
         } else {
             tokio::time::sleep(Duration::from_millis(1)).await;
