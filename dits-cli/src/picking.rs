@@ -23,6 +23,9 @@ pub struct PickArgs {
     /// Stage the result of a single commit without committing it
     #[arg(short, long)]
     no_commit: bool,
+    /// As always: no editor is opened
+    #[arg(long = "no-edit", hide = true)]
+    _no_edit: bool,
     /// For a merge commit: the number of the parent it is compared with, from 1
     #[arg(short, long, value_name = "PARENT", value_parser = clap::value_parser!(u32).range(1..))]
     mainline: Option<u32>,

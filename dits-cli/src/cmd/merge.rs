@@ -42,6 +42,9 @@ pub struct Args {
     /// Stage the result without committing it
     #[arg(long)]
     no_commit: bool,
+    /// As always: no editor is opened
+    #[arg(long = "no-edit", hide = true)]
+    _no_edit: bool,
     /// The message of the merge commit; several become paragraphs
     #[arg(short, long = "message", value_name = "MESSAGE")]
     messages: Vec<String>,

@@ -195,7 +195,7 @@ impl From<RefError> for CliError {
                 Self::new(Exit::Conflict, error.to_string()).hint("run the command again")
             }
             error if error.is_corruption() => Self::new(Exit::Corruption, error.to_string())
-                .hint("`dits reflog` and `dits fsck` help to find where it was"),
+                .hint("`dits fsck` says where it was, and how to bring it back"),
             error => Self::usage(error.to_string()),
         }
     }

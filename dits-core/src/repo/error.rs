@@ -78,7 +78,7 @@ pub enum RepoError {
     #[error("this is inside `.dits`, not in the worktree")]
     InsideDits,
     /// The branch has no commit yet.
-    #[error("`{branch}` has no commits yet")]
+    #[error("the branch `{}` has no commits yet", branch.trim_start_matches("refs/branches/"))]
     Unborn {
         /// The branch.
         branch: String,

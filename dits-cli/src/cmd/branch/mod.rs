@@ -178,7 +178,12 @@ fn delete(opened: &Opened, cx: &Context, args: &Args) -> Result<Exit, CliError> 
         let name = moves::expand(repo, name)?;
         let branch = find(repo, &name, args.remotes)?;
         if let Some(worktree) = used.remove(&branch) {
-            return Err(RepoError::BranchInUse { branch: name, worktree }.into());
+            let here = repo.layout().worktree.as_ref() == Some(&worktree);
+            let mut error = CliError::from(RepoError::BranchInUse { branch: name, worktree });
+            if here {
+                error.hints = vec!["go to another branch first: dits switch BRANCH".to_owned()];
+            }
+            return Err(error);
         }
         let target = repo.refs().read(&branch).map_err(RepoError::from)?;
         if !force && !args.remotes {
