@@ -20,37 +20,45 @@ use crate::durable::{IoContext, IoError};
 
 /// How many bytes a block holds: whole pages, as direct writes ask for, and enough for a disk to work well. What is in blocks
 /// is lost when the process is killed, and has to be brought again where it came over a network.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 512 << 10;
+/// The same of the first block of a pack: what fits into it is in no file until it is sealed.
+const FIRST: usize = 1 << 20;
 /// How many full blocks may wait to be written, the one that is being written included.
-const WAITING: usize = 2;
+const WAITING: usize = 1;
 
 /// Bytes that go into a file together, in memory that begins at a page.
 pub(super) struct Block {
     /// Made with the first byte.
     bytes: Option<MmapMut>,
     len: usize,
+    limit: usize,
 }
 
 impl Block {
     pub(super) fn new() -> Self {
-        Self { bytes: None, len: 0 }
+        Self { bytes: None, len: 0, limit: BLOCK }
+    }
+
+    /// The first of a pack.
+    pub(super) fn first() -> Self {
+        Self { bytes: None, len: 0, limit: FIRST }
     }
 
     /// Takes as many bytes as fit, and says how many these were.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<usize, IoError> {
         let memory = match self.bytes.take() {
             Some(memory) => memory,
-            None => MmapMut::map_anon(BLOCK).at("get memory for", Path::new("a pack"))?,
+            None => MmapMut::map_anon(self.limit).at("get memory for", Path::new("a pack"))?,
         };
         let memory = self.bytes.insert(memory);
-        let count = bytes.len().min(BLOCK - self.len);
+        let count = bytes.len().min(self.limit - self.len);
         memory[self.len..self.len + count].copy_from_slice(&bytes[..count]);
         self.len += count;
         Ok(count)
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.len == BLOCK
+        self.len == self.limit
     }
 
     pub(super) fn filled(&self) -> &[u8] {
@@ -58,7 +66,7 @@ impl Block {
     }
 
     pub(super) fn clear(&mut self) {
-        self.len = 0;
+        (self.len, self.limit) = (0, BLOCK);
     }
 }
 

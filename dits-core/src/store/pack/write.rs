@@ -53,7 +53,7 @@ impl PackBuilder {
 
     fn begin(&mut self, nonce: [u8; 16]) -> Result<(), StoreError> {
         self.header = layout::encode_header(nonce);
-        self.block.clear();
+        self.block = Block::first();
         self.start = 0;
         self.append(&[&self.header.clone()]).map(drop)
     }
