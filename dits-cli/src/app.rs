@@ -138,20 +138,18 @@ fn run(arguments: Vec<OsString>, env: Env) -> Result<Exit, CliError> {
 
 /// Reads the arguments; a command that does not exist may be an alias.
 fn parse(arguments: &[OsString], env: &Env) -> Result<Cli, clap::Error> {
-    let read = |arguments: &[OsString]| {
+    let read = |command: clap::Command, arguments: &[OsString]| {
         let words = std::iter::once(OsString::from("dits")).chain(arguments.iter().cloned());
-        command().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches))
+        command.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches))
     };
-    let words = || std::iter::once(OsString::from("dits")).chain(arguments.iter().cloned());
-    let lean = lean_command(arguments).and_then(|command| command.try_get_matches_from(words()).ok());
     // What goes wrong, and help, is told by the one that knows all commands.
-    if let Some(Ok(cli)) = lean.map(|matches| Cli::from_arg_matches(&matches)) {
+    if let Some(Ok(cli)) = lean_command(arguments).map(|lean| read(lean, arguments)) {
         return Ok(cli);
     }
     let mut arguments = arguments.to_vec();
     let mut seen = Vec::new();
     loop {
-        let error = match read(&arguments) {
+        let error = match read(command(), &arguments) {
             Err(error) if error.kind() == ErrorKind::InvalidSubcommand => error,
             outcome => return outcome,
         };

@@ -195,7 +195,11 @@ fn a_lost_index_is_not_taken_for_an_empty_one() {
     for name in ["index", "index.journal"] {
         let _ = std::fs::remove_file(sandbox.path(".dits").join(name));
     }
-    sandbox.dits(["commit", "-m", "two"]).exits(6).warns("the index is missing").warns("dits reset");
+    sandbox.write("b.mov", b"b");
+    for command in [&["commit", "-m", "two"][..], &["commit", "-a", "-m", "two"], &["add", "b.mov"]] {
+        sandbox.dits(command).exits(6).warns("the index is missing").warns("dits reset");
+    }
+    std::fs::remove_file(sandbox.path("b.mov")).unwrap();
     sandbox.dits(["reset", "-q"]).ok();
     sandbox.dits(["commit", "-m", "two"]).exits(1);
     assert_eq!(sandbox.dits(["ls-files"]).ok().out(), "a.mov\n");

@@ -229,19 +229,18 @@ impl<'a> Draft<'a> {
             let key = LockKey::of(path);
             let mut locks = self.locks(&key);
             let Some(at) = locks.iter().position(|lock| held_by(lock, push)) else { continue };
+            if locks[at].release == Release::Manual {
+                continue;
+            }
             let retains = matches!(locks[at].release, Release::Merge | Release::Close) && !push.to_main_line;
             let room = locks.len() < MAX_HOLDERS || !retains;
             let keep = push.tokens.get(&key).is_some_and(|token| token.keep) && room;
             let own = if keep { locks[at].clone() } else { locks.remove(at) };
-            match own.release {
-                Release::Manual => continue,
-                Release::Merge | Release::Close if !push.to_main_line => {
-                    let retained = Retained { branch: push.branch.clone(), commit: push.tip, version: version(path) };
-                    // It stands for older ones of this path, whose versions it has.
-                    locks.retain(|lock| lock.retained.is_none() || !overlap(lock.branch.as_ref(), own.branch.as_ref()));
-                    locks.push(Lock { retained: Some(retained), expires: None, ..own });
-                }
-                Release::Close | Release::Push | Release::Merge => {}
+            if retains {
+                let retained = Retained { branch: push.branch.clone(), commit: push.tip, version: version(path) };
+                // It stands for older ones of this path, whose versions it has.
+                locks.retain(|lock| lock.retained.is_none() || !overlap(lock.branch.as_ref(), own.branch.as_ref()));
+                locks.push(Lock { retained: Some(retained), expires: None, ..own });
             }
             self.put(key, locks);
         }

@@ -2,7 +2,6 @@
 //! file system can do that. Writing through the cache costs more time of the processor than cutting, hashing and copying
 //! together, and would fill memory with what is hardly read again soon.
 
-use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::num::NonZeroU64;
@@ -23,8 +22,6 @@ use crate::durable::{IoContext, IoError};
 const BLOCK: usize = 512 << 10;
 /// The same of the first block of a pack: what fits into it is in no file until it is sealed.
 const FIRST: usize = 1 << 20;
-/// How many full blocks may wait to be written, the one that is being written included.
-const WAITING: usize = 1;
 
 /// Bytes that go into a file together, in memory that begins at a page.
 pub(super) struct Block {
@@ -118,9 +115,9 @@ struct Job {
 #[derive(Default)]
 pub(super) struct Flow {
     thread: Option<Thread>,
-    /// What was handed over and is perhaps not in its file yet, oldest first.
-    waiting: VecDeque<(u64, Arc<Block>)>,
-    spare: Vec<Block>,
+    /// What was handed over last, and where it goes: it is perhaps not in its file yet.
+    waiting: Option<(u64, Arc<Block>)>,
+    spare: Option<Block>,
 }
 
 struct Thread {
@@ -158,12 +155,10 @@ impl Drop for Thread {
 }
 
 impl Flow {
-    /// Has a block written, and gives an empty one for it. What it reports may be about an earlier block; after that nobody
+    /// Has a block written, once the one before it is, and gives an empty one for it. What it reports is about the earlier block; after that nobody
     /// knows what the file holds.
     pub(super) fn put(&mut self, outlet: &Outlet, offset: u64, block: Block) -> Result<Block, IoError> {
-        while self.waiting.len() >= WAITING {
-            self.settle_one(&outlet.path)?;
-        }
+        self.drain(&outlet.path)?;
         let thread = match self.thread.take() {
             Some(thread) => thread,
             None => Thread::start().at("start a thread to write", &outlet.path)?,
@@ -171,45 +166,35 @@ impl Flow {
         let thread = self.thread.insert(thread);
         let block = Arc::new(block);
         let job = Job { outlet: outlet.clone(), offset, block: Arc::clone(&block) };
-        let sent = thread.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
-        if !sent {
-            // The thread ended with an error, which is the next that it reported.
-            self.drain(&outlet.path)?;
+        if thread.jobs.as_ref().is_none_or(|jobs| jobs.send(job).is_err()) {
+            // It ended with an error, which was reported before.
             return Err(gone()).at("write", &outlet.path);
         }
-        self.waiting.push_back((offset, block));
-        Ok(self.spare.pop().unwrap_or_else(Block::new))
+        self.waiting = Some((offset, block));
+        Ok(self.spare.take().unwrap_or_else(Block::new))
     }
 
     /// Waits until everything is written.
     pub(super) fn drain(&mut self, path: &Path) -> Result<(), IoError> {
-        while !self.waiting.is_empty() {
-            self.settle_one(path)?;
+        if self.waiting.is_none() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn settle_one(&mut self, path: &Path) -> Result<(), IoError> {
         let done = self.thread.as_ref().and_then(|thread| thread.done.recv().ok());
         done.unwrap_or_else(|| Err(gone()).at("write", path))?;
-        if let Some((_, block)) = self.waiting.pop_front()
-            && let Some(mut block) = Arc::into_inner(block)
-        {
-            block.clear();
-            self.spare.push(block);
-        }
+        self.spare = self.waiting.take().and_then(|(_, block)| Arc::into_inner(block));
+        self.spare.iter_mut().for_each(Block::clear);
         Ok(())
     }
 
     /// The block that has the byte at `offset`, with where it begins, unless that is in the file already.
     pub(super) fn find(&self, offset: u64) -> Option<(u64, &[u8])> {
-        let here = |(start, block): &&(u64, Arc<Block>)| (*start..*start + block.len as u64).contains(&offset);
-        self.waiting.iter().find(here).map(|(start, block)| (*start, block.filled()))
+        let (start, block) = self.waiting.as_ref()?;
+        (*start..*start + block.len as u64).contains(&offset).then(|| (*start, block.filled()))
     }
 
-    /// Where the first block begins that is perhaps not in its file yet.
+    /// Where the block begins that is perhaps not in its file yet.
     pub(super) fn begins(&self) -> Option<u64> {
-        self.waiting.front().map(|(start, _)| *start)
+        self.waiting.as_ref().map(|(start, _)| *start)
     }
 }
 
