@@ -47,9 +47,13 @@ impl Repository {
     /// # Errors
     /// When there are conflicts left, nothing changed, or another process moved the branch meanwhile.
     pub fn commit(&self, options: &CommitOptions) -> Result<NewCommit, RepoError> {
-        let mut index = self.lock_known_index()?;
-        crate::worktree::check_resolved(&index)?;
+        let mut index = self.lock_index()?;
         let head = self.head()?;
+        let file = self.layout().index();
+        if head.commit().is_some() && !file.exists() {
+            return Err(RepoError::LostIndex { file });
+        }
+        crate::worktree::check_resolved(&index)?;
         self.check_not_lost(&head)?;
         let pending = self.pending()?;
         if let Some(pending) = pending.as_ref().filter(|pending| !pending.applied) {

@@ -186,21 +186,6 @@ impl Repository {
         self.lock_index_within(PATIENCE)
     }
 
-    /// [`Repository::lock_index`] for what builds on what is staged already. Where there is a commit, a lost index is not taken
-    /// for an empty one: the next commit would have no files.
-    ///
-    /// # Errors
-    /// [`RepoError::LostIndex`], and as there.
-    pub fn lock_known_index(&self) -> Result<LockedIndex, RepoError> {
-        let index = self.lock_index()?;
-        let file = self.layout.index();
-        // A damaged HEAD is told by whoever reads it.
-        match file.exists() || self.head().is_ok_and(|head| head.commit().is_none()) {
-            true => Ok(index),
-            false => Err(RepoError::LostIndex { file }),
-        }
-    }
-
     /// [`Repository::lock_index`] with another patience.
     ///
     /// # Errors
