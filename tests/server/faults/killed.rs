@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use super::studio::{LONG, Studio};
 use crate::rig::SOON;
 
-/// Bytes that may cross twice: one batch.
+/// Bytes that may cross twice: one batch, beside what waits in the kernel of the one who is killed.
 const BATCH: u64 = 4 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -127,7 +127,7 @@ impl Scene {
     }
 
     /// Kills the victim once so many bytes have crossed, if it has not ended by then, and sees that all comes to a good end.
-    /// Gives how many bytes that took.
+    /// Gives how many bytes that took, without those that waited in the victim's kernel: it never saw them.
     fn kill(&self, victim: Victim, at: u64, number: u64, server: &mut Option<Background>) -> u64 {
         let (place, before) = (self.place(number), self.crossed());
         let mut client = self.run(&place);
@@ -136,6 +136,10 @@ impl Scene {
             assert!(begun.elapsed() < LONG, "nothing comes: {}", client.so_far());
             thread::sleep(Duration::from_micros(200));
         }
+        let unread = match (victim, &*server) {
+            (Victim::Server, Some(server)) => unread(server.id()),
+            _ => unread(client.id()),
+        };
         let done = match victim {
             Victim::Client => {
                 client.signal(Signal::KILL);
@@ -155,8 +159,19 @@ impl Scene {
         self.judge(&place, true);
         let crossed = self.crossed() - before;
         self.remove(&place);
-        crossed
+        crossed.saturating_sub(unread)
     }
+}
+
+/// How many bytes have come for a process's network namespace and wait in its sockets.
+fn unread(process: u32) -> u64 {
+    let waiting = |line: &str| {
+        let (_, queue) = line.split_whitespace().nth(4)?.split_once(':')?;
+        u64::from_str_radix(queue, 16).ok()
+    };
+    // A process that has ended has none.
+    let table = |kind| std::fs::read_to_string(format!("/proc/{process}/net/{kind}")).unwrap_or_default();
+    ["tcp", "udp"].map(|kind| table(kind).lines().filter_map(waiting).sum::<u64>()).iter().sum()
 }
 
 fn copy(from: &Path, to: &Path) {
