@@ -171,6 +171,36 @@ fn a_lost_branch_is_not_taken_for_a_new_one() {
 }
 
 #[test]
+fn damaged_refs_come_back_from_their_logs() {
+    let sandbox = repository();
+    sandbox.dits(["tag", "v1"]).ok();
+    sandbox.dits(["branch", "other", "HEAD"]).ok();
+    sandbox.write("big", noise(5, 200_000));
+    sandbox.dits(["add", "."]).ok();
+    sandbox.dits(["commit", "-m", "Second"]).ok();
+    sandbox.dits(["worktree", "add", "../elsewhere", "other"]).ok();
+    sandbox.dits(["-C", "../elsewhere", "commit", "--allow-empty", "-m", "There"]).ok();
+    let id = |name: &str| sandbox.dits(["rev-parse", name]).ok().out();
+    let (main, other) = (id("main"), id("other"));
+    let damage = |name: &str| fs::write(sandbox.path(".dits").join(name), "garbage").unwrap();
+    for name in ["refs/branches/main", "refs/branches/other", "refs/HEAD", "worktrees/elsewhere/HEAD", "refs/tags/v1"] {
+        damage(name);
+    }
+    let said = sandbox.dits(["fsck"]).exits(6).says("`dits fsck --repair`").out();
+    assert_eq!(said.matches("is damaged").count(), 5, "each is named: {said}");
+    sandbox.dits(["commit", "--allow-empty", "-m", "x"]).exits(6).warns("`dits fsck --repair`");
+    let repaired = sandbox.dits(["fsck", "--repair"]).ok().says("`HEAD` is back").says("the branch `main`").out();
+    assert!(repaired.contains("v1 aside") && repaired.contains("nothing is damaged"), "{repaired}");
+    assert_eq!((id("main"), id("other")), (main, other));
+    sandbox.dits(["status"]).ok().says("On branch main");
+    sandbox.dits(["-C", "../elsewhere", "status"]).ok().says("On branch other");
+    sandbox.dits(["tag", "v1", "HEAD~1"]).ok();
+    fs::remove_file(sandbox.path(".dits/refs/branches/main")).unwrap();
+    sandbox.dits(["fsck", "--repair"]).ok().says("`refs/branches/main` is back");
+    sandbox.dits(["fsck"]).ok();
+}
+
+#[test]
 fn damage_elsewhere_does_not_make_a_commit_look_as_if_it_failed() {
     let sandbox = repository();
     sandbox.write("large", noise(1, 400_000));

@@ -195,7 +195,7 @@ impl From<RefError> for CliError {
                 Self::new(Exit::Conflict, error.to_string()).hint("run the command again")
             }
             error if error.is_corruption() => Self::new(Exit::Corruption, error.to_string())
-                .hint("`dits fsck` says where it was, and how to bring it back"),
+                .hint("`dits fsck` says what is damaged; `dits fsck --repair` sets a ref to where its log has it last"),
             error => Self::usage(error.to_string()),
         }
     }

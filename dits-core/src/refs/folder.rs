@@ -134,6 +134,22 @@ impl FolderRefs {
         Ok(names)
     }
 
+    /// The refs whose files do not say what they must, with these files: what [`RefStore::list`] would fail at.
+    ///
+    /// # Errors
+    /// When the operating system refuses, or a journal of refs is damaged.
+    pub fn damaged(&self) -> Result<Vec<(RefName, PathBuf)>, RefError> {
+        self.settle()?;
+        let mut damaged = Vec::new();
+        for name in self.names(false)? {
+            match self.read_place(&self.place(&name)) {
+                Err(RefError::Corrupt { file, .. }) => damaged.push((name, file)),
+                other => drop(other?),
+            }
+        }
+        Ok(damaged)
+    }
+
     /// Checks the edits against what is there, and turns them into steps: deletions, then refs, then logs.
     pub(super) fn prepare(&self, edits: &[RefEdit]) -> Result<Vec<Step>, RefError> {
         let mut edited = BTreeMap::new();

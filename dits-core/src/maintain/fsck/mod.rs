@@ -4,6 +4,7 @@ mod containers;
 mod reach;
 mod records;
 mod repair;
+mod repair_refs;
 mod sizes;
 
 use std::collections::HashSet;

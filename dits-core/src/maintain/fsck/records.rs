@@ -9,8 +9,8 @@ use crate::record::RecordError;
 use crate::refs::{FolderRefs, RefError, RefName, RefStore, Target};
 use crate::repo::{DITS, Layout, Pending, RepoError, Repository, place_of};
 
-const ANEW: &str = "remove the file, then set it anew: `dits branch NAME COMMIT`, `dits tag NAME COMMIT`, or for HEAD \
-                    `dits switch -f BRANCH`; `dits reflog NAME` may know where it was";
+const ANEW: &str = "run `dits fsck --repair`: it sets a ref to where its log has it last. One without a log, such as a tag, \
+                    is only set aside; then set it anew with `dits tag NAME COMMIT`";
 const LOG: &str = "remove the damaged line, or the whole log: it only tells where a branch was before; then \
                    run `dits fsck` again";
 const INDEX: &str = "remove it and run `dits reset`: staged changes are lost, files and commits are not";
@@ -33,7 +33,9 @@ impl Repository {
             let bare = is_main && worktree.is_none();
             let layout = Layout { private, worktree, ..self.layout().clone() };
             let refs = FolderRefs::open(&layout.common, layout.worktree_id())?;
-            note(refs.list(if is_main { "" } else { "HEAD" }).map(drop).map_err(Into::into), ANEW, report)?;
+            for (name, _) in refs.damaged()?.into_iter().filter(|(name, _)| is_main || name.is_per_worktree()) {
+                note(refs.read(&name).map(drop).map_err(Into::into), ANEW, report)?;
+            }
             for name in refs.logs()?.into_iter().filter(|name| is_main || name.is_per_worktree()) {
                 note(refs.log(&name, usize::MAX).map(drop).map_err(Into::into), LOG, report)?;
                 check_log_has_ref(&refs, &name, report)?;
@@ -48,7 +50,12 @@ impl Repository {
             note(index.map(drop).map_err(Into::into), INDEX, report)?;
             note(pending.map(drop), PENDING, report)?;
         }
-        for worktree in self.worktrees()?.into_iter().filter(|worktree| worktree.missing) {
+        let worktrees = match self.worktrees() {
+            // The HEAD that is damaged was found above.
+            Err(error) if error.is_corruption() => Vec::new(),
+            other => other?,
+        };
+        for worktree in worktrees.into_iter().filter(|worktree| worktree.missing) {
             let id = worktree.id.unwrap_or_default();
             let what = format!("the worktree `{id}` is not where its record says");
             let remedy = "`dits worktree list` shows where it should be; `dits worktree prune` forgets it";

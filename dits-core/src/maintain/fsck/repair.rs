@@ -21,6 +21,8 @@ impl Repository {
     ) -> Result<(), RepoError> {
         let depth = if options.full { Depth::EveryByte } else { Depth::Structure };
         progress.stage("Repairing", None, None);
+        // First, because it takes no time, and the rest reads every byte.
+        self.repair_refs(report)?;
         for odb in [&self.store().content, &self.store().meta] {
             self.repair_packs(odb, depth, report, progress)?;
             self.repair_loose(odb, depth, report, progress)?;
@@ -97,7 +99,7 @@ impl Repository {
     }
 
     /// Moves a file to `.dits/damaged`, beside what is there.
-    fn set_aside(&self, file: &Path) -> Result<(), RepoError> {
+    pub(super) fn set_aside(&self, file: &Path) -> Result<(), RepoError> {
         let folder = self.layout().common.join("damaged");
         durable::create_dir_all(&folder)?;
         let parent = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
