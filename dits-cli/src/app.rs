@@ -181,20 +181,4 @@ fn refuse(error: &clap::Error, json: bool) -> Result<Exit, CliError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        command().debug_assert();
-    }
-
-    #[test]
-    fn global_options_stand_on_both_sides_of_the_command() {
-        let words = ["dits", "--json", "-C", "a", "-C", "b", "version", "-q", "--color=never"];
-        let cli = Cli::try_parse_from(words).unwrap();
-        assert!(cli.globals.json && cli.globals.quiet);
-        assert_eq!(cli.globals.color, Some(ColorWhen::Never));
-        assert_eq!(cli.globals.folders.len(), 2);
-    }
-}
+mod tests;

@@ -117,7 +117,8 @@ impl AttributeRules {
                 node = here.above.as_ref();
             }
         }
-        Attributes { states: decided.states.into_iter().filter_map(|(name, state)| Some((name, state?))).collect() }
+        let states = decided.states.into_iter().filter_map(|(name, state)| Some((name, state?))).collect();
+        Attributes { path: Some(path.clone()), states }
     }
 }
 
@@ -146,6 +147,7 @@ impl Decided<'_> {
 /// The attributes of one path, by name. Typed access is by [`Attributes::preset`] and its siblings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attributes {
+    path: Option<RepoPath>,
     states: BTreeMap<Arc<str>, State>,
 }
 

@@ -151,6 +151,11 @@ fn a_lost_chunk_comes_back_from_the_file() {
     sandbox.dits(["fsck"]).ok();
     sandbox.dits(["fsck", "--full"]).exits(6);
     sandbox.dits(["fsck", "--full", "--repair"]).exits(6).says("repaired: saved").says("is missing");
+    fs::remove_file(sandbox.path("big")).unwrap();
+    sandbox.dits(["restore", "big"]).exits(6).warns("`big` cannot be written").warns("`dits fsck --full`");
+    fs::remove_file(self::pack(&sandbox)).unwrap();
+    let said = sandbox.dits(["fsck"]).exits(6).says("more like these").out();
+    assert!(said.lines().filter(|line| line.contains("is missing")).count() == 20, "{said}");
     fs::write(sandbox.path("big"), noise(5, 2_000_000)).unwrap();
     sandbox.dits(["add", "big"]).ok();
     sandbox.dits(["fsck", "--full"]).ok().says("nothing is damaged");

@@ -206,6 +206,7 @@ fn versions_and_files_are_told_apart() {
 #[test]
 fn show_what_a_name_stands_for() {
     let sandbox = project();
+    sandbox.dits(["show", "HEAD^3"]).exits(1).warns("there is no parent 3 of a commit that has 2");
     insta::assert_snapshot!(out(&sandbox, &["show", "HEAD^", "--format=%s"]), @r"
     Change a
     diff --git a/a.txt b/a.txt

@@ -130,6 +130,36 @@ fn a_film_costs_what_its_edits_are_worth() {
     project.check_out_all();
 }
 
+/// What the README has a newcomer type for their own video, line by line.
+#[test]
+fn the_readme_versions_a_video() {
+    if !media::available("the_readme_versions_a_video") {
+        return;
+    }
+    let sandbox = Sandbox::new(DITS);
+    let footage = sandbox.beside("footage");
+    fs::create_dir_all(&footage).unwrap();
+    let film = media::base(&footage, media::Scale::Small).unwrap();
+    fs::copy(&film, sandbox.path("scene.mp4")).unwrap();
+    let readme = include_str!("../../README.md");
+    let section = readme.split("## Version your own video").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let dits = Path::new(DITS).parent().unwrap();
+    let path = format!("{}:{}", dits.display(), std::env::var("PATH").unwrap());
+    let mut said = String::new();
+    for line in section.lines().filter(|line| line.starts_with("    dits ")) {
+        if line.contains("dits status") {
+            edit::overwrite(&sandbox.path("scene.mp4"), 100_000, &random::bytes(1, 1000)).unwrap();
+        }
+        let mut shell = sandbox.command("sh");
+        shell.args(["-ec", line]).env("PATH", &path);
+        said.push_str(&sandbox.run(shell).ok().out());
+    }
+    for known in ["scene.mp4", "modified", "chunks", "Shorter opening"] {
+        assert!(said.contains(known), "`{known}` is not in:\n{said}");
+    }
+    assert!(fs::read(sandbox.path("scene.mp4")).unwrap() == fs::read(&film).unwrap(), "it is as it was");
+}
+
 /// Cuts the head off without encoding again: at most 5 % of what is left may be new.
 fn trims(project: &mut Project, footage: &Path, name: &str) {
     let trim = media::VERSIONS.iter().find(|version| version.name == "trim_head.mp4").unwrap();

@@ -269,3 +269,12 @@ fn the_users_ignore_rules_may_lie_in_the_home_folder() {
     sandbox.dits(["status", "-s"]).ok().says("?? shot.mov");
     assert!(!String::from_utf8_lossy(&sandbox.dits(["status", "-s"]).ok().stdout).contains("render.tmp"));
 }
+
+#[test]
+fn an_attribute_that_cannot_be_is_told_with_its_file() {
+    let sandbox = repository();
+    sandbox.write(".ditsattributes", "*.bin preset=nosuch\n");
+    sandbox.write("one.bin", "x");
+    sandbox.dits(["add", "."]).exits(2).warns("one.bin: the attribute `preset`").warns("dits check-attr -a one.bin");
+    sandbox.dits(["check-attr", "-a", "one.bin"]).ok().says("preset: nosuch");
+}

@@ -9,7 +9,7 @@ use super::{Body, Changes, Item, binary};
 use crate::error::CliError;
 use crate::output::color::{ADDED, DELETED};
 use crate::output::path::quote_text;
-use crate::output::size::{format_bytes, format_count};
+use crate::output::size::{format_bytes, format_count, plural};
 
 /// The widest line when nothing says how wide the terminal is, as in git.
 const WIDTH: usize = 80;
@@ -60,7 +60,11 @@ fn amount(changes: &Changes<'_>, item: &Item) -> Result<Amount, CliError> {
             let mut text = format!("Bin {} -> {}", format_bytes(size(&item.old)), format_bytes(size(&item.new)));
             if item.new.is_some() {
                 let (added, all) = (format_count(diff.added.chunks), format_count(diff.new.chunks));
-                text.push_str(&format!(", {added} of {all} chunks new ({})", format_bytes(diff.added.bytes)));
+                text.push_str(&match item.old {
+                    Some(_) => format!(", {added} of {all} chunks new ({})", format_bytes(diff.added.bytes)),
+                    // Nothing is said of content that other files share.
+                    None => format!(", {}", plural(diff.new.chunks, "chunk", "chunks")),
+                });
             }
             Ok(Amount::Binary(text))
         }

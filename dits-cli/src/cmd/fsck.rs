@@ -41,6 +41,9 @@ struct Answer {
     verified_bytes: u64,
 }
 
+/// How many findings with one remedy are shown: a lost pack has thousands of chunks.
+const SHOWN: usize = 20;
+
 #[derive(Serialize)]
 struct Line {
     severity: &'static str,
@@ -98,12 +101,16 @@ fn tell(report: &FsckReport, args: &Args, cx: &Context) -> Result<(), CliError> 
     }
     // One remedy for many findings is told once, after the last of them.
     let findings = &report.findings;
-    for (number, finding) in findings.iter().enumerate() {
-        let file = finding.file.as_ref().map(|file| file.display().to_string());
-        let place = file.filter(|file| !finding.what.contains(file)).map_or(String::new(), |file| format!("{file}: "));
-        writeln!(cx.out(), "{}: {place}{}", name(finding.severity), finding.what)?;
-        let next = findings.get(number + 1).and_then(|next| next.remedy.as_ref());
-        if let Some(remedy) = finding.remedy.as_ref().filter(|remedy| Some(*remedy) != next) {
+    for alike in findings.chunk_by(|one, next| one.remedy.is_some() && one.remedy == next.remedy) {
+        for finding in alike.iter().take(SHOWN) {
+            let file = finding.file.as_ref().map(|file| file.display().to_string());
+            let place = file.filter(|file| !finding.what.contains(file)).map_or(String::new(), |f| format!("{f}: "));
+            writeln!(cx.out(), "{}: {place}{}", name(finding.severity), finding.what)?;
+        }
+        if let Some(more @ 1..) = alike.len().checked_sub(SHOWN) {
+            writeln!(cx.out(), "…and {more} more like these; `--json` has all")?;
+        }
+        if let Some(remedy) = &alike[0].remedy {
             writeln!(cx.out(), "  next: {remedy}")?;
         }
     }

@@ -21,6 +21,10 @@ impl From<RepoError> for CliError {
         match error {
             RepoError::Io(error) => error.into(),
             RepoError::Store(error) => error.into(),
+            RepoError::Damaged { ref path, .. } => {
+                let hint = format!("`dits fetch {path}` brings it from a remote that still has it");
+                Self::new(Exit::Corruption, error.to_string()).hint(super::store::LOOK).hint(hint)
+            }
             RepoError::Ref(error) => error.into(),
             RepoError::Index(error) => error.into(),
             RepoError::Overlay(LogError::Io(error)) => error.into(),
@@ -72,6 +76,7 @@ fn exit(error: &RepoError) -> Exit {
         | RepoError::Revision(
             RevisionError::Unknown { .. }
             | RevisionError::NoAncestor { .. }
+            | RevisionError::NoParent { .. }
             | RevisionError::NoLogEntry { .. }
             | RevisionError::NoPath { .. },
         ) => Exit::Difference,
@@ -179,6 +184,12 @@ fn hints(error: &RepoError) -> Vec<String> {
                 format!("`dits fetch {remote}` brings it if it is there"),
                 format!("if it is gone for good: dits branch --unset-upstream {branch}"),
             ];
+        }
+        RepoError::Attribute(error) => {
+            return vec![format!(
+                "it is in a `.ditsattributes` or `.dits/info/attributes`: dits check-attr -a {}",
+                error.path
+            )];
         }
         RepoError::Record(_) => &["`dits fsck` shows what is damaged"],
         _ => &[],

@@ -5,14 +5,16 @@ use dits_core::store::StoreError;
 use super::CliError;
 use crate::exit::Exit;
 
+/// What to do about damage.
+pub(super) const LOOK: &str = "run `dits fsck --full` to see what is damaged; `dits fsck --repair` saves what is good";
+
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let corrupt = error.is_corruption();
         match error {
             StoreError::Io(error) => error.into(),
             error @ StoreError::Absent { .. } => Self::usage(error.to_string()).hint("`dits fetch PATH` brings it"),
-            error if corrupt => Self::new(Exit::Corruption, error.to_string())
-                .hint("run `dits fsck --full` to see what is damaged; `dits fsck --repair` saves what is good"),
+            error if corrupt => Self::new(Exit::Corruption, error.to_string()).hint(LOOK),
             error => Self::usage(error.to_string()),
         }
     }

@@ -4,8 +4,10 @@ use super::{Attributes, State};
 
 /// A value that an attribute of dits cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the attribute `{name}` cannot be `{value}`: {allowed}")]
+#[error("{path}: the attribute `{name}` cannot be `{value}`: {allowed}")]
 pub struct AttributeError {
+    /// Which file has it, for people.
+    pub path: String,
     /// The attribute.
     pub name: &'static str,
     /// What the file gives it.
@@ -79,12 +81,18 @@ impl Compression {
 }
 
 impl Attributes {
+    /// The error for a value that an attribute cannot have.
+    pub(crate) fn refused(&self, name: &'static str, value: &str, allowed: &'static str) -> AttributeError {
+        let path = self.path.as_ref().map_or_else(|| "a file".to_owned(), ToString::to_string);
+        AttributeError { path, name, value: value.to_owned(), allowed }
+    }
+
     /// `preset`: how to chunk; `None` leaves it to the content's type.
     ///
     /// # Errors
     /// When the value is neither a preset nor sizes.
     pub fn preset(&self) -> Result<Option<Chunking>, AttributeError> {
-        let bad = |value: &str| AttributeError { name: "preset", value: value.into(), allowed: Chunking::ALLOWED };
+        let bad = |value: &str| self.refused("preset", value, Chunking::ALLOWED);
         match self.get("preset") {
             None | Some(State::Unset) => Ok(None),
             Some(State::Set) => Err(bad("set")),
@@ -105,7 +113,7 @@ impl Attributes {
                 (_, Ok(level @ 1..=22)) => Ok(Some(Compression::Level(level))),
                 _ => {
                     let allowed = "use off, or a level from 0 to 22";
-                    Err(AttributeError { name: "compression", value: text.clone(), allowed })
+                    Err(self.refused("compression", text, allowed))
                 }
             },
         }
@@ -125,7 +133,7 @@ impl Attributes {
                 "false" => Ok(Some(false)),
                 _ => {
                     let allowed = "write `lockable`, `-lockable`, `lockable=true` or `lockable=false`";
-                    Err(AttributeError { name: "lockable", value: text.clone(), allowed })
+                    Err(self.refused("lockable", text, allowed))
                 }
             },
         }

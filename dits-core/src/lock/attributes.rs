@@ -20,6 +20,7 @@ impl Rules {
     /// # Errors
     /// When a value is none of those allowed.
     pub fn of(attributes: &Attributes) -> Result<Self, AttributeError> {
+        let bad = |name, state, allowed| attributes.refused(name, &shown(name, state), allowed);
         let auto = match attributes.get("lock") {
             None | Some(State::Unset) => false,
             Some(State::Value(value)) if value == "auto" => true,
@@ -35,13 +36,12 @@ impl Rules {
     }
 }
 
-fn bad(name: &'static str, state: &State, allowed: &'static str) -> AttributeError {
-    let value = match state {
+fn shown(name: &str, state: &State) -> String {
+    match state {
         State::Set => name.to_owned(),
         State::Unset => format!("-{name}"),
         State::Value(value) => value.clone(),
-    };
-    AttributeError { name, value, allowed }
+    }
 }
 
 #[cfg(test)]

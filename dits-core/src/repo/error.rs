@@ -323,6 +323,14 @@ pub enum RepoError {
     /// From `.ditsignore` or `.ditsattributes`.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// Content of a file is damaged or lost.
+    #[error("`{path}` cannot be written: {source}")]
+    Damaged {
+        /// The file.
+        path: RepoPath,
+        /// What is wrong with its content.
+        source: StoreError,
+    },
     /// From an attribute's value.
     #[error(transparent)]
     Attribute(#[from] AttributeError),
@@ -365,9 +373,17 @@ impl RepoError {
             Self::Index(e) => e.is_corruption(),
             Self::Config(e) | Self::Remote(RemoteError::Config(e)) => e.is_corruption(),
             Self::Record(RecordError::Corrupt { .. }) | Self::NoHead { .. } => true,
-            Self::LostBranch { .. } | Self::LostIndex { .. } => true,
+            Self::LostBranch { .. } | Self::LostIndex { .. } | Self::Damaged { .. } => true,
             Self::Overlay(LogError::Damaged { .. }) => true,
             _ => false,
+        }
+    }
+
+    /// What failed was about writing this file's content: damage of the store is told with the file.
+    pub(crate) fn damaged_in(self, path: &RepoPath) -> Self {
+        match self {
+            Self::Store(source) if source.is_corruption() => Self::Damaged { path: path.clone(), source },
+            other => other,
         }
     }
 

@@ -52,6 +52,16 @@ pub enum RevisionError {
         /// What was typed.
         text: String,
     },
+    /// A commit has fewer parents.
+    #[error("`{text}`: there is no parent {number} of a commit that has {count}")]
+    NoParent {
+        /// What was typed.
+        text: String,
+        /// Which one was asked for.
+        number: u32,
+        /// How many there are.
+        count: usize,
+    },
     /// The reflog does not go back that far.
     #[error("`{text}`: the log of `{name}` has only {entries} entries")]
     NoLogEntry {

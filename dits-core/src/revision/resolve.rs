@@ -140,7 +140,11 @@ impl Repository {
     fn parent(&self, revision: &Revision, of: CommitId, number: u32) -> Result<CommitId, RepoError> {
         let parents = Commit::read(self.store(), of)?.parents;
         let parent = parents.get(number as usize - 1).copied();
-        Ok(parent.ok_or_else(|| RevisionError::NoAncestor { text: revision.text.clone() })?)
+        let text = revision.text.clone();
+        Ok(parent.ok_or_else(|| match parents.len() {
+            count @ 1.. if number > 1 => RevisionError::NoParent { text, number, count },
+            _ => RevisionError::NoAncestor { text },
+        })?)
     }
 
     fn base_of(&self, revision: &Revision) -> Result<(ObjectKind, Digest), RepoError> {

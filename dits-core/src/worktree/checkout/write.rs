@@ -46,7 +46,7 @@ pub fn write_version(
         (_, Some(stored)) => New::Placed { executable, stored },
         (_, None) => New::File { executable, fill: &export },
     };
-    let meta = put(&repo.layout().temp(), dirs, path, &new)?;
+    let meta = put(&repo.layout().temp(), dirs, path, &new).map_err(|error| error.damaged_in(path))?;
     progress.advance(if matches!(new, New::Placed { .. }) { version.size } else { 0 }, 1);
     Ok(meta)
 }
