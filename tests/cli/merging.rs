@@ -98,6 +98,16 @@ fn a_conflict_is_told_decided_and_committed() {
 }
 
 #[test]
+fn what_resolve_takes_from_a_file_is_told() {
+    let sandbox = forked();
+    sandbox.dits(["merge", "grading"]).exits(3);
+    sandbox.write("shot.mov", "mended");
+    sandbox.dits(["resolve", "shot.mov"]).ok().says("Decided 1 file, 6 B: 6 B new, 0 B deduplicated; ");
+    sandbox.dits(["merge", "--continue"]).ok();
+    assert_eq!(sandbox.read("shot.mov"), b"mended");
+}
+
+#[test]
 fn an_abort_keeps_what_has_nothing_to_do_with_it() {
     let sandbox = forked();
     sandbox.write("raw/b.wav", "edited");

@@ -13,6 +13,7 @@ use crate::conflicts::{self, ConflictJson};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::output::amounts::Amounts;
 use crate::output::json::Bytes;
 use crate::output::size::plural;
 use crate::repository::Opened;
@@ -52,6 +53,8 @@ pub struct Args {
 #[derive(Serialize)]
 struct Answer {
     resolved: Vec<Bytes>,
+    #[serde(flatten)]
+    amounts: Amounts,
     conflicts: Vec<ConflictJson>,
 }
 
@@ -67,7 +70,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     }
     let paths = chosen(&args, &opened)?;
     let progress = cx.progress();
-    match (&args.with, &paths[..]) {
+    let taken = match (&args.with, &paths[..]) {
         (Some(file), [path]) => opened.repo.resolve_with(path, &cx.cwd.join(file), &progress)?,
         (Some(_), _) => return Err(CliError::usage("--with decides one file at a time")),
         (None, paths) => {
@@ -76,16 +79,20 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
                 () if args.theirs => Choice::Theirs,
                 () => Choice::Worktree,
             };
-            opened.repo.resolve_conflicts(paths, choice, &progress)?;
+            opened.repo.resolve_conflicts(paths, choice, &progress)?
         }
-    }
+    };
+    let amounts = Amounts::written(taken.logical, &taken.stats);
     drop(progress);
     let (left, beside) = conflicts_now(&opened)?;
     if cx.json() {
         let resolved = paths.iter().map(Bytes::from).collect();
-        cx.out().json("resolve", &Answer { resolved, conflicts: conflicts::to_json(&left, &beside) })?;
+        cx.out().json("resolve", &Answer { resolved, amounts, conflicts: conflicts::to_json(&left, &beside) })?;
     } else if !cx.quiet() {
-        let decided = plural(paths.len() as u64, "file", "files");
+        let mut decided = plural(paths.len() as u64, "file", "files");
+        if !taken.added.is_empty() {
+            decided.push_str(&format!(", {amounts}"));
+        }
         writeln!(cx.out(), "Decided {decided}; {}", what_now(&opened, left.len() as u64)?)?;
     }
     Ok(Exit::Ok)
@@ -141,7 +148,7 @@ fn list(opened: &Opened, cx: &Context) -> Result<Exit, CliError> {
     let (conflicts, beside) = conflicts_now(opened)?;
     if cx.json() {
         let conflicts = conflicts::to_json(&conflicts, &beside);
-        cx.out().json("resolve", &Answer { resolved: Vec::new(), conflicts })?;
+        cx.out().json("resolve", &Answer { resolved: Vec::new(), amounts: Amounts::default(), conflicts })?;
     } else if conflicts.is_empty() && !cx.quiet() {
         writeln!(cx.out(), "Nothing is in conflict")?;
     } else {

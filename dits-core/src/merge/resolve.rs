@@ -12,7 +12,7 @@ use crate::lock::LockView;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::repo::{PendingKind, RepoError, Repository};
-use crate::worktree::{AddOptions, Exactly, New, entry, place_version, protect_new, put};
+use crate::worktree::{AddOptions, AddReport, Exactly, New, entry, place_version, protect_new, put};
 
 /// Which version of a file in conflict is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,8 @@ pub enum Choice {
 }
 
 impl Repository {
-    /// Decides conflicts. The file beside is removed where one was put.
+    /// Decides conflicts. The file beside is removed where one was put. Tells what the store took of the worktree's files;
+    /// the other versions it has.
     ///
     /// # Errors
     /// When a path is not in conflict, or a file cannot be read or written.
@@ -35,14 +36,14 @@ impl Repository {
         paths: &[RepoPath],
         choice: Choice,
         progress: &dyn Progress,
-    ) -> Result<(), RepoError> {
+    ) -> Result<AddReport, RepoError> {
         let mut index = self.lock_index()?;
         if let Some(path) = paths.iter().find(|path| {
             ![Stage::Base, Stage::Ours, Stage::Theirs].iter().any(|stage| index.get(path, *stage).is_some())
         }) {
             return Err(RepoError::NotInConflict { path: path.clone() });
         }
-        match choice {
+        let taken = match choice {
             Choice::Worktree => self.take_worktree(index, paths, progress)?,
             Choice::Ours | Choice::Theirs => {
                 durable::create_dir_all(&self.layout().temp())?;
@@ -51,16 +52,18 @@ impl Repository {
                     self.take_stage(&mut index, path, stage, progress)?;
                 }
                 index.commit()?;
+                AddReport::default()
             }
-        }
-        self.decided(paths)
+        };
+        self.decided(paths)?;
+        Ok(taken)
     }
 
     /// Decides a conflict for the content of another file, which is copied into place.
     ///
     /// # Errors
     /// As [`Repository::resolve_conflicts`], and when the file cannot be read or copied.
-    pub fn resolve_with(&self, path: &RepoPath, file: &Path, progress: &dyn Progress) -> Result<(), RepoError> {
+    pub fn resolve_with(&self, path: &RepoPath, file: &Path, progress: &dyn Progress) -> Result<AddReport, RepoError> {
         let index = self.index()?;
         if !index.conflicts().iter().any(|conflict| conflict.path == *path) {
             return Err(RepoError::NotInConflict { path: path.clone() });
@@ -83,7 +86,7 @@ impl Repository {
         mut index: LockedIndex,
         paths: &[RepoPath],
         progress: &dyn Progress,
-    ) -> Result<(), RepoError> {
+    ) -> Result<AddReport, RepoError> {
         let dirs = self.work_dirs()?;
         let mut there = Vec::new();
         for path in paths {
@@ -93,10 +96,10 @@ impl Repository {
             }
         }
         index.commit()?;
-        if !there.is_empty() {
-            self.add(&Exactly::new(&there), AddOptions { force: true, ..AddOptions::default() }, progress)?;
+        if there.is_empty() {
+            return Ok(AddReport::default());
         }
-        Ok(())
+        self.add(&Exactly::new(&there), AddOptions { force: true, ..AddOptions::default() }, progress)
     }
 
     fn take_stage(

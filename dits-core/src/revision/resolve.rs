@@ -141,10 +141,11 @@ impl Repository {
         let parents = Commit::read(self.store(), of)?.parents;
         let parent = parents.get(number as usize - 1).copied();
         let text = revision.text.clone();
-        Ok(parent.ok_or_else(|| match parents.len() {
-            count @ 1.. if number > 1 => RevisionError::NoParent { text, number, count },
-            _ => RevisionError::NoAncestor { text },
-        })?)
+        match (parent, parents.len()) {
+            (Some(parent), _) => Ok(parent),
+            (None, count @ 1..) if number > 1 => Err(RevisionError::NoParent { text, number, count }.into()),
+            (None, _) => Err(RevisionError::NoAncestor { text }.into()),
+        }
     }
 
     fn base_of(&self, revision: &Revision) -> Result<(ObjectKind, Digest), RepoError> {

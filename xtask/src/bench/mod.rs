@@ -30,7 +30,7 @@ pub struct Args {
     /// Workloads of this share of their full size.
     #[arg(long, value_parser = share)]
     scale: Option<f64>,
-    /// Only this workload: random, mixed, video (local); random, mixed, large, link, link-all (sharing); read, cold, list,
+    /// Only this workload: random, mixed, small, video (local); random, mixed, large, link, link-all (sharing); read, cold, list,
     /// write, handles (mount).
     #[arg(long)]
     only: Option<String>,

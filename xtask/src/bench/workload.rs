@@ -21,6 +21,8 @@ enum Kind {
     Random { mib: u64 },
     /// Many files of all sizes, in folders of 200.
     Mixed { files: u64 },
+    /// Very many small text files, in folders of 200: what looking at files costs, not what reading them does.
+    Small { files: u64 },
     /// h264 footage and versions of it.
     Video,
     /// One large incompressible file, and one that is cut into small chunks.
@@ -36,9 +38,14 @@ const LIBRARY: &str = "library.bin preset=256/1K/4K\n";
 const VIDEO_BYTES: [u64; 2] = [98_000_000, 730_000_000];
 
 /// What is versioned here.
-pub fn local(scale: f64) -> [Workload; 3] {
-    [("random", Kind::Random { mib: 2048 }), ("mixed", Kind::Mixed { files: 20_000 }), ("video", Kind::Video)]
-        .map(|(name, kind)| Workload { name, kind, scale })
+pub fn local(scale: f64) -> [Workload; 4] {
+    [
+        ("random", Kind::Random { mib: 2048 }),
+        ("mixed", Kind::Mixed { files: 20_000 }),
+        ("small", Kind::Small { files: 100_000 }),
+        ("video", Kind::Video),
+    ]
+    .map(|(name, kind)| Workload { name, kind, scale })
 }
 
 /// What is shared.
@@ -69,6 +76,7 @@ impl Workload {
         match self.kind {
             Kind::Random { mib } | Kind::Far { mib } => file("random.bin", 1, mib)?,
             Kind::Mixed { files } => mixed(&folder, self.scaled(files))?,
+            Kind::Small { files } => small(&folder, self.scaled(files))?,
             Kind::Video => drop(media::make(&folder, if self.is_small() { Scale::Small } else { Scale::Normal })?),
             Kind::Large { mib, library_mib } => {
                 file("large.bin", 1, mib)?;
@@ -109,6 +117,7 @@ impl Workload {
         match self.kind {
             Kind::Random { mib } | Kind::Far { mib } => self.scaled(mib) << 20,
             Kind::Mixed { files } => self.scaled(files) * 85_000,
+            Kind::Small { files } => self.scaled(files) * 1_100,
             Kind::Video => VIDEO_BYTES[usize::from(!self.is_small())],
             Kind::Large { mib, library_mib } => self.scaled(mib + library_mib) << 20,
         }
@@ -116,7 +125,10 @@ impl Workload {
 
     /// About how many files it has.
     pub fn files(&self) -> u64 {
-        if let Kind::Mixed { files } = self.kind { self.scaled(files) } else { 1 }
+        match self.kind {
+            Kind::Mixed { files } | Kind::Small { files } => self.scaled(files),
+            _ => 1,
+        }
     }
 
     /// How often it is measured.
@@ -133,6 +145,19 @@ impl Workload {
     pub fn is_far(&self) -> bool {
         matches!(self.kind, Kind::Far { .. })
     }
+}
+
+fn small(folder: &Path, files: u64) -> io::Result<()> {
+    let mut sizes = SplitMix64::new(43);
+    for number in 0..files {
+        let sub = folder.join(format!("part-{:03}", number / 200));
+        if number % 200 == 0 {
+            fs::create_dir(&sub)?;
+        }
+        let len = usize::try_from(sizes.between(100, 2000)).unwrap_or(0);
+        fs::write(sub.join(format!("item-{number:06}.json")), random::text(number, len))?;
+    }
+    Ok(())
 }
 
 /// Half small text, a third of middling binaries, few large ones: about 80 KB on average.
