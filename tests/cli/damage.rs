@@ -231,7 +231,8 @@ fn a_lost_index_is_not_taken_for_an_empty_one() {
         let _ = std::fs::remove_file(sandbox.path(".dits").join(name));
     }
     sandbox.write("b.mov", b"b");
-    for command in [&["commit", "-m", "two"][..], &["commit", "-a", "-m", "two"], &["add", "b.mov"]] {
+    let lines = "commit -m two|commit -a -m two|add b.mov|rm a.mov|mv a.mov c.mov|restore --staged a.mov|stash|switch -c x|status|ls-files";
+    for command in lines.split('|').map(|line| line.split(' ')) {
         sandbox.dits(command).exits(6).warns("the index is missing").warns("dits reset");
     }
     std::fs::remove_file(sandbox.path("b.mov")).unwrap();

@@ -40,7 +40,7 @@ fn the_last_line_decides_for_each_attribute() {
     let found = of("*.mov a b=1 -c\nx.* !a b=2\n# x.mov a\n", "d/x.mov");
     let all: Vec<_> = found.iter().collect();
     assert_eq!(all, [("b", &State::Value("2".into())), ("c", &State::Unset)]);
-    assert_eq!(of("a/ x\n", "a"), Attributes::default(), "a pattern for folders matches no file");
+    assert_eq!(of("a/ x\n", "a").iter().count(), 0, "a pattern for folders matches no file");
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Repository {
     /// [`RepoError::LostIndex`], then.
     pub fn check_index_not_lost(&self) -> Result<(), RepoError> {
         let file = self.layout().index();
-        if file.exists() || self.head()?.commit().is_none() {
+        if file.exists() || self.layout().worktree.is_none() || self.head()?.commit().is_none() {
             return Ok(());
         }
         match &self.refs().log(&RefName::head(), 2)?[..] {

@@ -171,8 +171,9 @@ impl Repository {
     /// The staging area, for reading.
     ///
     /// # Errors
-    /// When it is damaged or cannot be read.
+    /// When it is damaged, was lost, or cannot be read.
     pub fn index(&self) -> Result<Index, RepoError> {
+        self.check_index_not_lost()?;
         let mut index = Index::load(&self.layout.index())?;
         index.forget_inodes(self.layout.is_mount());
         Ok(index)
@@ -181,8 +182,18 @@ impl Repository {
     /// The staging area, for changing. Waits a while for another writer.
     ///
     /// # Errors
-    /// When it is damaged, cannot be read, or another process does not let go of it.
+    /// When it is damaged, was lost, cannot be read, or another process does not let go of it.
     pub fn lock_index(&self) -> Result<LockedIndex, RepoError> {
+        let index = self.lock_index_anew()?;
+        self.check_index_not_lost()?;
+        Ok(index)
+    }
+
+    /// The same for who makes it be a commit's files: one that was lost is no loss then.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn lock_index_anew(&self) -> Result<LockedIndex, RepoError> {
         self.lock_index_within(PATIENCE)
     }
 

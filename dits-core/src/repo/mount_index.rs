@@ -12,7 +12,7 @@ impl Repository {
     /// # Errors
     /// When the tree cannot be read or the index cannot be written; then it is as it was.
     pub fn write_mount_index(&self, tree: TreeId, time: i64) -> Result<usize, RepoError> {
-        let mut index = self.lock_index()?;
+        let mut index = self.lock_index_anew()?;
         let mut failed = None;
         let files = tree::diff_recursive(self.store(), None, Some(tree)).map_while(|file| match file {
             Ok(file) => Some(file),

@@ -135,7 +135,6 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<AddPlan<'_>, RepoError> {
         let index = self.lock_index()?;
-        self.check_index_not_lost()?;
         let clock = fs_clock(&self.layout().private)?;
         let wanted = ScanOptions {
             untracked: options.new_files,

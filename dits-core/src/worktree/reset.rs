@@ -54,7 +54,7 @@ impl Repository {
     ) -> Result<ResetReport, RepoError> {
         let _held = self.hold(&[(ObjectKind::Commit, *to.digest())])?;
         let tree = Some(Commit::read(self.store(), to)?.tree);
-        let mut index = self.lock_index()?;
+        let mut index = self.lock_index_anew()?;
         let head = self.head()?;
         let mut files = CheckoutReport::default();
         match mode {
@@ -102,7 +102,7 @@ impl Repository {
     /// # Errors
     /// When the tree cannot be read or a file cannot be written.
     pub fn reset_hard(&self, tree: Option<TreeId>, progress: &dyn Progress) -> Result<CheckoutReport, RepoError> {
-        let mut index = self.lock_index()?;
+        let mut index = self.lock_index_anew()?;
         self.overwrite(&mut index, tree, progress)
     }
 
@@ -139,7 +139,7 @@ impl Repository {
     /// # Errors
     /// When the tree cannot be read or the index cannot be written.
     pub fn reset_index(&self, tree: Option<TreeId>) -> Result<(), RepoError> {
-        let mut index = self.lock_index()?;
+        let mut index = self.lock_index_anew()?;
         self.stage_tree(&mut index, tree)
     }
 

@@ -100,7 +100,7 @@ impl Repository {
         who: &Signature,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
-        let mut index = self.lock_index()?;
+        let mut index = if options.force { self.lock_index_anew()? } else { self.lock_index()? };
         if !options.force {
             self.check_settled(&index)?;
         }
