@@ -11,6 +11,8 @@ use dits_testkit::{Finished, Sandbox, random};
 
 const DITS: &str = env!("CARGO_BIN_EXE_dits");
 const LIMIT: Duration = Duration::from_secs(60);
+/// More calls of one command than these are alike: `gc` removes thousands of files one by one.
+const MANY: usize = 400;
 
 /// The calls that a full disk can refuse.
 const GROWING: &str = "write,pwrite64,writev,pwritev,rename,renameat,renameat2,linkat,symlinkat,mkdir,mkdirat,fsync,\
@@ -116,12 +118,12 @@ impl Rig {
         assert_eq!(outcome, expected, "after {what}; {again}");
     }
 
-    /// Runs the command with `fault` at a sample of the calls it makes (at all of them in the long suite).
+    /// Runs the command with `fault` at a sample of the calls it makes, in the long suite at all or [`MANY`] of them.
     fn at_calls(&self, calls: &str, fault: Fault, sample: usize, verdict: impl Fn(&str, &Finished)) {
         let expected = self.expected();
         let points = strace::points(&self.command(&self.copy()), calls, LIMIT).unwrap();
         let all = std::env::var_os(dits_testkit::LONG).is_some();
-        let wanted = if all { points.len() } else { sample.min(points.len()) };
+        let wanted = if all { MANY } else { sample }.min(points.len());
         for number in 0..wanted {
             // From the first to the last.
             let (call, when) = &points[number * (points.len() - 1) / (wanted - 1).max(1)];
