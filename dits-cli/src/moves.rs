@@ -7,7 +7,7 @@ use dits_core::history::Walk;
 use dits_core::object::CommitId;
 use dits_core::refs::{BRANCHES, REMOTES, RefName, RefStore, TAGS};
 use dits_core::remote::Follow;
-use dits_core::repo::{RepoError, Repository};
+use dits_core::repo::{Head, RepoError, Repository};
 use dits_core::revision::Revision;
 use dits_core::worktree::{CheckoutReport, Destination, NewBranch, SwitchOptions};
 use serde::Serialize;
@@ -170,7 +170,11 @@ pub fn go(
     Journey { to, options, follow }: &Journey,
 ) -> Result<Exit, CliError> {
     let repo = &opened.repo;
-    let before = repo.head()?;
+    let before = match repo.head() {
+        // That is what it is to be mended with.
+        Err(RepoError::NoHead { .. }) if options.force => None,
+        head => Some(head?),
+    };
     let progress = cx.progress();
     let report = repo.switch_with(to, options, &opened.who(cx)?, &progress)?;
     drop(progress);
@@ -187,12 +191,12 @@ pub fn go(
         cx.out().json(command, &Answer { branch, commit, created, upstream, files })?;
         return Ok(Exit::Ok);
     }
-    if let (None, Some(old)) = (before.branch(), before.commit())
-        && before.commit() != after.commit()
+    if let Some(Head::Detached { commit: old }) = before
+        && Some(old) != after.commit()
     {
         say_left_behind(repo, cx, old)?;
     }
-    let same = before.branch() == after.branch();
+    let same = before.as_ref().is_some_and(|before| before.branch() == after.branch());
     match to {
         Destination::Branch(branch) => {
             let name = branch.short();
@@ -204,7 +208,7 @@ pub fn go(
             });
         }
         Destination::Commit(commit) => {
-            if before.branch().is_some() {
+            if before.as_ref().and_then(Head::branch).is_some() {
                 cx.note(detached_note(options.named.as_deref().unwrap_or("this commit")));
             }
             cx.note(format!("HEAD is now at {}", describe(repo, *commit)?));

@@ -194,15 +194,62 @@ fn damaged_refs_come_back_from_their_logs() {
     let said = sandbox.dits(["fsck"]).exits(6).says("`dits fsck --repair`").out();
     assert_eq!(said.matches("is damaged").count(), 5, "each is named: {said}");
     sandbox.dits(["commit", "--allow-empty", "-m", "x"]).exits(6).warns("`dits fsck --repair`");
-    let repaired = sandbox.dits(["fsck", "--repair"]).ok().says("`HEAD` is back").says("the branch `main`").out();
+    let repaired = sandbox.dits(["fsck", "--repair"]).ok().says("HEAD is on the branch `main` again").out();
     assert!(repaired.contains("v1 aside") && repaired.contains("nothing is damaged"), "{repaired}");
     assert_eq!((id("main"), id("other")), (main, other));
     sandbox.dits(["status"]).ok().says("On branch main");
     sandbox.dits(["-C", "../elsewhere", "status"]).ok().says("On branch other");
     sandbox.dits(["tag", "v1", "HEAD~1"]).ok();
     fs::remove_file(sandbox.path(".dits/refs/branches/main")).unwrap();
-    sandbox.dits(["fsck", "--repair"]).ok().says("`refs/branches/main` is back");
+    sandbox.dits(["fsck", "--repair"]).ok().says("`refs/branches/main` is at");
     sandbox.dits(["fsck"]).ok();
+}
+
+#[test]
+fn head_comes_back_to_where_its_log_tells_and_nowhere_else() {
+    let sandbox = repository();
+    sandbox.dits(["branch", "other"]).ok();
+    let repair = || {
+        fs::write(sandbox.path(".dits/refs/HEAD"), "garbage").unwrap();
+        sandbox.dits(["fsck", "--repair"]).ok().out()
+    };
+    let branch = || sandbox.dits(["branch", "--show-current"]).ok().out();
+    repair();
+    assert_eq!(branch(), "main\n", "another branch is at the same commit");
+    sandbox.dits(["switch", "-q", "other"]).ok();
+    repair();
+    assert_eq!(branch(), "other\n");
+    sandbox.dits(["switch", "-q", "--detach", "main"]).ok();
+    assert!(repair().contains("it is detached at"), "it was on no branch");
+    assert_eq!(branch(), "");
+    sandbox.dits(["switch", "-q", "main"]).ok();
+    sandbox.dits(["worktree", "add", "../elsewhere", "other"]).ok();
+    fs::write(sandbox.path(".dits/worktrees/elsewhere/HEAD"), "garbage").unwrap();
+    sandbox.dits(["fsck", "--repair"]).exits(6).says("`dits switch -f BRANCH`");
+    sandbox.dits(["-C", "../elsewhere", "switch", "-qf", "other"]).ok();
+    sandbox.dits(["fsck"]).ok();
+    // A new repository has no log yet.
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_dits"));
+    sandbox.dits(["init", "-q"]).ok();
+    fs::write(sandbox.path(".dits/refs/HEAD"), "garbage").unwrap();
+    sandbox.dits(["fsck", "--repair"]).ok();
+    sandbox.dits(["status"]).ok().says("On branch main");
+}
+
+#[test]
+fn a_branch_whose_commit_is_lost_goes_back_to_one_that_is_whole_and_says_so() {
+    let sandbox = repository();
+    let before = sandbox.dits(["rev-parse", "HEAD"]).ok().out();
+    sandbox.dits(["commit", "--allow-empty", "-m", "Lost"]).ok();
+    let lost = sandbox.dits(["rev-parse", "HEAD"]).ok().out();
+    let id = lost.trim();
+    fs::write(sandbox.path(".dits/manifests").join(&id[..2]).join(&id[2..]), "garbage").unwrap();
+    fs::write(sandbox.path(".dits/refs/branches/main"), "garbage").unwrap();
+    let said = sandbox.dits(["fsck", "--repair"]).exits(6).says("it is at an older commit now").out();
+    assert!(said.contains(&format!("`refs/branches/main` was at {id}")), "{said}");
+    assert_eq!(sandbox.dits(["rev-parse", "HEAD"]).ok().out(), before);
+    sandbox.dits(["reflog", "main"]).ok().says("fsck: the newer commit is lost");
+    sandbox.dits(["status"]).ok();
 }
 
 #[test]
@@ -231,7 +278,7 @@ fn a_lost_index_is_not_taken_for_an_empty_one() {
         let _ = std::fs::remove_file(sandbox.path(".dits").join(name));
     }
     sandbox.write("b.mov", b"b");
-    let lines = "commit -m two|commit -a -m two|add b.mov|rm a.mov|mv a.mov c.mov|restore --staged a.mov|stash|switch -c x|status|ls-files";
+    let lines = "commit -m two|commit -a -m two|add b.mov|rm a.mov|mv a.mov c.mov|restore --staged a.mov|stash|reset --soft HEAD|status|ls-files";
     for command in lines.split('|').map(|line| line.split(' ')) {
         sandbox.dits(command).exits(6).warns("the index is missing").warns("dits reset");
     }

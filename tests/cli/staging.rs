@@ -275,6 +275,6 @@ fn an_attribute_that_cannot_be_is_told_with_its_file() {
     let sandbox = repository();
     sandbox.write(".ditsattributes", "*.bin preset=nosuch\n");
     sandbox.write("one.bin", "x");
-    sandbox.dits(["add", "."]).exits(2).warns("one.bin: the attribute `preset`").warns("dits check-attr -a one.bin");
+    sandbox.dits(["add", "."]).exits(2).warns("one.bin: the attribute `preset`").warns("dits check-attr -a");
     sandbox.dits(["check-attr", "-a", "one.bin"]).ok().says("preset: nosuch");
 }

@@ -68,6 +68,22 @@ fn an_index_that_was_lost_is_told_from_one_that_never_was() {
         let _ = fs::remove_file(sandbox.path(".dits").join(file));
     }
     sandbox.dits(["fsck"]).exits(6).says("the index is missing");
+    sandbox.dits(["add", "."]).exits(6).warns("`dits reset`");
+    let bare = |args: &[&str]| sandbox.dits(args).ok();
+    bare(&["reset", "-q"]);
+    bare(&["clone", "-q", ".", "../whole"]);
+    bare(&["clone", "-qn", ".", "../empty"]);
+    for file in ["index", "index.journal"] {
+        let _ = fs::remove_file(sandbox.beside("whole/.dits").join(file));
+    }
+    // A clone that never committed has lost it all the same.
+    sandbox.dits(["-C", "../whole", "add", "."]).exits(6).warns("`dits reset`");
+    // In one without checkout there is nothing to lose yet.
+    bare(&["-C", "../empty", "status"]);
+    bare(&["-C", "../empty", "branch", "-m", "trunk"]);
+    bare(&["-C", "../empty", "fsck"]);
+    bare(&["-C", "../empty", "switch", "-q", "-c", "mine"]);
+    assert!(sandbox.beside("empty/a").exists());
 }
 
 #[test]

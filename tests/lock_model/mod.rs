@@ -97,7 +97,7 @@ impl World {
             Arc::new(Locks::new(store(&bare.layout().common), clock))
         };
         let world = Self { servers: [server(), server()], bare, clone, now: Arc::clone(&now), _dir: dir };
-        let first = world.commit(None, "a.umap", b"0");
+        let first = world.commit(None, "a.umap", Some(b"0"));
         assert_eq!(world.push(0, 0, None, first, &BTreeMap::new()), UpdateOutcome::Done);
         world
     }
@@ -113,20 +113,35 @@ impl World {
         }
     }
 
-    /// A version on `parent` in which one file is another.
-    fn commit(&self, parent: Option<CommitId>, file: &str, content: &[u8]) -> CommitId {
+    /// A version on `parent` in which one file is another, or gone.
+    fn commit(&self, parent: Option<CommitId>, file: &str, content: Option<&[u8]>) -> CommitId {
         if let Some(parent) = parent {
             let edit = RefEdit::set(RefName::branch("main").unwrap(), Expected::Any, Target::Id(*parent.digest()));
             self.clone.refs().transaction(vec![edit]).unwrap();
             let tree = Commit::read(self.clone.store(), parent).unwrap().tree;
             self.clone.reset_hard(Some(tree), &Silent).unwrap();
         }
-        std::fs::write(self.clone.layout().worktree.as_ref().unwrap().join(file), content).unwrap();
+        let path = self.clone.layout().worktree.as_ref().unwrap().join(file);
+        match content {
+            Some(content) => std::fs::write(path, content).unwrap(),
+            None => std::fs::remove_file(path).unwrap(),
+        }
         self.clone.add(&Everything, AddOptions::default(), &Silent).unwrap();
         let who = Signature::new("A", "a@b", 1, 0).unwrap();
         let (author, committer) = (who.clone(), who);
         let options = CommitOptions { author, committer, message: "m".into(), amend: false, allow_empty: true };
         self.clone.commit(&options).unwrap().id
+    }
+
+    /// The same as a merge of what was made on `base`.
+    fn merge(&self, parent: CommitId, base: CommitId, file: &str, content: Option<&[u8]>) -> CommitId {
+        let made = self.commit(Some(parent), file, content);
+        let side = self.commit(Some(base), "side", Some(made.to_string().as_bytes()));
+        let merged = Commit { parents: vec![parent, side], ..Commit::read(self.clone.store(), made).unwrap() };
+        let writer = self.clone.writer().unwrap();
+        let id = merged.write(&writer).unwrap();
+        writer.finish().unwrap();
+        id
     }
 
     fn version(&self, commit: CommitId, file: &str) -> Option<FileVersion> {
@@ -217,7 +232,11 @@ pub fn in_order(store: &dyn Fn(&Path) -> Box<dyn LockStore>, seed: u64, requests
             0..45 => ("lock", lock(&world, &mut model, &mut random, server, client, file)),
             45..60 => ("unlock", unlock(&world, &mut model, server, client, file, false)),
             60..65 => ("steal", unlock(&world, &mut model, server, client, file, true)),
-            65..75 => ("push", push(&world, &mut model, server, client, file, step)),
+            65..75 => {
+                let how =
+                    [How::Change, How::Change, How::Delete, How::Merge, How::MergeDelete][random.below(5) as usize];
+                (how.name(), push(&world, &mut model, server, client, file, (how, step)))
+            }
             75..90 => {
                 model.base[client] = Some(world.tip());
                 continue;
@@ -233,6 +252,8 @@ pub fn in_order(store: &dyn Fn(&Path) -> Box<dyn LockStore>, seed: u64, requests
     if requests >= 1000 {
         for seen in
             ["lock Granted", "lock Held", "lock Stale", "push Granted", "push Held", "push Token", "unlock Held"]
+                .into_iter()
+                .chain(["push of a merge Granted", "push of a merge Held", "deletion Granted", "deletion Held"])
         {
             assert!(counts.contains_key(seen), "never saw {seen}: {counts:?}");
         }
@@ -309,6 +330,27 @@ fn unlock(
     (expected, found)
 }
 
+/// What a push does with a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Change,
+    Delete,
+    /// The client merges its version of the project with the newest one, and changes the file.
+    Merge,
+    MergeDelete,
+}
+
+impl How {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Change => "push",
+            Self::Delete => "deletion",
+            Self::Merge => "push of a merge",
+            Self::MergeDelete => "deletion by a merge",
+        }
+    }
+}
+
 /// Pushes a change of one file with every token that the client ever got and believes in.
 fn push(
     world: &World,
@@ -316,9 +358,13 @@ fn push(
     server: usize,
     client: usize,
     file: &'static str,
-    step: usize,
+    (how, step): (How, usize),
 ) -> (Answer, Answer) {
-    let (tip, base) = (world.tip(), model.base[client].unwrap());
+    let (tip, own_base) = (world.tip(), model.base[client].unwrap());
+    let merges = matches!(how, How::Merge | How::MergeDelete);
+    let base = if merges { tip } else { own_base };
+    // What is not there cannot be deleted.
+    let deletes = matches!(how, How::Delete | How::MergeDelete) && world.version(base, file).is_some();
     let held = model.live(file, world.now()).clone();
     let others = held.iter().any(|lock| lock.client != client);
     let token = model.tokens.get(&(client, file)).copied();
@@ -329,7 +375,12 @@ fn push(
         () if own == token => Answer::Granted,
         () => Answer::Token,
     };
-    let new = world.commit(Some(base), file, format!("{step}").as_bytes());
+    let content = format!("{step}");
+    let content = (!deletes).then_some(content.as_bytes());
+    let new = match merges {
+        true => world.merge(tip, own_base, file, content),
+        false => world.commit(Some(base), file, content),
+    };
     let tokens = model.tokens.iter().filter(|((whose, _), _)| *whose == client);
     let tokens = tokens.map(|((_, file), fence)| (*file, *fence)).collect();
     let found = match world.push(server, client, Some(base), new, &tokens) {

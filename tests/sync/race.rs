@@ -56,6 +56,7 @@ fn of_two_pushes_to_one_ref_one_wins() {
                     let rig = Rig::new();
                     rig.fetch(&server).unwrap();
                     rig.set("refs/branches/main", base);
+                    rig.check_out();
                     rig.write("f", &bytes(round * 10 + i, 200_000)).commit("mine");
                     thread::spawn(move || {
                         let push = |link: &dyn dits_sync::link::Link| rig.push_over(link, "main", false, false);

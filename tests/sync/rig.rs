@@ -70,6 +70,11 @@ impl Rig {
         self.repo.commit(&options).unwrap().id
     }
 
+    /// Makes the files be those of HEAD.
+    pub fn check_out(&self) {
+        self.repo.reset_hard(self.repo.head_tree().unwrap(), &Silent).unwrap();
+    }
+
     pub fn set(&self, name: &str, id: Digest) {
         let name = RefName::parse(name).unwrap();
         self.repo.refs().transaction(vec![RefEdit::set(name, Expected::Any, Target::Id(id))]).unwrap();

@@ -16,7 +16,7 @@ use crate::output::size::{format_bytes, plural};
 #[command(after_help = "Examples:
   dits fsck
   dits fsck --full                 read and verify every byte
-  dits fsck --repair               set damaged files aside and save what is good in them")]
+  dits fsck --repair               set damaged files aside, save what is good in them, bring back refs")]
 pub struct Args {
     /// Read and verify every byte of every object
     #[arg(long)]
@@ -24,7 +24,7 @@ pub struct Args {
     /// List objects that nothing refers to
     #[arg(long)]
     unreachable: bool,
-    /// Save what is good in damaged files, set these aside, and make anew what can be; with this every byte is read
+    /// Save what is good in damaged files, set these aside, and make anew what can be: refs by their logs. Every byte is read
     #[arg(long)]
     repair: bool,
 }
@@ -101,13 +101,17 @@ fn tell(report: &FsckReport, args: &Args, cx: &Context) -> Result<(), CliError> 
     }
     // One remedy for many findings is told once, after the last of them.
     let findings = &report.findings;
-    for alike in findings.chunk_by(|one, next| one.remedy.is_some() && one.remedy == next.remedy) {
-        for finding in alike.iter().take(SHOWN) {
+    for alike in findings
+        .chunk_by(|one, next| one.remedy.is_some() && (&one.remedy, one.severity) == (&next.remedy, next.severity))
+    {
+        // What is in files is not so many.
+        let most = if alike[0].file.is_none() { SHOWN } else { alike.len() };
+        for finding in alike.iter().take(most) {
             let file = finding.file.as_ref().map(|file| file.display().to_string());
             let place = file.filter(|file| !finding.what.contains(file)).map_or(String::new(), |f| format!("{f}: "));
             writeln!(cx.out(), "{}: {place}{}", name(finding.severity), finding.what)?;
         }
-        if let Some(more @ 1..) = alike.len().checked_sub(SHOWN) {
+        if let Some(more @ 1..) = alike.len().checked_sub(most) {
             writeln!(cx.out(), "…and {more} more like these; `--json` has all")?;
         }
         if let Some(remedy) = &alike[0].remedy {

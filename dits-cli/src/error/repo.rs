@@ -21,8 +21,8 @@ impl From<RepoError> for CliError {
         match error {
             RepoError::Io(error) => error.into(),
             RepoError::Store(error) => error.into(),
-            RepoError::Damaged { ref path, .. } => {
-                let hint = format!("`dits fetch {path}` brings it from a remote that still has it");
+            RepoError::Damaged { .. } => {
+                let hint = "then `dits fetch FILE`: it comes back from a worktree or a remote that still has it";
                 Self::new(Exit::Corruption, error.to_string()).hint(super::store::LOOK).hint(hint)
             }
             RepoError::Ref(error) => error.into(),
@@ -185,11 +185,8 @@ fn hints(error: &RepoError) -> Vec<String> {
                 format!("if it is gone for good: dits branch --unset-upstream {branch}"),
             ];
         }
-        RepoError::Attribute(error) => {
-            return vec![format!(
-                "it is in a `.ditsattributes` or `.dits/info/attributes`: dits check-attr -a {}",
-                error.path
-            )];
+        RepoError::Attribute(_) => {
+            &["it is in a `.ditsattributes` or `.dits/info/attributes`; `dits check-attr -a FILE` shows what holds"]
         }
         RepoError::Record(_) => &["`dits fsck` shows what is damaged"],
         _ => &[],

@@ -100,7 +100,12 @@ impl<F: FolderFiles> LockView<F> {
 
 /// What the branch that this worktree is on is called where it is pushed to.
 fn branch_there(repo: &Repository) -> Result<Option<RefName>, RepoError> {
-    let Some(branch) = repo.head()?.branch().cloned() else { return Ok(None) };
+    let head = match repo.head() {
+        // It is about to be made anew.
+        Err(RepoError::NoHead { .. }) => return Ok(None),
+        head => head?,
+    };
+    let Some(branch) = head.branch().cloned() else { return Ok(None) };
     let upstream = repo.upstream(&branch)?.and_then(|upstream| RefName::parse(&upstream.follow.merge).ok());
     Ok(Some(upstream.unwrap_or(branch)))
 }

@@ -94,21 +94,17 @@ impl Repository {
         }
     }
 
-    /// Fails if there is no index where there was one: taken for an empty one, the next commit would lack all that is not added
-    /// again. Where HEAD has not moved and nothing was committed, as in a clone without checkout, there never was one.
+    /// Fails if there is no index where there should be one: taken for an empty one, the next commit would lack all that is
+    /// not added again.
     ///
     /// # Errors
     /// [`RepoError::LostIndex`], then.
     pub fn check_index_not_lost(&self) -> Result<(), RepoError> {
         let file = self.layout().index();
-        if file.exists() || self.layout().worktree.is_none() || self.head()?.commit().is_none() {
+        if file.exists() || !self.layout().needs_index() || self.head()?.commit().is_none() {
             return Ok(());
         }
-        match &self.refs().log(&RefName::head(), 2)?[..] {
-            [] => Ok(()),
-            [only] if !only.message.starts_with("commit") => Ok(()),
-            _ => Err(RepoError::LostIndex { file }),
-        }
+        Err(RepoError::LostIndex { file })
     }
 
     /// The tree of HEAD; `None` before the first commit.

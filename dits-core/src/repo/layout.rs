@@ -89,6 +89,18 @@ impl Layout {
         self.private != self.common && self.private.join(super::mounted::PLACE).is_file()
     }
 
+    /// Whether there is something that an index tells about once HEAD has a commit: files, or what was written in a mount.
+    /// Without, as in a clone without checkout, there need be none.
+    #[must_use]
+    pub fn needs_index(&self) -> bool {
+        let Some(top) = &self.worktree else { return false };
+        if self.is_mount() {
+            return crate::overlay::log_path(&self.private).exists();
+        }
+        // What cannot be looked into may have files.
+        fs::read_dir(top).map_or(true, |mut all| all.any(|entry| entry.map_or(true, |entry| entry.file_name() != DITS)))
+    }
+
     /// The private folder that a `.dits` file which says this leads to.
     #[must_use]
     pub fn link_target(text: &[u8]) -> Option<PathBuf> {

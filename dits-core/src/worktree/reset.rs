@@ -54,7 +54,7 @@ impl Repository {
     ) -> Result<ResetReport, RepoError> {
         let _held = self.hold(&[(ObjectKind::Commit, *to.digest())])?;
         let tree = Some(Commit::read(self.store(), to)?.tree);
-        let mut index = self.lock_index_anew()?;
+        let mut index = if mode == ResetMode::Soft { self.lock_index()? } else { self.lock_index_anew()? };
         let head = self.head()?;
         let mut files = CheckoutReport::default();
         match mode {

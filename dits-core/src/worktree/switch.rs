@@ -100,7 +100,7 @@ impl Repository {
         who: &Signature,
         progress: &dyn Progress,
     ) -> Result<CheckoutReport, RepoError> {
-        let mut index = if options.force { self.lock_index_anew()? } else { self.lock_index()? };
+        let mut index = self.lock_index_anew()?;
         if !options.force {
             self.check_settled(&index)?;
         }
@@ -152,7 +152,12 @@ impl Repository {
                 (Target::Symbolic(branch.clone()), digest)
             }
         };
-        let named = options.named.clone().unwrap_or_else(|| describe(to));
+        // The name of a branch in the log means that HEAD is on it.
+        let is_branch =
+            |name: &String| RefName::branch(name).is_ok_and(|name| matches!(self.refs().read(&name), Ok(Some(_))));
+        let detaches = matches!(to, Destination::Commit(_));
+        let named = options.named.clone().filter(|name| !(detaches && is_branch(name)));
+        let named = named.unwrap_or_else(|| describe(to));
         let old = self.refs().read(&RefName::head())?;
         let log = LogLine {
             old: self.refs().resolve(&RefName::head())?.map(|(_, digest)| digest),
@@ -264,7 +269,11 @@ impl Repository {
     /// # Errors
     /// When HEAD is damaged.
     pub fn describe_head(&self) -> Result<String, RepoError> {
-        let head = self.head()?;
+        let head = match self.head() {
+            // It is about to be made anew.
+            Err(RepoError::NoHead { .. }) => return Ok("HEAD".to_owned()),
+            head => head?,
+        };
         Ok(match (head.branch(), head.commit()) {
             (Some(branch), _) => branch.short().to_owned(),
             (None, Some(commit)) => commit.to_string(),

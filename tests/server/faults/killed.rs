@@ -163,15 +163,14 @@ impl Scene {
     }
 }
 
-/// How many bytes have come for a process's network namespace and wait in its sockets.
+/// How many bytes have come over TCP for a process's network namespace and wait in its sockets.
 fn unread(process: u32) -> u64 {
     let waiting = |line: &str| {
         let (_, queue) = line.split_whitespace().nth(4)?.split_once(':')?;
         u64::from_str_radix(queue, 16).ok()
     };
     // A process that has ended has none.
-    let table = |kind| std::fs::read_to_string(format!("/proc/{process}/net/{kind}")).unwrap_or_default();
-    ["tcp", "udp"].map(|kind| table(kind).lines().filter_map(waiting).sum::<u64>()).iter().sum()
+    std::fs::read_to_string(format!("/proc/{process}/net/tcp")).unwrap_or_default().lines().filter_map(waiting).sum()
 }
 
 fn copy(from: &Path, to: &Path) {

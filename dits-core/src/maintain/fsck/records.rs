@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use super::{FsckReport, Severity};
 use crate::index::{Index, IndexError};
-use crate::overlay;
 use crate::record::RecordError;
 use crate::refs::{FolderRefs, RefError, RefName, RefStore, Target};
-use crate::repo::{DITS, Layout, Pending, RepoError, Repository, place_of};
+use crate::repo::{Layout, Pending, RepoError, Repository, place_of};
 
 const ANEW: &str = "run `dits fsck --repair`: it sets a ref to where its log has it last. One without a log, such as a tag, \
                     is only set aside; then set it anew with `dits tag NAME COMMIT`";
@@ -104,13 +103,6 @@ fn check_log_has_ref(refs: &FolderRefs, name: &RefName, report: &mut FsckReport)
     Ok(())
 }
 
-/// Whether the worktree has anything besides the repository. What cannot be looked into may have.
-fn has_files(layout: &Layout) -> bool {
-    let Some(top) = &layout.worktree else { return false };
-    std::fs::read_dir(top)
-        .map_or(true, |mut all| all.any(|entry| entry.map_or(true, |entry| entry.file_name() != DITS)))
-}
-
 /// HEAD must be there, and where it names a commit there must be an index.
 fn check_head(refs: &FolderRefs, layout: &Layout, bare: bool, report: &mut FsckReport) -> Result<(), RepoError> {
     let head = RefName::head();
@@ -122,13 +114,11 @@ fn check_head(refs: &FolderRefs, layout: &Layout, bare: bool, report: &mut FsckR
         return Ok(());
     };
     let Ok(resolved) = refs.resolve(&head) else { return Ok(()) };
-    // A mount that can only be read stages nothing.
-    let reads = layout.is_mount() && !overlay::log_path(&layout.private).exists();
-    if resolved.is_some() && !bare && !reads && !layout.index().exists() {
+    // A mount that can only be read stages nothing, and a bare repository neither.
+    let stages = layout.needs_index() || !(bare || layout.is_mount());
+    if resolved.is_some() && stages && !layout.index().exists() {
         let what = "the index is missing: what was staged is not known".to_owned();
-        // A clone without checkout has none, and lacks nothing: HEAD has not moved and there are no files yet.
-        let moved = refs.log(&head, 2).is_ok_and(|log| log.len() > 1);
-        let severity = if moved || has_files(layout) { Severity::Error } else { Severity::Warning };
+        let severity = if layout.needs_index() { Severity::Error } else { Severity::Warning };
         report.add(severity, Some(layout.index()), what, Some("run `dits reset` to make it from HEAD"));
     }
     if let (Target::Symbolic(branch), None) = (&target, resolved)

@@ -1,7 +1,7 @@
 //! `dits fsck --repair`: what can be put right without guessing.
 //!
 //! Damaged packs and loose objects are moved to `.dits/damaged`, after what is good in them was saved to a new pack: as
-//! long as they stand where objects are looked for, an object in them would not be stored again.
+//! long as they stand where objects are looked for, an object in them would not be stored again. Refs come back from their logs.
 
 use std::fs;
 use std::path::Path;
@@ -21,8 +21,6 @@ impl Repository {
     ) -> Result<(), RepoError> {
         let depth = if options.full { Depth::EveryByte } else { Depth::Structure };
         progress.stage("Repairing", None, None);
-        // First, because it takes no time, and the rest reads every byte.
-        self.repair_refs(report)?;
         for odb in [&self.store().content, &self.store().meta] {
             self.repair_packs(odb, depth, report, progress)?;
             self.repair_loose(odb, depth, report, progress)?;
@@ -36,7 +34,8 @@ impl Repository {
                 report.repaired.push(format!("made the merged index in {} anew", odb.dir().display()));
             }
         }
-        self.repair_condemned(report)
+        self.repair_condemned(report)?;
+        self.repair_refs(report)
     }
 
     fn repair_packs(
