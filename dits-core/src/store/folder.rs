@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use memmap2::Mmap;
 use tempfile::NamedTempFile;
@@ -52,6 +53,19 @@ pub struct Listed {
 /// Changes whenever the list of stored files does (and sometimes without).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp([i64; 4]);
+
+/// The clocks of file systems do not tick more slowly than that.
+const TICK: Duration = Duration::from_millis(20);
+
+impl Stamp {
+    /// Whether the list has changed so lately that another change may not be seen by its stamp.
+    pub(super) fn is_recent(&self) -> bool {
+        let [seconds, nanos, ..] = self.0.map(|part| u64::try_from(part).unwrap_or(0));
+        let changed = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(nanos);
+        // By a clock that is ahead it is never so: nobody would wait for that.
+        SystemTime::now().duration_since(changed).is_ok_and(|age| age < TICK)
+    }
+}
 
 /// A place for packs and the merged index: whole files that are written once, read in ranges, listed and deleted.
 /// A folder is the first implementation; object storage fits the same interface.

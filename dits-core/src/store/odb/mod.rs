@@ -155,9 +155,9 @@ impl Odb {
         Ok(view)
     }
 
-    /// A new view if the folder of packs has changed since `seen` was made: one system call when it has not.
+    /// A new view if the folder of packs has changed since `seen` was made, or may have: one system call when it has not.
     fn changed_since(&self, seen: &View) -> Result<Option<Arc<View>>, StoreError> {
-        if self.inner.packs.stamp()? == seen.stamp { Ok(None) } else { self.reload().map(Some) }
+        if !seen.is_racy && self.inner.packs.stamp()? == seen.stamp { Ok(None) } else { self.reload().map(Some) }
     }
 
     /// Whether an object is there. It may still be damaged.
@@ -268,16 +268,19 @@ impl Odb {
 
     /// Finds the first copy of an object that `accept` takes, given its frame and the file it lies in.
     fn with_frame(&self, kind: ObjectKind, digest: &Digest, accept: &mut Accept<'_>) -> Result<(), StoreError> {
-        let first = match self.with_frame_in(&self.view(), digest, accept) {
-            Ok(true) => return Ok(()),
-            Ok(false) => None,
-            Err(e) => Some(e),
-        };
-        // Another process may have packed or moved it meanwhile: look again before saying that it is lost.
-        match self.with_frame_in(&*self.reload()?, digest, accept) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(first.unwrap_or(StoreError::Missing { kind, digest: *digest })),
-            Err(e) => Err(e),
+        let mut view = self.view();
+        loop {
+            let failed = match self.with_frame_in(&view, digest, accept) {
+                Ok(true) => return Ok(()),
+                Ok(false) => None,
+                Err(e) => Some(e),
+            };
+            // Another process may have packed or moved it meanwhile, and again while this one looked: only where nothing has
+            // changed it is lost.
+            match self.changed_since(&view)? {
+                Some(fresh) => view = fresh,
+                None => return Err(failed.unwrap_or(StoreError::Missing { kind, digest: *digest })),
+            }
         }
     }
 

@@ -50,6 +50,8 @@ impl Slot {
 pub(super) struct View {
     store: Arc<dyn PackStore>,
     pub(super) stamp: Option<Stamp>,
+    /// The folder had changed just before: what changes right after may get the same stamp.
+    pub(super) is_racy: bool,
     slots: HashMap<PackId, Arc<Slot>>,
     uncovered: Vec<Arc<Slot>>,
     merged: Option<Merged>,
@@ -63,6 +65,7 @@ impl View {
     pub(super) fn load(store: Arc<dyn PackStore>, old: Option<&Self>) -> Result<Self, StoreError> {
         // First the stamp: what changes while the list is read then counts as a change after it.
         let stamp = store.stamp()?;
+        let is_racy = stamp.is_some_and(|stamp| stamp.is_recent());
         let mut slots = HashMap::new();
         let mut has_merged = false;
         for file in store.list()? {
@@ -86,7 +89,7 @@ impl View {
         let mut uncovered: Vec<_> = slots.values().filter(|slot| !covered.contains(&slot.id)).cloned().collect();
         uncovered.sort_unstable_by_key(|slot| slot.id);
         let opened = AtomicUsize::new(slots.values().filter(|slot| slot.is_open()).count());
-        Ok(Self { store, stamp, slots, uncovered, merged: index, broken_merged, opened })
+        Ok(Self { store, stamp, is_racy, slots, uncovered, merged: index, broken_merged, opened })
     }
 
     /// All packs, in no particular order.

@@ -6,6 +6,7 @@ mod collect;
 mod damage;
 mod decoders;
 mod golden;
+mod moving;
 mod round_trip;
 mod search;
 
