@@ -78,6 +78,10 @@ pub fn environment(command: &mut Command, place: &Path) {
     }
 }
 
+/// git would pack what it has in a process of its own, beside what is measured next.
+const NO_GC: &[&str] = &["config", "gc.auto", "0"];
+const NO_MAINTENANCE: &[&str] = &["config", "maintenance.auto", "false"];
+
 /// Every file goes through git-lfs, except this one.
 pub const LFS_ATTRIBUTES: &str = "* filter=lfs diff=lfs merge=lfs -text\n.gitattributes !filter !diff !merge text\n";
 
@@ -97,8 +101,8 @@ impl<'a> Trial<'a> {
         fs::create_dir_all(trial.place.join("home"))?;
         let repo = trial.repository().display().to_string();
         let commands: &[&[&str]] = match tool.name {
-            "git" => &[&["init", "-q"]],
-            "git-lfs" => &[&["init", "-q"], &["lfs", "install", "--local"]],
+            "git" => &[&["init", "-q"], NO_GC, NO_MAINTENANCE],
+            "git-lfs" => &[&["init", "-q"], NO_GC, NO_MAINTENANCE, &["lfs", "install", "--local"]],
             "restic" => &[&["-q", "-r", &repo, "init"]],
             "borg" => &[&["init", "-e", "none", &repo]],
             _ => &[&["init"]],
