@@ -87,9 +87,11 @@ async fn say_goodbye(connection: &Connection) {
     let sent = || connection.stats().udp_tx.datagrams;
     let before = sent();
     connection.close(DONE, b"");
+    // The other side has said it first: then this one says nothing more.
+    let is_over = || connection.stats().frame_rx.connection_close > 0;
     let mut last = false;
     for attempt in 0..LAST_WORDS {
-        if last || connection.close_reason() != Some(ConnectionError::LocallyClosed) {
+        if last || is_over() || connection.close_reason() != Some(ConnectionError::LocallyClosed) {
             return;
         }
         // What was counted may be something that was sent just before, or wait for the socket: a moment more.
