@@ -38,6 +38,8 @@ struct World {
     bare: Repository,
     clone: Repository,
     now: Arc<AtomicI64>,
+    /// How many commits there are.
+    made: AtomicI64,
 }
 
 /// A request must have been answered with this.
@@ -96,7 +98,14 @@ impl World {
             let clock: Clock = Arc::new(move || now.load(Ordering::SeqCst));
             Arc::new(Locks::new(store(&bare.layout().common), clock))
         };
-        let world = Self { servers: [server(), server()], bare, clone, now: Arc::clone(&now), _dir: dir };
+        let world = Self {
+            servers: [server(), server()],
+            bare,
+            clone,
+            now: Arc::clone(&now),
+            made: AtomicI64::new(1),
+            _dir: dir,
+        };
         let first = world.commit(None, "a.umap", Some(b"0"));
         assert_eq!(world.push(0, 0, None, first, &BTreeMap::new()), UpdateOutcome::Done);
         world
@@ -127,7 +136,8 @@ impl World {
             None => std::fs::remove_file(path).unwrap(),
         }
         self.clone.add(&Everything, AddOptions::default(), &Silent).unwrap();
-        let who = Signature::new("A", "a@b", 1, 0).unwrap();
+        // No two commits are one, also where they do the same.
+        let who = Signature::new("A", "a@b", self.made.fetch_add(1, Ordering::SeqCst), 0).unwrap();
         let (author, committer) = (who.clone(), who);
         let options = CommitOptions { author, committer, message: "m".into(), amend: false, allow_empty: true };
         self.clone.commit(&options).unwrap().id

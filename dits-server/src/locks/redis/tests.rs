@@ -67,6 +67,9 @@ fn each_request_is_answered_as_the_model_says() {
         Box::new(RedisLocks::new(server(address, "dits").unwrap(), "dits", &folder.display().to_string()))
     };
     model::in_order(&store, 5, 250);
+    if dits_testkit::long("ten_thousand_requests_are_answered_as_the_model_says") {
+        model::in_order(&store, 98, 10_000);
+    }
     model::at_once(&store, 40);
 }
 
