@@ -41,7 +41,7 @@ struct Answer {
     verified_bytes: u64,
 }
 
-/// How many findings with one remedy are shown: a lost pack has thousands of chunks.
+/// How many findings with one remedy that are in no file are shown: a lost pack has thousands of chunks.
 const SHOWN: usize = 20;
 
 #[derive(Serialize)]
@@ -104,14 +104,19 @@ fn tell(report: &FsckReport, args: &Args, cx: &Context) -> Result<(), CliError> 
     for alike in findings
         .chunk_by(|one, next| one.remedy.is_some() && (&one.remedy, one.severity) == (&next.remedy, next.severity))
     {
-        // What is in files is not so many.
-        let most = if alike[0].file.is_none() { SHOWN } else { alike.len() };
-        for finding in alike.iter().take(most) {
+        // What is in files is not so many, and each of them is named.
+        let (mut shown, mut more) = (0, 0);
+        for finding in alike {
+            if finding.file.is_none() && shown == SHOWN {
+                more += 1;
+                continue;
+            }
+            shown += usize::from(finding.file.is_none());
             let file = finding.file.as_ref().map(|file| file.display().to_string());
             let place = file.filter(|file| !finding.what.contains(file)).map_or(String::new(), |f| format!("{f}: "));
             writeln!(cx.out(), "{}: {place}{}", name(finding.severity), finding.what)?;
         }
-        if let Some(more @ 1..) = alike.len().checked_sub(most) {
+        if more > 0 {
             writeln!(cx.out(), "…and {more} more like these; `--json` has all")?;
         }
         if let Some(remedy) = &alike[0].remedy {

@@ -134,16 +134,16 @@ impl FolderRefs {
         Ok(names)
     }
 
-    /// The refs whose files do not say what they must, with these files: what [`RefStore::list`] would fail at.
+    /// The refs whose files do not say what they must: what [`RefStore::list`] would fail at.
     ///
     /// # Errors
     /// When the operating system refuses, or a journal of refs is damaged.
-    pub fn damaged(&self) -> Result<Vec<(RefName, PathBuf)>, RefError> {
+    pub fn damaged(&self) -> Result<Vec<RefName>, RefError> {
         self.settle()?;
         let mut damaged = Vec::new();
         for name in self.names(false)? {
             match self.read_place(&self.place(&name)) {
-                Err(RefError::Corrupt { file, .. }) => damaged.push((name, file)),
+                Err(RefError::Corrupt { .. }) => damaged.push(name),
                 other => drop(other?),
             }
         }

@@ -50,6 +50,7 @@ impl Repository {
         let mut index = self.lock_index()?;
         let head = self.head()?;
         let file = self.layout().index();
+        // Also where nothing is checked out: the commit would have no files.
         if head.commit().is_some() && !file.exists() {
             return Err(RepoError::LostIndex { file });
         }

@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::Background;
+use crate::bounded::Finished;
 
 /// How long a server may take to begin or to answer.
 const SOON: Duration = Duration::from_secs(30);
@@ -146,9 +147,13 @@ impl Redis {
     /// When there is none.
     #[track_caller]
     pub fn command(&self, words: &str) -> String {
+        self.ask(words).ok().out().trim().to_owned()
+    }
+
+    fn ask(&self, words: &str) -> Finished {
         let mut command = Command::new("redis-cli");
         command.args(["-p", &self.port.to_string()]).args(words.split_whitespace());
-        crate::bounded::run(&mut command, b"", SOON).expect("redis-cli can be started").ok().out().trim().to_owned()
+        crate::bounded::run(&mut command, b"", SOON).expect("redis-cli can be started")
     }
 
     /// The answer to a command; `None` when the connection breaks, as sentinels let all break of a server whose role they change.
@@ -157,9 +162,7 @@ impl Redis {
     /// When `redis-cli` cannot be started.
     #[must_use]
     pub fn try_command(&self, words: &str) -> Option<String> {
-        let mut command = Command::new("redis-cli");
-        command.args(["-p", &self.port.to_string()]).args(words.split_whitespace());
-        let done = crate::bounded::run(&mut command, b"", SOON).expect("redis-cli can be started");
+        let done = self.ask(words);
         (done.code == Some(0)).then(|| done.out())
     }
 

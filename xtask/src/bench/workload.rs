@@ -147,13 +147,19 @@ impl Workload {
     }
 }
 
+/// Where a file goes, by its number: 200 in each folder, which is made with its first.
+fn folder_of(folder: &Path, name: &str, number: u64) -> io::Result<PathBuf> {
+    let sub = folder.join(format!("{name}-{:03}", number / 200));
+    if number.is_multiple_of(200) {
+        fs::create_dir(&sub)?;
+    }
+    Ok(sub)
+}
+
 fn small(folder: &Path, files: u64) -> io::Result<()> {
     let mut sizes = SplitMix64::new(43);
     for number in 0..files {
-        let sub = folder.join(format!("part-{:03}", number / 200));
-        if number % 200 == 0 {
-            fs::create_dir(&sub)?;
-        }
+        let sub = folder_of(folder, "part", number)?;
         let len = usize::try_from(sizes.between(100, 2000)).unwrap_or(0);
         fs::write(sub.join(format!("item-{number:06}.json")), random::text(number, len))?;
     }
@@ -164,10 +170,7 @@ fn small(folder: &Path, files: u64) -> io::Result<()> {
 fn mixed(folder: &Path, files: u64) -> io::Result<()> {
     let mut sizes = SplitMix64::new(42);
     for number in 0..files {
-        let sub = folder.join(format!("reel-{:03}", number / 200));
-        if number % 200 == 0 {
-            fs::create_dir(&sub)?;
-        }
+        let sub = folder_of(folder, "reel", number)?;
         let (low, high, compressible) = match sizes.below(100) {
             0..50 => (100, 16 << 10, true),
             50..80 => (16 << 10, 128 << 10, false),

@@ -32,7 +32,7 @@ impl Repository {
             let bare = is_main && worktree.is_none();
             let layout = Layout { private, worktree, ..self.layout().clone() };
             let refs = FolderRefs::open(&layout.common, layout.worktree_id())?;
-            for (name, _) in refs.damaged()?.into_iter().filter(|(name, _)| is_main || name.is_per_worktree()) {
+            for name in refs.damaged()?.into_iter().filter(|name| is_main || name.is_per_worktree()) {
                 note(refs.read(&name).map(drop).map_err(Into::into), ANEW, report)?;
             }
             for name in refs.logs()?.into_iter().filter(|name| is_main || name.is_per_worktree()) {

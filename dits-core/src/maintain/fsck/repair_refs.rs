@@ -24,7 +24,7 @@ impl Repository {
             let layout = Layout { private, ..self.layout().clone() };
             let refs = FolderRefs::open(&layout.common, layout.worktree_id())?;
             let mut names = refs.logs()?;
-            names.extend(refs.damaged()?.into_iter().map(|(name, _)| name));
+            names.extend(refs.damaged()?);
             names.push(RefName::head());
             names.retain(|name| is_main || name.is_per_worktree());
             // Which branch HEAD was on is seen by where the branches are.

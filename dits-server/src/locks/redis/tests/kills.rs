@@ -91,11 +91,11 @@ fn kill_often(more: &str) -> (Counted, u64) {
     (counted, left)
 }
 
-#[track_caller]
 fn says(redis: &Redis, text: &str) -> bool {
     redis.try_command("INFO replication").is_some_and(|answer| answer.contains(text))
 }
 
+#[track_caller]
 fn wait_until(done: impl Fn() -> bool) {
     let begin = Instant::now();
     while !done() {
