@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{EntryKind, Meta};
@@ -41,15 +41,6 @@ pub struct WorkDirs {
     stays: Option<RepoPath>,
     /// Whether a daemon answers for the files.
     mount: bool,
-}
-
-/// What to do when a file of the name is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replace {
-    /// Replace it. A folder is never replaced.
-    Yes,
-    /// Fail with `AlreadyExists`.
-    No,
 }
 
 impl WorkDirs {
@@ -235,26 +226,26 @@ impl WorkDirs {
         rustix::fs::symlinkat(target, &dir, path.name()).at("create the link", &self.shown(Some(path)))
     }
 
-    /// Moves a file or link from anywhere on the same file system to a path; its folders are made. `temp` must be
-    /// absolute, or relative to the process's folder, and lead through folders that only dits writes.
+    /// Renames a file or link in an open folder to a path, over what is there; folders of the path are made.
     ///
     /// # Errors
-    /// When a folder is there, or something else and it is not to be replaced, or the system refuses.
-    pub fn rename_into(&self, temp: &Path, path: &RepoPath, replace: Replace) -> Result<(), IoError> {
-        self.rename_from(CWD, temp, path, replace)
+    /// When a folder is there, or the system refuses.
+    pub fn rename_from(&self, from: impl AsFd, name: &Path, path: &RepoPath) -> Result<(), IoError> {
+        let dir = self.around(path, true)?;
+        rustix::fs::renameat(&from, name, &dir, path.name()).at("rename into place", &self.shown(Some(path)))
     }
 
-    /// [`WorkDirs::rename_into`] from a name relative to an open folder.
+    /// Puts a file or link that was prepared on the same file system in the place of what is there; folders of the path are
+    /// made. `temp` is relative to an open folder, and leads through folders that only dits writes. Who is killed in here may
+    /// leave the old file under that name.
     ///
     /// # Errors
-    /// As there.
-    pub fn rename_from(&self, from: impl AsFd, temp: &Path, path: &RepoPath, replace: Replace) -> Result<(), IoError> {
+    /// When a folder is there, or the system refuses.
+    pub fn put_in_place(&self, from: impl AsFd, temp: &Path, path: &RepoPath) -> Result<(), IoError> {
         let dir = self.around(path, true)?;
-        let renamed = match replace {
-            Replace::Yes => rustix::fs::renameat(&from, temp, &dir, path.name()),
-            Replace::No => rename_noreplace(&from, temp, &dir, path.name()),
-        };
-        renamed.at("rename into place", &self.shown(Some(path)))
+        // The daemon of a mount has its own way with files that replace others.
+        let replaced = !self.mount && replace(&from, temp, &dir, path.name()).at("replace", &self.shown(Some(path)))?;
+        if replaced { Ok(()) } else { self.rename_from(from, temp, path) }
     }
 
     /// Removes a file or link. One that is not there is no error; returns whether it was.
@@ -368,13 +359,30 @@ fn open_or_make(dir: &OwnedFd, name: &[u8], create: bool) -> Result<OwnedFd, Err
     }
 }
 
-fn rename_noreplace(from: &impl AsFd, temp: &Path, dir: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
-    #[cfg(any(target_os = "linux", target_os = "macos"))]
-    match rustix::fs::renameat_with(from, temp, dir, name, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-        done => return done,
+/// Puts a file in the place of another; `false` if there is none, or the system can only rename. ext4 writes the data of
+/// a new file out when it is renamed over another, and whoever syncs anything next waits for all of it. It does not when two
+/// names change places.
+#[cfg(target_os = "linux")]
+fn replace(from: &impl AsFd, temp: &Path, dir: &OwnedFd, name: &[u8]) -> Result<bool, Errno> {
+    use rustix::fs::{FileType, RenameFlags, renameat_with};
+    let exchange = || renameat_with(from, temp, dir, name, RenameFlags::EXCHANGE);
+    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {}
+        _ => return Ok(false),
     }
-    // A file system that cannot do it in one step: a link fails if the name is taken.
-    rustix::fs::linkat(from, temp, dir, name, AtFlags::empty())?;
-    rustix::fs::unlinkat(from, temp, AtFlags::empty())
+    match exchange() {
+        Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return Ok(false),
+        done => done?,
+    }
+    let removed = rustix::fs::unlinkat(from, temp, AtFlags::empty());
+    if removed.is_err() {
+        // A folder has come in between.
+        exchange()?;
+    }
+    removed.map(|()| true)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn replace(_: &impl AsFd, _: &Path, _: &OwnedFd, _: &[u8]) -> Result<bool, Errno> {
+    Ok(false)
 }

@@ -23,7 +23,7 @@ pub mod walk;
 pub use add::{AddOptions, AddPlan, AddReport, Unportable};
 pub use checkout::{Checkout, CheckoutReport, InTheWay, entry, place_version, write_ghost, write_version};
 pub(crate) use checkout::{New, put};
-pub use dirs::{Replace, WorkDirs};
+pub use dirs::WorkDirs;
 pub use ghost::{GhostVersions, LinkTarget, ghost_at, ghost_target, link_target};
 pub(crate) use protect::protect_new;
 pub use protect::{Loosen, Protected};

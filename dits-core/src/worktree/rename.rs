@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::{Meta, Replace, WorkDirs};
+use super::{Meta, WorkDirs};
 use crate::index::{Entry, FileStat, Index, Stage, fs_clock, fs_clock_past};
 use crate::path::{RepoPath, portable};
 use crate::repo::{RepoError, Repository};
@@ -136,7 +136,7 @@ fn rename_one(dirs: &WorkDirs, from: &RepoPath, to: &RepoPath) -> Result<(), Rep
     let folder = dirs.dir_for(from.parent().as_ref(), false)?;
     let name = Path::new(OsStr::from_bytes(from.name()));
     // What may be replaced was looked at before.
-    dirs.rename_from(&folder, name, to, Replace::Yes)?;
+    dirs.rename_from(&folder, name, to)?;
     dirs.forget(from);
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{CWD, Timespec, Timestamps, UTIME_OMIT};
 
 use super::note;
 use crate::content::Exporter;
@@ -20,7 +20,7 @@ use crate::store::StoreError;
 use crate::tree::{Content, Mode};
 use crate::worktree::drive::{self, Place, Stored};
 use crate::worktree::ghost::ghost_target;
-use crate::worktree::{Meta, Replace, WorkDirs};
+use crate::worktree::{Meta, WorkDirs};
 
 /// Puts one version of a file into the worktree, replacing what is there. What it says about the file is what the file
 /// was when it was whole: somebody who changes it right after is noticed.
@@ -166,8 +166,8 @@ fn put_through(temp: &Path, dirs: &WorkDirs, path: &RepoPath, new: &New<'_>) -> 
         // It is made where it is to be.
         New::Placed { .. } => return put_beside(temp, dirs, path, new),
     };
-    dirs.rename_into(&made, path, Replace::Yes)?;
-    // It has been renamed: there is nothing left to remove.
+    dirs.put_in_place(CWD, &made, path)?;
+    // It is in its place: there is nothing left to remove.
     let _ = made.keep();
     Ok(before)
 }
@@ -191,7 +191,7 @@ fn put_beside(temp: &Path, dirs: &WorkDirs, path: &RepoPath, new: &New<'_>) -> R
     };
     let placed = fill().and_then(|before| {
         let folder = dirs.dir_for(path.parent().as_ref(), true)?;
-        dirs.rename_from(&*folder, note::last(&beside), path, Replace::Yes)?;
+        dirs.put_in_place(&*folder, note::last(&beside), path)?;
         Ok(before)
     });
     if placed.is_err() {

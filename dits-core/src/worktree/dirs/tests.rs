@@ -2,6 +2,8 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::symlink;
 
+use rustix::fs::CWD;
+
 use super::*;
 use crate::ignore::{IgnoreLookup, IgnoreRules};
 
@@ -23,18 +25,25 @@ fn files_are_placed_read_and_removed() {
     let (dir, tree, _, work) = fixture();
     let temp = dir.path().join("temp");
     fs::write(&temp, "one").unwrap();
-    work.rename_into(&temp, &path("a/b/file"), Replace::No).unwrap();
+    work.put_in_place(CWD, &temp, &path("a/b/file")).unwrap();
     let (mut file, meta) = work.open_file(&path("a/b/file")).unwrap();
     let mut text = String::new();
     file.read_to_string(&mut text).unwrap();
     assert_eq!((text.as_str(), meta.size), ("one", 3));
     assert_eq!(work.stat(&path("a/b/file")).unwrap(), Some(meta));
-    fs::write(&temp, "two").unwrap();
-    let taken = work.rename_into(&temp, &path("a/b/file"), Replace::No).unwrap_err();
-    assert_eq!(taken.source.kind(), std::io::ErrorKind::AlreadyExists);
-    assert_eq!(fs::read_to_string(tree.join("a/b/file")).unwrap(), "one");
-    work.rename_into(&temp, &path("a/b/file"), Replace::Yes).unwrap();
-    assert_eq!(fs::read_to_string(tree.join("a/b/file")).unwrap(), "two");
+    for (text, put) in [("two", true), ("three", false)] {
+        fs::write(&temp, text).unwrap();
+        let done = match put {
+            true => work.put_in_place(CWD, &temp, &path("a/b/file")),
+            false => work.rename_from(CWD, &temp, &path("a/b/file")),
+        };
+        done.unwrap();
+        assert_eq!(fs::read_to_string(tree.join("a/b/file")).unwrap(), text);
+        assert!(!temp.exists());
+    }
+    fs::write(&temp, "four").unwrap();
+    work.put_in_place(CWD, &temp, &path("a/b")).unwrap_err();
+    assert!(temp.exists() && tree.join("a/b/file").exists(), "a folder stays");
     work.create_link(&path("a/link"), b"b/file").unwrap();
     assert_eq!(work.read_link(&path("a/link")).unwrap(), b"b/file");
     assert!(work.unlink(&path("a/b/file")).unwrap());
@@ -55,7 +64,7 @@ fn a_link_in_place_of_a_folder_leads_nowhere() {
     fs::write(&temp, "evil").unwrap();
     for folder in ["link", "real/link"] {
         let victim = path(&format!("{folder}/victim"));
-        let error = work.rename_into(&temp, &victim, Replace::Yes).unwrap_err();
+        let error = work.put_in_place(CWD, &temp, &victim).unwrap_err();
         assert!(error.to_string().contains(folder), "{error}");
         assert!(work.create_file(&path(&format!("{folder}/new")), false).is_err());
         assert!(work.create_link(&path(&format!("{folder}/deep/new")), b"x").is_err());
