@@ -23,35 +23,65 @@ const BLOCK: usize = 512 << 10;
 /// The same of the first block of a pack: what fits into it is in no file until it is sealed.
 const FIRST: usize = 1 << 20;
 
+/// The size of a huge page. A direct write from one needs no look at every small page, and is one request to the disk.
+const HUGE: usize = 2 << 20;
+
 /// Bytes that go into a file together, in memory that begins at a page.
 pub(super) struct Block {
     /// Made with the first byte.
-    bytes: Option<MmapMut>,
+    memory: Option<Memory>,
     len: usize,
     limit: usize,
 }
 
+struct Memory {
+    map: MmapMut,
+    /// Where what is used of it begins.
+    start: usize,
+}
+
+impl Memory {
+    /// Of small pages, which are taken as they are touched: most packs are smaller than a block.
+    fn small(len: usize) -> io::Result<Self> {
+        Ok(Self { map: MmapMut::map_anon(len)?, start: 0 })
+    }
+
+    /// Of a huge page, if the system gives one.
+    fn huge() -> io::Result<Self> {
+        let map = MmapMut::map_anon(2 * HUGE)?;
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
+        Ok(Self { start: map.as_ptr().align_offset(HUGE) % HUGE, map })
+    }
+}
+
 impl Block {
     pub(super) fn new() -> Self {
-        Self { bytes: None, len: 0, limit: BLOCK }
+        Self { memory: None, len: 0, limit: BLOCK }
     }
 
     /// The first of a pack.
     pub(super) fn first() -> Self {
-        Self { bytes: None, len: 0, limit: FIRST }
+        Self { memory: None, len: 0, limit: FIRST }
     }
 
     /// Takes as many bytes as fit, and says how many these were.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<usize, IoError> {
-        let memory = match self.bytes.take() {
+        let memory = match self.memory.take() {
             Some(memory) => memory,
-            None => MmapMut::map_anon(self.limit).at("get memory for", Path::new("a pack"))?,
+            None if self.is_first() => Memory::small(self.limit).at("get memory for", Path::new("a pack"))?,
+            None => Memory::huge().at("get memory for", Path::new("a pack"))?,
         };
-        let memory = self.bytes.insert(memory);
+        let memory = self.memory.insert(memory);
         let count = bytes.len().min(self.limit - self.len);
-        memory[self.len..self.len + count].copy_from_slice(&bytes[..count]);
+        let begin = memory.start + self.len;
+        memory.map[begin..begin + count].copy_from_slice(&bytes[..count]);
         self.len += count;
         Ok(count)
+    }
+
+    fn is_first(&self) -> bool {
+        self.limit == FIRST
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -59,11 +89,7 @@ impl Block {
     }
 
     pub(super) fn filled(&self) -> &[u8] {
-        self.bytes.as_ref().map_or(&[], |bytes| &bytes[..self.len])
-    }
-
-    pub(super) fn clear(&mut self) {
-        (self.len, self.limit) = (0, BLOCK);
+        self.memory.as_ref().map_or(&[], |memory| &memory.map[memory.start..memory.start + self.len])
     }
 }
 
@@ -181,8 +207,8 @@ impl Flow {
         }
         let done = self.thread.as_ref().and_then(|thread| thread.done.recv().ok());
         done.unwrap_or_else(|| Err(gone()).at("write", path))?;
-        self.spare = self.waiting.take().and_then(|(_, block)| Arc::into_inner(block));
-        self.spare.iter_mut().for_each(Block::clear);
+        let written = self.waiting.take().and_then(|(_, block)| Arc::into_inner(block));
+        self.spare = written.filter(|block| !block.is_first()).map(|block| Block { len: 0, ..block });
         Ok(())
     }
 
