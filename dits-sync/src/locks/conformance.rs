@@ -16,6 +16,7 @@ use crate::wire::LockStamp;
 pub fn check(open: &dyn Fn() -> Box<dyn LockStore>) {
     reads_what_was_written(open);
     writes_at_another_state_change_nothing(open);
+    many_at_once_are_one_change(open);
     one_of_many_writers_wins(open);
     a_change_wakes_who_waits(open);
 }
@@ -92,6 +93,24 @@ fn writes_at_another_state_change_nothing(open: &dyn Fn() -> Box<dyn LockStore>)
         assert_eq!(store.write(&stamp, &[edit("x", Some("1"))]).expect("it answers"), Written::Changed);
     }
     assert_eq!(read(&*store, None), before);
+}
+
+fn many_at_once_are_one_change(open: &dyn Fn() -> Box<dyn LockStore>) {
+    let store = open();
+    let before = read(&*store, None);
+    let edits = |value: fn(usize) -> Option<String>| -> Vec<Edit> {
+        (0..2345).map(|number| edit(&format!("many/{number:04}"), value(number).as_deref())).collect()
+    };
+    let all = edits(|number| Some(format!("first {number}")));
+    let first = write(&*store, &before.stamp, &all);
+    assert_eq!(first.version, before.stamp.version + 1);
+    assert_eq!(read(&*store, Some(&before.stamp)).records.iter().filter(|edit| all.contains(edit)).count(), all.len());
+    let mixed = edits(|number| (number % 2 == 0).then(|| format!("second {number}")));
+    let second = write(&*store, &first, &mixed);
+    let seen = read(&*open(), Some(&first));
+    assert!(seen.whole || seen.records == mixed);
+    write(&*store, &second, &edits(|_| None));
+    assert_eq!(read(&*open(), None).records, before.records);
 }
 
 /// Counts in one record, from several stores at once: no count is lost.

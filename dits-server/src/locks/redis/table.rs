@@ -75,8 +75,12 @@ pub async fn write(
 ) -> RedisResult<Option<u64>> {
     let mut script = WRITE.key(&names.table);
     script.key(&names.records).key(&names.changes).arg(&at.instance).arg(at.version).arg(&names.channel);
-    for (key, value) in edits {
-        let value = value.as_ref().map_or_else(Vec::new, |value| [b"=", &value[..]].concat());
+    let gone = || edits.iter().filter(|(_, value)| value.is_none());
+    script.arg(gone().count());
+    for (key, _) in gone() {
+        script.arg(key.as_bytes());
+    }
+    for (key, value) in edits.iter().filter_map(|(key, value)| Some((key, value.as_ref()?))) {
         script.arg(key.as_bytes()).arg(value);
     }
     script.invoke_async(&mut link).await
