@@ -6,30 +6,43 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// It did what was asked.
-    Ok = 0,
+    Ok,
     /// It did what was asked and the answer is no: things differ, nothing matched, or what was named does not exist.
-    Difference = 1,
+    Difference,
     /// The request makes no sense, or not here, or the operating system refused it.
-    Usage = 2,
+    Usage,
     /// The work of two sides collides, or work would be overwritten.
-    Conflict = 3,
+    Conflict,
     /// Something is locked by someone else.
-    Lock = 4,
+    Lock,
     /// Another machine could not be reached, or refused.
-    Network = 5,
+    Network,
     /// Stored bytes are damaged or lost.
-    Corruption = 6,
+    Corruption,
     /// The user stopped it.
-    Interrupted = 130,
+    Interrupted,
     /// Whoever read the output went away; the number a shell shows for a program that `SIGPIPE` ended.
-    BrokenPipe = 141,
+    BrokenPipe,
+    /// What a command ended with that dits ran for the user.
+    Command(u8),
 }
 
 impl Exit {
     /// The number.
     #[must_use]
     pub fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Ok => 0,
+            Self::Difference => 1,
+            Self::Usage => 2,
+            Self::Conflict => 3,
+            Self::Lock => 4,
+            Self::Network => 5,
+            Self::Corruption => 6,
+            Self::Interrupted => 130,
+            Self::BrokenPipe => 141,
+            Self::Command(code) => code,
+        }
     }
 
     /// The name scripts find in the JSON form of an error.
@@ -45,6 +58,7 @@ impl Exit {
             Self::Corruption => "corruption",
             Self::Interrupted => "interrupted",
             Self::BrokenPipe => "broken-pipe",
+            Self::Command(_) => "command",
         }
     }
 }

@@ -212,6 +212,40 @@ fn any_number_of_files_all_or_nothing() {
     assert!(!set.writable("ada", MAP), "lost, and read-only again");
 }
 
+/// A job that waits until its lease was renewed, and then does something.
+fn job(set: &Set, then: &str) -> String {
+    let expires =
+        format!("{} locks --json | tr ',' '\\n' | grep '\"expires\":[0-9]' | tr -dc 0-9", built("dits").display());
+    let text = format!(
+        "#!/bin/sh\nfirst=$({expires})\n\
+         until [ \"$({expires})\" -gt \"$first\" ] 2>/dev/null; do sleep 0.1; done\n{then}\n"
+    );
+    set.s.write("job.sh", text.as_bytes());
+    format!("sh {}", set.s.path("job.sh").display())
+}
+
+#[test]
+fn a_lease_lasts_as_long_as_a_command_runs() {
+    let set = Set::served();
+    let run = |then: &str| {
+        let mut command = set.s.sandbox.dits_command(["lock", "--ttl", "3s", MAP, "shot.blend", "--exec"]);
+        command.arg(job(&set, then)).current_dir(set.s.path("ada")).env("DITS_TOKEN", set.token("ada"));
+        set.s.sandbox.run(command)
+    };
+    let expected = format!("test -w {MAP} && exit 7");
+    run(&expected).exits(7).says("Locked Maps/Level_01.umap").warns("Released 2 files");
+    assert!(!set.writable("ada", MAP), "it is read-only again");
+    set.dits("bob", &format!("lock {MAP}")).ok();
+    run("exit 0").exits(4).warns("bob");
+    set.dits("bob", &format!("unlock {MAP}")).ok();
+    // What it changed stays locked for as long as the lease is, and what it pushed is free.
+    run("echo new > shot.blend; kill -TERM $$").exits(128 + 15).warns("shot.blend has changes that are not committed");
+    let dits = built("dits").display().to_string();
+    run(&format!("{dits} add -A && {dits} commit -qm two && {dits} push -q")).ok();
+    set.dits("bob", &format!("lock -q {MAP}")).ok();
+    set.dits("ada", &format!("lock --json --exec true {MAP}")).exits(2).warns("do not go together");
+}
+
 #[test]
 fn shared_locks_leases_and_waiting() {
     let set = Set::local();

@@ -52,7 +52,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let paths = names::to_lock(&opened, cx, &args.paths)?;
     if !args.offline {
         let wish = Wish { paths, reason: args.reason.unwrap_or_default(), wait: args.wait, ..Wish::default() };
-        return lock::carry_out(&desk, wish, "edit");
+        return lock::carry_out(&desk, &wish, "edit");
     }
     let us = Some(desk.place.clone);
     let theirs = desk.change(|state| {

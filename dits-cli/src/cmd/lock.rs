@@ -1,5 +1,7 @@
 //! `dits lock`
 
+mod during;
+
 use std::ffi::OsString;
 
 use dits_core::lock::{LockKind, MAX_REASON};
@@ -33,6 +35,8 @@ const NAMED: usize = 20;
   dits lock shots/010               a folder
   dits lock --wait edit.prproj      as soon as it is free
   dits lock --ttl 10m render.exr    a lease that ends by itself
+  dits lock lit.blend --exec 'blender -b lit.blend -P bake.py'
+                                    as long as a command runs
   dits lock --suggest               rules for the binary formats that are here")]
 pub struct Args {
     /// Files, folders and patterns (`dits help pathspecs`)
@@ -47,6 +51,10 @@ pub struct Args {
     /// Ends by itself after this time, such as 90s, 10m or 2h; locking again renews it
     #[arg(long, value_name = "TIME")]
     ttl: Option<String>,
+    /// Run a command (by `sh`), and renew the leases until it ends; files that it left as they were are free then. The lease is
+    /// 5m without --ttl, the exit code that of the command
+    #[arg(short = 'x', long, value_name = "COMMAND")]
+    exec: Option<String>,
     /// Wait until they are free
     #[arg(short, long)]
     wait: bool,
@@ -57,7 +65,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     branch: Option<String>,
     /// Write rules to .ditsattributes for the binary formats that are here, and lock nothing
-    #[arg(long, conflicts_with_all = ["paths", "shared", "reason", "ttl", "wait", "partial", "branch"])]
+    #[arg(long, conflicts_with_all = ["paths", "shared", "reason", "ttl", "exec", "wait", "partial", "branch"])]
     suggest: bool,
 }
 
@@ -88,32 +96,42 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     if args.suggest {
         return suggest_rules(&opened, cx);
     }
+    if args.exec.is_some() && cx.json() {
+        return Err(CliError::usage("what a command prints is not JSON: --exec and --json do not go together"));
+    }
     let desk = Desk::open(&opened, cx)?;
+    let lease = args.ttl.as_deref().map(lease).transpose()?.or(args.exec.as_ref().map(|_| during::LEASE));
     let wish = Wish {
         paths: names::to_lock(&opened, cx, &args.paths)?,
         kind: if args.shared { LockKind::Shared } else { LockKind::Exclusive },
         only: args.branch.as_deref().map(|name| desk.branch(name)).transpose()?,
         reason: args.reason.unwrap_or_default(),
-        lease: args.ttl.as_deref().map(lease).transpose()?,
+        lease,
         release: None,
         partial: args.partial,
         wait: args.wait,
     };
-    carry_out(&desk, wish, "lock")
+    match args.exec {
+        None => carry_out(&desk, &wish, "lock"),
+        Some(command) => {
+            carry_out(&desk, &wish, "lock")?;
+            during::run(desk, wish, &command)
+        }
+    }
 }
 
 /// Locks what is wished for and what was edited offline, and tells.
 ///
 /// # Errors
 /// When the server cannot be reached, or something cannot be locked.
-pub fn carry_out(desk: &Desk<'_>, wish: Wish, command: &str) -> Result<Exit, CliError> {
+pub fn carry_out(desk: &Desk<'_>, wish: &Wish, command: &str) -> Result<Exit, CliError> {
     if wish.reason.len() > MAX_REASON {
         return Err(CliError::usage(format!("a reason has at most {MAX_REASON} bytes")));
     }
     let cx = desk.cx;
     let progress = cx.progress();
-    let taken = take::lock(desk, &wish, &progress).map_err(without_connection)?;
-    let offline = catch_up(desk, &wish, &progress)?;
+    let taken = take::lock(desk, wish, &progress).map_err(without_connection)?;
+    let offline = catch_up(desk, wish, &progress)?;
     drop(progress);
     tell(desk, &taken, &offline, command)
 }

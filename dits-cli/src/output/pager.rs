@@ -72,7 +72,7 @@ impl Pager {
                 return Err(CliError::usage(message).hint("`--no-pager` does without one"));
             }
         };
-        signal::leave_to_pager();
+        signal::leave_terminal();
         let input = child.stdin.take().expect("standard input was asked for as a pipe");
         Ok(Some(Self { child, input: BufWriter::new(input) }))
     }

@@ -14,8 +14,8 @@ struct Signals {
     pressed: Arc<AtomicBool>,
     /// The process was asked to end.
     terminated: Arc<AtomicBool>,
-    /// A pager has the terminal: Ctrl-C is for it.
-    paging: AtomicBool,
+    /// Another program has the terminal: Ctrl-C is for it.
+    left: AtomicBool,
     /// The handler that ends the process at the second Ctrl-C.
     second: Mutex<Option<SigId>>,
 }
@@ -42,14 +42,14 @@ pub fn install() {
 #[must_use]
 pub fn interrupted() -> bool {
     let signals = signals();
-    let pressed = signals.pressed.load(Ordering::Relaxed) && !signals.paging.load(Ordering::Relaxed);
+    let pressed = signals.pressed.load(Ordering::Relaxed) && !signals.left.load(Ordering::Relaxed);
     pressed || signals.terminated.load(Ordering::Relaxed)
 }
 
-/// From now on Ctrl-C belongs to the pager; leaving that closes our output, which ends us too.
-pub fn leave_to_pager() {
+/// From now on Ctrl-C belongs to a pager or a command, the end of which ends us too.
+pub fn leave_terminal() {
     let signals = signals();
-    signals.paging.store(true, Ordering::Relaxed);
+    signals.left.store(true, Ordering::Relaxed);
     if let Some(id) = signals.second.lock().unwrap_or_else(PoisonError::into_inner).take() {
         low_level::unregister(id);
     }
@@ -60,12 +60,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_ctrl_c_is_noticed_unless_a_pager_has_the_terminal() {
+    fn the_first_ctrl_c_is_noticed_unless_another_program_has_the_terminal() {
         install();
         assert!(!interrupted());
         low_level::raise(SIGINT).unwrap();
         assert!(interrupted());
-        leave_to_pager();
+        leave_terminal();
         assert!(!interrupted());
         low_level::raise(SIGINT).unwrap();
     }
