@@ -1,7 +1,7 @@
 //! Locks of one repository: the table in its store and the refs, under one lock.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dits_core::lock::{Fence, Holder, Lock, LockKey, record};
@@ -9,6 +9,7 @@ use dits_core::path::RepoPath;
 use dits_core::refs::{HeldRefs, LockEpoch, RefError, RefName, RefStore, Target};
 use dits_core::repo::Repository;
 
+use super::queue::Queue;
 use super::rules::{Draft, Table};
 use super::store::{LockStore, Seen, StoreError, Written};
 use super::upstream::Upstream;
@@ -53,15 +54,7 @@ pub struct Locks {
     store: Box<dyn LockStore>,
     clock: Clock,
     known: Mutex<Known>,
-    queue: Mutex<Queue>,
-}
-
-/// Requests that nobody decides about yet.
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<Arc<Job>>,
-    /// Whether somebody decides at the moment, or is about to.
-    led: bool,
+    queue: Queue<Job, Reply>,
 }
 
 /// The table as it was last seen.
@@ -85,58 +78,10 @@ pub(crate) struct Locked {
     pub(crate) unknown: bool,
 }
 
-/// A request that waits for its turn.
+/// Who asks for what.
 struct Job {
     holder: Holder,
     request: Request,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-enum State {
-    Waiting,
-    /// It is this one's turn to decide for all who wait.
-    Leads,
-    Done(Result<Reply, Arc<LocksError>>),
-}
-
-impl Job {
-    fn set(&self, state: State) {
-        *lock(&self.state) = state;
-        self.changed.notify_one();
-    }
-
-    /// What was decided; `None` if it is this one's turn to decide.
-    fn wait(&self) -> Option<Result<Reply, Arc<LocksError>>> {
-        let mut state = lock(&self.state);
-        loop {
-            match std::mem::replace(&mut *state, State::Waiting) {
-                State::Waiting => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                State::Leads => return None,
-                State::Done(done) => return Some(done),
-            }
-        }
-    }
-}
-
-/// The turn to decide about some requests. When it ends, the next one's begins; whoever was not told anything, because deciding
-/// panicked, is told that it failed.
-struct Lead<'a> {
-    queue: &'a Mutex<Queue>,
-    jobs: Vec<Arc<Job>>,
-}
-
-impl Drop for Lead<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.jobs.iter().for_each(|job| job.set(State::Done(Err(Arc::new(LocksError::Busy)))));
-        }
-        let mut queue = lock(self.queue);
-        match queue.waiting.first() {
-            Some(next) => next.set(State::Leads),
-            None => queue.led = false,
-        }
-    }
 }
 
 enum Request {
@@ -153,7 +98,7 @@ impl Locks {
     /// The locks that this store keeps.
     #[must_use]
     pub fn new(store: Box<dyn LockStore>, clock: Clock) -> Self {
-        Self { store, clock, known: Mutex::default(), queue: Mutex::default() }
+        Self { store, clock, known: Mutex::default(), queue: Queue::default() }
     }
 
     /// Locks paths of a repository, which must be the one that these locks are of.
@@ -189,29 +134,12 @@ impl Locks {
         }
     }
 
-    /// One of those who wait decides for all of them; who comes meanwhile is decided about together afterwards.
     fn submit(&self, repository: &Repository, holder: Holder, request: Request) -> Result<Reply, Arc<LocksError>> {
-        let job = Arc::new(Job { holder, request, state: Mutex::new(State::Waiting), changed: Condvar::new() });
-        let mut queue = lock(&self.queue);
-        queue.waiting.push(Arc::clone(&job));
-        let leads = !std::mem::replace(&mut queue.led, true);
-        drop(queue);
-        if !leads && let Some(done) = job.wait() {
-            return done;
-        }
-        let turn = Lead { queue: &self.queue, jobs: std::mem::take(&mut lock(&self.queue).waiting) };
-        match self.decide(&mut lock(&self.known), repository, &turn.jobs) {
-            Ok(replies) => turn.jobs.iter().zip(replies).for_each(|(job, reply)| job.set(State::Done(Ok(reply)))),
-            Err(error) => {
-                let error = Arc::new(error);
-                turn.jobs.iter().for_each(|job| job.set(State::Done(Err(Arc::clone(&error)))));
-            }
-        }
-        drop(turn);
-        job.wait().unwrap_or_else(|| Err(Arc::new(LocksError::Busy)))
+        let decide = |jobs: &[&Job]| self.decide(&mut lock(&self.known), repository, jobs);
+        self.queue.submit(Job { holder, request }, decide)
     }
 
-    fn decide(&self, known: &mut Known, repository: &Repository, jobs: &[Arc<Job>]) -> Result<Vec<Reply>, LocksError> {
+    fn decide(&self, known: &mut Known, repository: &Repository, jobs: &[&Job]) -> Result<Vec<Reply>, LocksError> {
         // A store that is away is waited for before the refs are held.
         known.read(&*self.store)?;
         let held = repository.refs().hold()?;
