@@ -49,7 +49,10 @@ const MUCH_LOSS: f64 = 0.08;
 /// if it is more than so many packets.
 const MUCH_PACKETS: u64 = 8;
 
-/// Windows at the start and at the least, in packets.
+/// The window at the start, in bytes: some chunks, so that a player has its first picture after two round trips. It is sent over
+/// most of one round trip, not at once.
+const INITIAL_WINDOW: u64 = 256 << 10;
+/// The same at the least, and the window at the least, in packets.
 const INITIAL_PACKETS: u64 = 32;
 const LEAST_PACKETS: u64 = 8;
 
@@ -113,6 +116,10 @@ impl Best {
     }
 }
 
+fn initial_window(mtu: u64) -> u64 {
+    INITIAL_WINDOW.max(INITIAL_PACKETS * mtu)
+}
+
 /// The state of one path.
 #[derive(Clone, Debug)]
 struct Rate {
@@ -158,7 +165,7 @@ impl Rate {
             burst: (now, 0),
             delay: None,
             round: Round::default(),
-            start_window: INITIAL_PACKETS * mtu,
+            start_window: initial_window(mtu),
             ceiling: u64::MAX,
         }
     }
@@ -336,7 +343,7 @@ impl Controller for Rate {
 
     fn on_mtu_update(&mut self, new_mtu: u16) {
         self.mtu = u64::from(new_mtu);
-        self.start_window = self.start_window.max(INITIAL_PACKETS * self.mtu);
+        self.start_window = self.start_window.max(initial_window(self.mtu));
     }
 
     fn window(&self) -> u64 {
@@ -355,7 +362,7 @@ impl Controller for Rate {
     }
 
     fn initial_window(&self) -> u64 {
-        INITIAL_PACKETS * self.mtu
+        initial_window(self.mtu)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
@@ -514,7 +521,7 @@ mod tests {
         run(&path, &mut rate, start, 2);
         let later = start + Duration::from_secs(30);
         rate.lost(later, 1_000_000, true);
-        assert_eq!(rate.window(), INITIAL_PACKETS * u64::from(MTU));
+        assert_eq!(rate.window(), initial_window(u64::from(MTU)));
         let outcome = run(&path, &mut rate, later, 5);
         assert!(outcome.used > 0.9, "{outcome:?}");
     }
