@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::inspect::json;
 use crate::sharing::Studio;
 
+const DITS: &str = env!("CARGO_BIN_EXE_dits");
 const SOON: Duration = Duration::from_secs(60);
 pub const MAP: &str = "Maps/Level_01.umap";
 
@@ -136,7 +137,7 @@ fn two_artists_and_one_map() {
     assert!(listed.contains(MAP) && listed.contains("ada") && listed.contains("new lighting"), "{listed}");
     set.dits("ada", "locks").ok().says("you");
     let refused = set.dits("bob", &format!("lock {MAP}")).exits(4);
-    refused.warns("is locked by ada since").warns("new lighting").warns("ask ada").warns("dits lock --wait");
+    refused.warns("is locked by ada (").warns("new lighting").warns("ask ada").warns("dits lock --wait");
     let refused = answer(&set.dits("bob", &format!("lock --json {MAP}")).exits(4));
     let one = &refused["refused"][0];
     assert_eq!((&one["why"], &one["lock"]["holder"], &one["path"]), (&"held".into(), &"ada".into(), &MAP.into()));
@@ -146,7 +147,7 @@ fn two_artists_and_one_map() {
     set.dits("bob", "status").ok().says("Changed, and not locked by you:").says("is locked by ada");
     set.dits("bob", &format!("add {MAP}")).ok().warns("is locked by ada");
     set.dits("bob", "commit -q -m mine").ok().warns("is locked by ada");
-    let push = set.dits("bob", "push").exits(4).warns("(locked files)").warns("is locked by ada since");
+    let push = set.dits("bob", "push").exits(4).warns("(locked files)").warns("is locked by ada (");
     push.warns("your commits are safe here");
     let push = answer(&set.dits("bob", "push --json").exits(4));
     assert_eq!((&push["locked"][0]["why"], &push["refs"][0]["status"]), (&"held".into(), &"remote-rejected".into()));
@@ -214,8 +215,7 @@ fn any_number_of_files_all_or_nothing() {
 
 /// A job that waits until its lease was renewed, and then does something.
 fn job(set: &Set, then: &str) -> String {
-    let expires =
-        format!("{} locks --json | tr ',' '\\n' | grep '\"expires\":[0-9]' | tr -dc 0-9", built("dits").display());
+    let expires = format!("{DITS} locks --json | tr ',' '\\n' | grep -m1 '\"expires\":[0-9]' | tr -dc 0-9");
     let text = format!(
         "#!/bin/sh\nfirst=$({expires})\n\
          until [ \"$({expires})\" -gt \"$first\" ] 2>/dev/null; do sleep 0.1; done\n{then}\n"
@@ -240,8 +240,7 @@ fn a_lease_lasts_as_long_as_a_command_runs() {
     set.dits("bob", &format!("unlock {MAP}")).ok();
     // What it changed stays locked for as long as the lease is, and what it pushed is free.
     run("echo new > shot.blend; kill -TERM $$").exits(128 + 15).warns("shot.blend has changes that are not committed");
-    let dits = built("dits").display().to_string();
-    run(&format!("{dits} add -A && {dits} commit -qm two && {dits} push -q")).ok();
+    run(&format!("{DITS} add -A && {DITS} commit -qm two && {DITS} push -q")).ok();
     set.dits("bob", &format!("lock -q {MAP}")).ok();
     set.dits("ada", &format!("lock --json --exec true {MAP}")).exits(2).warns("do not go together");
 }

@@ -6,6 +6,9 @@ use serde::Serialize;
 use crate::date::{DateStyle, Moment};
 use crate::output::json::Bytes;
 
+/// A lock that is younger than this was taken just now, in seconds.
+const JUST_NOW: i64 = 5;
+
 /// A lock in JSON.
 #[derive(Debug, Serialize)]
 pub struct LockJson {
@@ -63,7 +66,10 @@ impl LockJson {
 #[must_use]
 pub fn since(lock: &Lock, now: Moment) -> String {
     // Clocks differ by seconds.
-    let seconds = lock.since.min(now.seconds);
+    if lock.since + JUST_NOW > now.seconds {
+        return "just now".to_owned();
+    }
+    let seconds = lock.since;
     Moment { seconds, offset: now.offset }.format(DateStyle::Relative, now)
 }
 
@@ -93,7 +99,7 @@ pub fn remarks(lock: &Lock, now: Moment) -> Vec<String> {
     remarks
 }
 
-/// `is locked by ada since 10 minutes ago (on ws-7, /home/ada/film): new lighting`
+/// `is locked by ada (10 minutes ago, on ws-7, /home/ada/film): new lighting`
 #[must_use]
 pub fn held(lock: &Lock, now: Moment) -> String {
     let who = match lock.holder.name.as_str() {
@@ -102,5 +108,5 @@ pub fn held(lock: &Lock, now: Moment) -> String {
     };
     let remarks: String = remarks(lock, now).iter().map(|remark| format!("; {remark}")).collect();
     let reason = if lock.reason.is_empty() { String::new() } else { format!(": {}", lock.reason) };
-    format!("is locked by {who} since {} (on {}{remarks}){reason}", since(lock, now), place(lock))
+    format!("is locked by {who} ({}, on {}{remarks}){reason}", since(lock, now), place(lock))
 }
