@@ -30,10 +30,10 @@ pub struct Args {
     /// Workloads of this share of their full size.
     #[arg(long, value_parser = share)]
     scale: Option<f64>,
-    /// Only this workload: random, mixed, small, video (local); random, mixed, large, link, link-all (sharing); read, cold, list,
+    /// Only these workloads: random, mixed, small, video (local); random, mixed, large, link, link-all (sharing); read, cold, list,
     /// write, handles (mount).
-    #[arg(long)]
-    only: Option<String>,
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Only these tools.
     #[arg(long)]
     tool: Vec<String>,
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if chosen(Part::Mount) {
         mount::run(args)?;
     }
-    if chosen(Part::Locks) && args.only.is_none() {
+    if chosen(Part::Locks) && args.only.is_empty() {
         locks::run(args)?;
     }
     Ok(())
@@ -103,12 +103,19 @@ fn build() -> Result<(), Failure> {
 }
 
 impl Args {
+    fn takes(&self, workload: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == workload)
+    }
+
     /// A workload that there is not would measure nothing, and say so after minutes of building.
     fn check(&self) -> Result<(), Failure> {
-        let Some(only) = &self.only else { return Ok(()) };
-        let mut known = workload::local(1.0).into_iter().chain(workload::sharing(1.0));
-        let there = known.any(|workload| workload.name == only) || mount::WORKLOADS.contains(&only.as_str());
-        if there { Ok(()) } else { Err(Failure::Missing(format!("there is no workload {only}; see --help"))) }
+        for only in &self.only {
+            let mut known = workload::local(1.0).into_iter().chain(workload::sharing(1.0));
+            if !known.any(|workload| workload.name == only) && !mount::WORKLOADS.contains(&only.as_str()) {
+                return Err(Failure::Missing(format!("there is no workload {only}; see --help")));
+            }
+        }
+        Ok(())
     }
 
     fn scale(&self) -> f64 {
@@ -117,7 +124,7 @@ impl Args {
 
     /// Those of the workloads that were asked for.
     fn chosen(&self, workloads: impl IntoIterator<Item = Workload>) -> Vec<Workload> {
-        workloads.into_iter().filter(|w| self.only.as_ref().is_none_or(|only| w.name == only)).collect()
+        workloads.into_iter().filter(|workload| self.takes(workload.name)).collect()
     }
 
     fn wants(&self, tool: &str) -> bool {

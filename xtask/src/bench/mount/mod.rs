@@ -35,8 +35,7 @@ struct Studio {
 }
 
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let chosen: Vec<_> =
-        WORKLOADS.into_iter().filter(|name| args.only.as_ref().is_none_or(|only| only == name)).collect();
+    let chosen: Vec<_> = WORKLOADS.into_iter().filter(|name| args.takes(name)).collect();
     if chosen.is_empty() {
         return Ok(());
     }
