@@ -28,6 +28,7 @@ mod nearby;
 mod partial;
 mod passing;
 mod posix;
+mod power;
 mod programs;
 mod remote;
 mod restoring;

@@ -4,20 +4,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dits_testkit::SplitMix64;
-use dits_testkit::mount::{Kind, Mounted};
+use dits_testkit::mount::{CUT, Mounted};
 use dits_testkit::random::bytes;
 use rustix::process::Signal;
 
 use super::studio::{LONG, Studio};
 
-/// File systems, and how strictly they order what they write.
-const DISKS: [(Kind, u64, &str); 3] =
-    [(Kind::Ext4, 160, ""), (Kind::Ext4, 160, "data=writeback,noauto_da_alloc"), (Kind::Xfs, 300, "")];
-
 #[test]
 fn a_push_that_was_seen_to_succeed_survives() {
     let rounds = if std::env::var_os(dits_testkit::LONG).is_some() { 30 } else { 3 };
-    for (kind, mib, options) in DISKS {
+    for (kind, mib, options) in CUT {
         let test = "a_push_that_was_seen_to_succeed_survives";
         let Some(mut disk) = Mounted::with_options(test, kind, mib, &[], options) else { return };
         let studio = Studio::on_disk(&disk);

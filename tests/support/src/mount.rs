@@ -26,6 +26,10 @@ pub enum Kind {
     CaseFolding,
 }
 
+/// File systems to cut the power of: their sizes in MiB, and options that say how strictly they order what they write.
+pub const CUT: [(Kind, u64, &str); 3] =
+    [(Kind::Ext4, 160, ""), (Kind::Ext4, 160, "data=writeback,noauto_da_alloc"), (Kind::Xfs, 300, "")];
+
 /// A mounted file system, unmounted and removed at the end, also after a panic.
 #[derive(Debug)]
 pub struct Mounted {
