@@ -53,7 +53,7 @@ pub struct Args {
     ttl: Option<String>,
     /// Run a command (by `sh`), and renew the leases until it ends; files that it left as they were are free then. The lease is
     /// 5m without --ttl, the exit code that of the command
-    #[arg(short = 'x', long, value_name = "COMMAND")]
+    #[arg(short = 'x', long, value_name = "COMMAND", conflicts_with = "partial")]
     exec: Option<String>,
     /// Wait until they are free
     #[arg(short, long)]
@@ -113,10 +113,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     };
     match args.exec {
         None => carry_out(&desk, &wish, "lock"),
-        Some(command) => {
-            carry_out(&desk, &wish, "lock")?;
-            during::run(desk, wish, &command)
-        }
+        Some(command) => during::run(desk, wish, &command),
     }
 }
 

@@ -56,7 +56,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     let mut paths: Vec<RepoPath> = known.filter(ours).filter(|path| specs.matches(path, false)).cloned().collect();
     paths.sort();
     paths.dedup();
-    let changed = changes::of(&opened.repo, &desk.remote, &paths, cx)?;
+    let changed = changes::of(&opened.repo, &desk.remote, &paths, cx, &cx.progress())?;
     paths.retain(|path| !changed.contains_key(path));
     let done = if paths.is_empty() { Vec::new() } else { give_back(&desk, &paths, false, &cx.progress())? };
     let released = done.iter().filter(|(_, outcome)| !matches!(outcome, UnlockOutcome::Denied(_)));

@@ -73,7 +73,7 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
     };
     if !args.keep_changes {
         let own: Vec<RepoPath> = paths.iter().filter(ours).cloned().collect();
-        let changed = changes::of(&opened.repo, &desk.remote, &own, cx)?;
+        let changed = changes::of(&opened.repo, &desk.remote, &own, cx, &cx.progress())?;
         if let Some((path, change)) = changed.first_key_value() {
             let more =
                 if changed.len() > 1 { format!(" (and {} more like it)", changed.len() - 1) } else { String::new() };

@@ -52,9 +52,9 @@ pub fn of(
     remote: &Remote,
     paths: &[RepoPath],
     cx: &Context,
+    progress: &dyn Progress,
 ) -> Result<BTreeMap<RepoPath, Change>, CliError> {
     let mut changed = BTreeMap::new();
-    let progress = cx.progress();
     let here = Base::of(repo, remote)?;
     in_worktrees(repo, cx, |repo, place| {
         let base = here.beside(repo, remote)?;
@@ -62,7 +62,7 @@ pub fn of(
             let new = || Change { kind, place: place.map(Path::to_owned) };
             changed.entry(path.clone()).or_insert_with(new);
         };
-        uncommitted(repo, paths, &progress)?.iter().for_each(|path| note(path, Kind::NotCommitted));
+        uncommitted(repo, paths, progress)?.iter().for_each(|path| note(path, Kind::NotCommitted));
         for path in paths {
             if base.is_ahead(repo, path)? {
                 note(path, Kind::NotPushed);

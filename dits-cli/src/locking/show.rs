@@ -66,7 +66,7 @@ impl LockJson {
 #[must_use]
 pub fn since(lock: &Lock, now: Moment) -> String {
     // Clocks differ by seconds.
-    if lock.since + JUST_NOW > now.seconds {
+    if now.seconds.saturating_sub(lock.since) < JUST_NOW {
         return "just now".to_owned();
     }
     let seconds = lock.since;

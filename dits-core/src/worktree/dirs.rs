@@ -370,14 +370,14 @@ fn replace(from: &impl AsFd, temp: &Path, dir: &OwnedFd, name: &[u8]) -> Result<
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {}
         _ => return Ok(false),
     }
-    match exchange() {
-        Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return Ok(false),
-        done => done?,
+    // What stands against it may not stand against renaming, or is told by that.
+    if exchange().is_err() {
+        return Ok(false);
     }
     let removed = rustix::fs::unlinkat(from, temp, AtFlags::empty());
     if removed.is_err() {
-        // A folder has come in between.
-        exchange()?;
+        // A folder has come in between, or the disk fails. Why is told; what is there now may be the new file.
+        let _ = exchange();
     }
     removed.map(|()| true)
 }

@@ -23,7 +23,7 @@ const BLOCK: usize = 512 << 10;
 /// The same of the first block of a pack: what fits into it is in no file until it is sealed.
 const FIRST: usize = 1 << 20;
 
-/// The size of a huge page. A direct write from one needs no look at every small page, and is one request to the disk.
+/// The size of a huge page. A direct write from one needs no look at every small page, and may be one request to the disk.
 const HUGE: usize = 2 << 20;
 
 /// Bytes that go into a file together, in memory that begins at a page.

@@ -52,7 +52,7 @@ const MUCH_PACKETS: u64 = 8;
 /// The window at the start, in bytes: some chunks, so that a player has its first picture after two round trips. It is sent over
 /// most of one round trip, not at once.
 const INITIAL_WINDOW: u64 = 256 << 10;
-/// The same at the least, and the window at the least, in packets.
+/// The same on a path that was lost, and the window at the least, in packets.
 const INITIAL_PACKETS: u64 = 32;
 const LEAST_PACKETS: u64 = 8;
 
@@ -308,7 +308,8 @@ impl Rate {
         self.round.lost += bytes;
         if everything {
             let (delivered, sendings) = (self.delivered, std::mem::take(&mut self.sendings));
-            *self = Self { delivered, told: delivered, sendings, ..Self::new(now, self.mtu as u16) };
+            let start_window = INITIAL_PACKETS * self.mtu;
+            *self = Self { delivered, told: delivered, sendings, start_window, ..Self::new(now, self.mtu as u16) };
             self.round.end = delivered;
         }
     }
@@ -343,7 +344,7 @@ impl Controller for Rate {
 
     fn on_mtu_update(&mut self, new_mtu: u16) {
         self.mtu = u64::from(new_mtu);
-        self.start_window = self.start_window.max(initial_window(self.mtu));
+        self.start_window = self.start_window.max(INITIAL_PACKETS * self.mtu);
     }
 
     fn window(&self) -> u64 {
@@ -521,7 +522,7 @@ mod tests {
         run(&path, &mut rate, start, 2);
         let later = start + Duration::from_secs(30);
         rate.lost(later, 1_000_000, true);
-        assert_eq!(rate.window(), initial_window(u64::from(MTU)));
+        assert_eq!(rate.window(), INITIAL_PACKETS * u64::from(MTU));
         let outcome = run(&path, &mut rate, later, 5);
         assert!(outcome.used > 0.9, "{outcome:?}");
     }
