@@ -100,13 +100,12 @@ pub fn run(args: Args, cx: &Context) -> Result<Exit, CliError> {
         return Err(CliError::usage("what a command prints is not JSON: --exec and --json do not go together"));
     }
     let desk = Desk::open(&opened, cx)?;
-    let lease = args.ttl.as_deref().map(lease).transpose()?.or(args.exec.as_ref().map(|_| during::LEASE));
     let wish = Wish {
         paths: names::to_lock(&opened, cx, &args.paths)?,
         kind: if args.shared { LockKind::Shared } else { LockKind::Exclusive },
         only: args.branch.as_deref().map(|name| desk.branch(name)).transpose()?,
         reason: args.reason.unwrap_or_default(),
-        lease,
+        lease: args.ttl.as_deref().map(lease).transpose()?,
         release: None,
         partial: args.partial,
         wait: args.wait,

@@ -1,7 +1,7 @@
 //! Locks of one repository: the table in its store and the refs, under one lock.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dits_core::lock::{Fence, Holder, Lock, LockKey, record};
@@ -9,7 +9,7 @@ use dits_core::path::RepoPath;
 use dits_core::refs::{HeldRefs, LockEpoch, RefError, RefName, RefStore, Target};
 use dits_core::repo::Repository;
 
-use super::queue::Queue;
+use super::queue::{Queue, lock};
 use super::rules::{Draft, Table};
 use super::store::{LockStore, Seen, StoreError, Written};
 use super::upstream::Upstream;
@@ -352,8 +352,4 @@ fn fence(epoch: &LockEpoch, stamp: &LockStamp) -> Fence {
 fn raised(held: &dyn HeldRefs, stamp: &LockStamp) -> Result<LockEpoch, RefError> {
     let epoch = held.epoch()?;
     if epoch.instance == stamp.instance { Ok(epoch) } else { held.raise_epoch(&stamp.instance) }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

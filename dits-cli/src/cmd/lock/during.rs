@@ -25,7 +25,7 @@ use crate::output::size::plural;
 use crate::progress::signal;
 
 /// How long a lease is that has no `--ttl`, in seconds: a machine that dies holds up the others no longer.
-pub const LEASE: u32 = 300;
+const LEASE: u32 = 300;
 /// A lease is renewed after such a part of its time: two renewals may fail.
 const BEATS: u32 = 4;
 /// How often it is looked whether the command has ended.
@@ -36,6 +36,7 @@ const LOOK_UP: Duration = Duration::from_millis(50);
 /// # Errors
 /// When something cannot be locked, or is locked by this clone already, and when the command cannot be started.
 pub fn run(mut desk: Desk<'_>, mut wish: Wish, command: &str) -> Result<Exit, CliError> {
+    let lease = *wish.lease.get_or_insert(LEASE);
     // At the end it would be given back, also if that is not meant.
     if let Some(path) = held(&desk, &wish)?.first() {
         let message = format!("`{}` is locked by this clone already", desk.opened.show(path));
@@ -49,9 +50,9 @@ pub fn run(mut desk: Desk<'_>, mut wish: Wish, command: &str) -> Result<Exit, Cl
         }
         signal::leave_terminal();
         (wish.wait, wish.partial) = (false, true);
-        Ok(attend(&mut desk, &mut wish, command).at("run", command.as_ref())?)
+        Ok(attend(&mut desk, &mut wish, lease, command).at("run", command.as_ref())?)
     });
-    if let Err(error) = release(&mut desk, &wish) {
+    if let Err(error) = release(&mut desk, &wish, lease) {
         desk.cx.warn(format!("the leases end by themselves: {}", error.message));
     }
     status.map(|status| Exit::Command(code(status)))
@@ -64,8 +65,8 @@ fn code(status: ExitStatus) -> u8 {
 }
 
 /// Runs the command, and renews the leases meanwhile.
-fn attend(desk: &mut Desk<'_>, wish: &mut Wish, command: &str) -> std::io::Result<ExitStatus> {
-    let every = Duration::from_secs(wish.lease.unwrap_or(LEASE).into()) / BEATS;
+fn attend(desk: &mut Desk<'_>, wish: &mut Wish, lease: u32, command: &str) -> std::io::Result<ExitStatus> {
+    let every = Duration::from_secs(lease.into()) / BEATS;
     let mut shell = Command::new("sh");
     // At a terminal it must stay in our group to read from it, and Ctrl-C goes to all.
     let alone = !std::io::stdin().is_terminal();
@@ -145,13 +146,13 @@ fn try_renew(desk: &mut Desk<'_>, wish: &mut Wish) -> Result<(), CliError> {
 }
 
 /// Gives back what is as it was. A file that has changed stays locked until its lease ends: time to push it.
-fn release(desk: &mut Desk<'_>, wish: &Wish) -> Result<(), CliError> {
+fn release(desk: &mut Desk<'_>, wish: &Wish, lease: u32) -> Result<(), CliError> {
     desk.now = desk.cx.now()?.seconds;
     let mut paths = held(desk, wish)?;
     let changed = changes::of(&desk.opened.repo, &desk.remote, &paths, desk.cx, &Silent)?;
     paths.retain(|path| !changed.contains_key(path));
     for (path, change) in &changed {
-        let (path, lease) = (desk.opened.show(path), plural(wish.lease.unwrap_or(LEASE).into(), "second", "seconds"));
+        let (path, lease) = (desk.opened.show(path), plural(lease.into(), "second", "seconds"));
         desk.cx.note(format!("{path} {}: it stays locked for at most {lease}", change.words()));
     }
     if paths.is_empty() {
